@@ -1,0 +1,84 @@
+# Breakwater. `make help` lists the targets; nothing needs an activated environment.
+# Needs make and Python 3.11 or 3.12. Targets that start a node also need Node.js 20.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ROOT := $(CURDIR)
+VENV := .venv
+BIN := $(VENV)/bin
+PY_STAMP := $(VENV)/.installed
+NODE_STAMP := node_modules/.installed
+WORKERS ?= 2
+ARGS ?=
+# NTX11 wants every argument to begin with an underscore; this project does not.
+NATRIX_OFF := NTX11
+
+# ape-vyper looks for `vyper` on PATH, ape-foundry for `anvil`.
+export PATH := $(ROOT)/node_modules/.bin:$(ROOT)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(ROOT)/$(VENV)
+
+.PHONY: help setup node demo test lint format sizes bench devnet clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(PY_STAMP) ## Make .venv from requirements.lock
+
+node: $(NODE_STAMP) ## Install anvil and the foreign contracts used in tests
+
+$(PY_STAMP): requirements.lock pyproject.toml
+	@python=""; \
+	for candidate in "$${PYTHON:-}" python3.12 python3.11 python3 python; do \
+	  [ -n "$$candidate" ] || continue; \
+	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	    >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or 3.12 is needed (or set PYTHON=/path/to/python)" >&2; exit 1; fi; \
+	if ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  >/dev/null 2>&1; then rm -rf $(VENV); "$$python" -m venv $(VENV); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(NODE_STAMP): package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo "Node.js 20 with npm is needed for this target" >&2; exit 1; }
+	npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+demo: $(PY_STAMP) ## A position's life, in process: no node needed
+	$(BIN)/breakwater demo $(ARGS)
+
+test: $(PY_STAMP) $(NODE_STAMP) ## All tests (ARGS="tests/unit -k borrow" for some)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(PY_STAMP) ## Formatters, linters, types, and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy breakwater
+	$(BIN)/python -m breakwater.codegen --check
+	$(BIN)/mamushi --quiet --check --line-length 100 contracts
+	$(BIN)/natrix lint --disable $(NATRIX_OFF) -- contracts
+
+format: $(PY_STAMP) ## Rewrite sources in the project's format
+	$(BIN)/python -m breakwater.codegen
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mamushi --quiet --line-length 100 contracts
+
+sizes: $(PY_STAMP) ## Runtime size of every contract, against the limit
+	$(BIN)/breakwater sizes $(ARGS)
+
+bench: $(PY_STAMP) $(NODE_STAMP) ## Gas of every operation on anvil
+	$(BIN)/breakwater bench $(ARGS)
+
+devnet: $(PY_STAMP) $(NODE_STAMP) ## A local node with everything deployed
+	$(BIN)/breakwater devnet $(ARGS)
+
+clean: ## Remove what was built, keep what was installed
+	rm -rf .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
