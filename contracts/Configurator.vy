@@ -1,0 +1,152 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Configurator
+@license MIT
+@notice The rules of assets in words: lists them in the risk engine and moves what may be moved.
+@dev    LISTING CONDITIONS
+          tip <= incentive_min <= incentive_max, (1 + incentive_max) * liquidation_ltv < 1 (with
+          debt_weight >= 1 this holds for every pair), target_health > 1,
+          borrow_ltv <= liquidation_ltv - 2 %. The source must answer with a valid price.
+        NO SURPRISE
+          Nothing set here makes a healthy account liquidatable in that block: liquidation_ltv
+          falls only along a ramp of at least MIN_RAMP, debt_weight and feeds never change,
+          borrow_ltv binds new risk alone.
+        ROLES
+          owner (the timelock): everything.
+"""
+
+
+from contracts.interfaces import IAggregatorV3
+from contracts.interfaces import IConfigurator
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from ethereum.ercs import IERC20Detailed
+from snekmate.auth import ownable
+
+
+initializes: ownable
+
+
+exports: (
+    ownable.owner,
+    ownable.transfer_ownership,
+    ownable.renounce_ownership,
+)
+
+
+BPS: constant(uint256) = 10_000
+MIN_RAMP: constant(uint256) = 3 * 86_400  # [s]
+MAX_RAMP: constant(uint256) = 180 * 86_400  # [s]
+
+RISK_ENGINE: immutable(address)
+
+
+@deploy
+def __init__(risk_engine: address, owner: address):
+    assert risk_engine.is_contract, "risk engine has no code"
+    assert owner != empty(address), "owner is zero"
+    RISK_ENGINE = risk_engine
+    ownable.__init__()
+    ownable._transfer_ownership(owner)
+
+
+@external
+def list_asset(asset: address, config: IConfigurator.AssetConfig) -> uint256:
+    """
+    @notice Lists an asset, once.
+    @return Its id.
+    """
+    ownable._check_owner()
+    assert staticcall IRiskEngine(RISK_ENGINE).id_of(asset) == 0, "asset is listed already"
+    decimals: uint256 = convert(staticcall IERC20Detailed(asset).decimals(), uint256)
+    feed_decimals: uint256 = asset_config.IS_FEED
+    if not config.is_feed:
+        feed_decimals = convert(staticcall IAggregatorV3(config.source).decimals(), uint256)
+        assert feed_decimals < asset_config.IS_FEED, "feed decimals out of range"
+    rule: uint256 = 0
+    term: uint256 = 0
+    rule, term = asset_config._pack(config, decimals, feed_decimals)
+    id: uint256 = extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
+    log IConfigurator.ListAsset(asset=asset, id=id, config=config)
+    return id
+
+
+@external
+def set_borrow_ltv(asset: address, borrow_ltv: uint256):
+    """
+    @notice Sets the loan-to-value of new risk at once. Its floor stays, or comes down with it.
+    @param borrow_ltv [BPS] at least 2 % below the liquidation_ltv of now and of the ramp's end.
+    """
+    ownable._check_owner()
+    rule: uint256 = 0
+    term: uint256 = 0
+    rule, term = self._words(asset)
+    assert (
+        borrow_ltv == 0
+        or borrow_ltv + asset_config.GAP
+        <= min(asset_config._liquidation_ltv(term), (term >> 14) & asset_config.MASK_14)
+    ), "borrow_ltv is too high"
+    rule = asset_config._with_borrow_ltv(rule, borrow_ltv)
+    extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
+    log IConfigurator.SetBorrowLtv(asset=asset, borrow_ltv=borrow_ltv)
+
+
+@external
+def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
+    """
+    @notice Moves liquidation_ltv from its present value to `target` in a straight line. A
+            borrow_ltv that would stand too high is lowered at once.
+    @param target [BPS] (1 + incentive_max) * target < 1.
+    @param duration [s] at least 3 days when it falls, at most 180 days.
+    """
+    ownable._check_owner()
+    rule: uint256 = 0
+    term: uint256 = 0
+    rule, term = self._words(asset)
+    start: uint256 = asset_config._liquidation_ltv(term)
+    assert target >= start or duration >= MIN_RAMP, "ramp is too fast"
+    assert duration <= MAX_RAMP, "ramp is too slow"
+    incentive_max: uint256 = (term >> 120) & asset_config.MASK_14
+    assert (BPS + incentive_max) * target < BPS * BPS, "liquidation_ltv is too high"
+
+    lowest: uint256 = min(start, target)
+    highest: uint256 = lowest - asset_config.GAP if lowest > asset_config.GAP else 0
+    if (rule >> 184) & asset_config.MASK_14 > highest:
+        rule = asset_config._with_borrow_ltv(rule, highest)
+        log IConfigurator.SetBorrowLtv(asset=asset, borrow_ltv=highest)
+    term = (
+        (term >> 92 << 92)
+        | start
+        | (target << 14)
+        | (block.timestamp << 28)
+        | (duration << 68)
+    )
+    extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
+    log IConfigurator.RampLiquidationLtv(
+        asset=asset,
+        start=start,
+        target=target,
+        starts_at=block.timestamp,
+        ends_at=block.timestamp + duration,
+    )
+
+
+@view
+@external
+def risk_engine() -> address:
+    return RISK_ENGINE
+
+
+@view
+@internal
+def _words(asset: address) -> (uint256, uint256):
+    """
+    @dev Rule and term; reverts for an asset that is not listed.
+    """
+    rule: uint256 = 0
+    term: uint256 = 0
+    checkpoint: uint256 = 0
+    observation: uint256 = 0
+    rule, term, checkpoint, observation = staticcall IRiskEngine(RISK_ENGINE).words_of(asset)
+    return rule, term

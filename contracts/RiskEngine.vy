@@ -1,0 +1,837 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Risk engine
+@license MIT
+@notice Margin rules and liquidation terms over positions that are handed in. Holds no money and
+        no account; owns the rules of every asset and, as a module, the price oracle.
+@dev    INITIAL MARGIN (new risk)
+          sum of collateral * P_low * borrow_ltv >= sum of debt * P_high * debt_weight
+          P_low = min(spot, average), P_high = max(spot, average);
+          borrow_ltv falls with volatility, never below its floor.
+          exposure / equity <= the smallest leverage cap among the assets counted.
+        MAINTENANCE
+          health factor = sum of collateral * P * liquidation_ltv / sum of debt * P * debt_weight
+          P: see `price_oracle._liquidation_prices`.
+        ROUNDING
+          Collateral values are rounded down, debt values up; what a liquidator pays is rounded
+          up, what he takes down.
+        SATURATION
+          The value of a leg is clipped to MAX_VALUE, so that no sum or product overflows: with
+          amounts below 2**104 and prices below 2**94 the largest product, a sum of values times
+          one value, stays below 2**123 * 2**120 < 2**256.
+        ROLES
+          configurator: writes rules and terms of assets within the bounds of `Configurator`.
+          breaker: pokes prices, latches levels.
+          owner: names the two.
+"""
+
+
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from contracts.modules import latch
+from contracts.modules import legs
+from contracts.modules import price_oracle
+from snekmate.auth import ownable
+
+
+implements: IRiskEngine
+
+
+initializes: ownable
+# levels of assets act where prices are read
+initializes: latch
+initializes: price_oracle[latch := latch]
+
+
+exports: (
+    ownable.owner,
+    ownable.transfer_ownership,
+    ownable.renounce_ownership,
+)
+
+
+WAD: constant(uint256) = 10**18
+BPS: constant(uint256) = 10_000
+BPS_WAD: constant(uint256) = 10**14  # one basis point
+MAX_VALUE: constant(uint256) = 2**120  # [WAD] value of one leg: 1.3e18 USD
+FUND_SHARE: constant(uint256) = 1_000  # [BPS] of the incentive above the tip, for the fund
+TARGET_CEILING: constant(uint256) = 1_250 * 10**15  # [WAD] a higher target closes whole debts
+JUMP_PATIENCE: constant(uint256) = 600  # [s] before an account is found under water by a jump
+DUST_VALUE: constant(uint256) = 10 * WAD  # collateral worth less goes to the liquidator for free
+
+# Why a margin check failed.
+MARGIN_OK: constant(uint256) = 0
+MARGIN_LOW: constant(uint256) = 1
+LEVERAGE_HIGH: constant(uint256) = 2
+DEBT_UNPRICED: constant(uint256) = 3
+LEVEL_JUMP: constant(uint256) = 4
+LEVEL_DISPERSED: constant(uint256) = 5
+LEVEL_STALE: constant(uint256) = 6
+LEVEL_CAUTION: constant(uint256) = 7
+LEVEL_HALT: constant(uint256) = 8
+
+
+# A position valued for maintenance, with what a liquidation needs.
+struct Valuation:
+    health: IRiskEngine.Health
+    values: uint256[8]  # [WAD] by leg
+    prices: uint256[8]  # [WAD] by leg
+    unpriced: uint256  # bit i: leg i has no valid price
+    tip: uint256  # [WAD] the strictest of the collaterals' schedules, part by part
+    incentive_min: uint256  # [WAD]
+    incentive_max: uint256  # [WAD]
+    slope: uint256  # [WAD]
+    target: uint256  # [WAD] max_value: close whole debts
+
+
+breaker: public(address)
+configurator: public(address)
+
+# Terms of an asset, read only for maintenance, one word by id:
+#   bits   0-13   liquidation_ltv at the start of the ramp [bps]
+#   bits  14-27   liquidation_ltv at its end [bps]
+#   bits  28-67   start of the ramp [unix seconds]
+#   bits  68-91   its duration [s]
+#   bits  92-105  tip [bps]
+#   bits 106-119  incentive_min [bps]
+#   bits 120-133  incentive_max [bps]
+#   bits 134-149  incentive_slope [bps]
+#   bits 150-163  target_health [bps]
+#   bits 164-183  target_slope [bps]
+#   bit  184      closes whole debts
+terms: uint256[128]
+
+
+@deploy
+def __init__(breaker: address, owner: address):
+    """
+    @param breaker Circuit breaker that may poke and latch.
+    @param owner May replace it, and names the configurator.
+    """
+    assert breaker != empty(address), "breaker is zero"
+    assert owner != empty(address), "owner is zero"
+    ownable.__init__()
+    ownable._transfer_ownership(owner)
+    self.breaker = breaker
+    log IRiskEngine.SetBreaker(breaker=breaker)
+
+
+# ------------------------------------------------------------------ prices and levels
+
+
+@external
+def poke(asset: address) -> uint256:
+    if msg.sender != self.breaker:
+        self._fail("caller is not the breaker")
+    id: uint256 = self._id(asset)
+    quote: IRiskEngine.Quote = price_oracle._poke(id)
+    log IRiskEngine.Poke(
+        asset=asset,
+        price=quote.price,
+        average=quote.average,
+        volatility=quote.volatility,
+        status=quote.status,
+    )
+    return quote.status
+
+
+@external
+@reentrant
+def set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
+    if msg.sender != self.breaker:
+        self._fail("caller is not the breaker")
+    id: uint256 = self._id(asset)
+    price_oracle._set_level(asset, caution_until, halt_until, held_until)
+    log IRiskEngine.SetLevel(asset=asset, caution_until=caution_until, halt_until=halt_until)
+
+
+# ------------------------------------------------------------------ administration
+
+
+@external
+def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
+    """
+    @notice Lists an asset, with a valid price as its first checkpoint, or rewrites its rules and
+            terms. For the configurator, which holds the bounds and the ramps.
+    @param rule Packed as `price_oracle.rules`; what is latched is kept.
+    @param term Packed as `terms`.
+    @return Its id, 1 to 127.
+    """
+    if msg.sender != self.configurator:
+        self._fail("caller is not configurator")
+    id: uint256 = price_oracle.ids[asset]
+    if id == 0:
+        id = price_oracle.count + 1
+        if id > 127:
+            self._fail("too many assets")
+        price_oracle.count = id
+        price_oracle._begin(asset, id, rule)
+    else:
+        latched: uint256 = price_oracle.rules[id] & (1 << price_oracle.LATCHED_BIT)
+        price_oracle.rules[id] = rule & ~(1 << price_oracle.LATCHED_BIT) | latched
+    self.terms[id] = term
+    log IRiskEngine.WriteAsset(asset=asset, id=id, rule=rule, term=term)
+    return id
+
+
+@external
+def set_breaker(breaker: address):
+    ownable._check_owner()
+    if breaker == empty(address):
+        self._fail("breaker is zero")
+    self.breaker = breaker
+    log IRiskEngine.SetBreaker(breaker=breaker)
+
+
+@external
+def set_configurator(configurator: address):
+    ownable._check_owner()
+    if configurator == empty(address):
+        self._fail("configurator is zero")
+    self.configurator = configurator
+    log IRiskEngine.SetConfigurator(configurator=configurator)
+
+
+# ------------------------------------------------------------------ margin
+
+
+@view
+@external
+@reentrant
+def check_initial(position: uint256[4], touched: uint256) -> bool:
+    why: uint256 = self._initial(position, touched)
+    if why != MARGIN_OK:
+        self._explain(why)
+    return True
+
+
+@view
+@external
+@reentrant
+def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool:
+    level: uint256 = 0
+    why: uint256 = MARGIN_OK
+    rest: uint256 = touched
+    for i: uint256 in range(32):
+        if rest == 0:
+            break
+        id: uint256 = rest & 127
+        rest = rest >> 8
+        quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
+        if quote.level > level:
+            level = quote.level
+            why = self._level_reason(quote)
+    if level == 0:
+        why = self._initial(after, 0)
+    if why != MARGIN_OK and (level == 2 or not self._is_safer(before, after)):
+        self._explain(why)
+    return True
+
+
+@view
+@external
+@reentrant
+def check_listable(id: uint256) -> bool:
+    quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
+    if quote.status == price_oracle.STALE:
+        self._fail("price is stale")
+    return True
+
+
+@view
+@external
+@reentrant
+def shortfall(position: uint256[4], tag: uint256) -> uint256:
+    margin: IRiskEngine.Margin = self._margin(position)
+    if margin.collateral >= margin.required:
+        return 0
+    rule: uint256 = price_oracle.rules[tag & 127]
+    quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
+    weight: uint256 = min(quote.low, quote.average) * self._borrow_ltv(rule, quote.volatility)
+    if quote.level == 2 or weight == 0:
+        return 0
+    missing: uint256 = min(margin.required - margin.collateral, MAX_VALUE)
+    return missing * BPS // weight * 10 ** self._decimals(rule)
+
+
+@view
+@external
+@reentrant
+def health_of(position: uint256[4]) -> IRiskEngine.Health:
+    return self._valuation(position, 0).health
+
+
+@view
+@external
+@reentrant
+def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
+    return self._margin(position)
+
+
+@view
+@external
+@reentrant
+def liquidation_terms(
+    position: uint256[4],
+    debt_tag: uint256,
+    collateral_tag: uint256,
+    max_repay: uint256,
+    min_debt: uint256,
+) -> IRiskEngine.Terms:
+    valuation: Valuation = self._valuation(position, 0)
+    if valuation.health.health_factor >= WAD:
+        self._fail("account is healthy")
+    under_water: bool = self._is_under_water(valuation)
+    if under_water:
+        # a loss that rests on a jump waits for it to last
+        valuation = self._valuation(position, JUMP_PATIENCE)
+        if valuation.health.health_factor >= WAD:
+            self._fail("price jump is too recent")
+        under_water = self._is_under_water(valuation)
+    debt_leg: uint256 = self._find(position, debt_tag)
+    if debt_leg == legs.MAX_LEGS:
+        self._fail("account has no such debt")
+    if (valuation.unpriced >> debt_leg) & 1 == 1:
+        self._fail("debt has no valid price")
+    if under_water:
+        return self._terms_under_water(position, valuation, debt_leg, max_repay, min_debt)
+    collateral_leg: uint256 = self._find(position, collateral_tag)
+    if collateral_leg == legs.MAX_LEGS:
+        self._fail("account has no such collateral")
+    if (valuation.unpriced >> collateral_leg) & 1 == 1:
+        self._fail("collateral has no valid price")
+    return self._terms_standard(
+        position, valuation, debt_leg, collateral_leg, max_repay, min_debt
+    )
+
+
+# ------------------------------------------------------------------ views
+
+
+@view
+@external
+@reentrant
+def quote(asset: address) -> IRiskEngine.Quote:
+    id: uint256 = self._id(asset)
+    return price_oracle._quote(id, price_oracle.rules[id])
+
+
+@view
+@external
+@reentrant
+def id_of(asset: address) -> uint256:
+    return price_oracle.ids[asset]
+
+
+@view
+@external
+@reentrant
+def asset_of(id: uint256) -> address:
+    return price_oracle.assets[id]
+
+
+@view
+@external
+@reentrant
+def latch_of(asset: address) -> (uint256, uint256, uint256):
+    caution_until: uint256 = 0
+    halt_until: uint256 = 0
+    caution_until, halt_until = latch._until(asset)
+    return caution_until, halt_until, latch._held_until(asset)
+
+
+@view
+@external
+@reentrant
+def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
+    id: uint256 = self._id(asset)
+    return (
+        price_oracle.rules[id],
+        self.terms[id],
+        price_oracle.checkpoints[id],
+        price_oracle.observations[id],
+    )
+
+
+# ------------------------------------------------------------------ initial margin
+
+
+@view
+@internal
+def _initial(position: uint256[4], touched: uint256) -> uint256:
+    """
+    @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
+         collateral leg by leg until it suffices.
+    """
+    required: uint256 = 0  # [WAD * BPS]
+    debt: uint256 = 0  # [WAD]
+    max_leverage: uint256 = 255  # [5_000 bps]
+    unseen: uint256 = touched
+    for word: uint256 in position:
+        pair: uint256 = word & legs.PAIR_MASK
+        for side: uint256 in range(2):
+            tag: uint256 = (pair >> (208 + 8 * side)) & 255
+            if tag < legs.DEBT:
+                continue
+            id: uint256 = tag & 127
+            rule: uint256 = price_oracle.rules[id]
+            quote: IRiskEngine.Quote = price_oracle._quote(id, rule)
+            if tag == unseen:
+                if quote.level != 0:
+                    return self._level_reason(quote)
+                unseen = 0
+            if quote.status == price_oracle.STALE:
+                return DEBT_UNPRICED
+            amount: uint256 = (pair >> (104 * side)) & legs.MAX_AMOUNT
+            value: uint256 = self._value_up(amount, max(quote.high, quote.average), rule)
+            debt += value
+            required += value * (BPS + ((rule >> 206) & 255) * 100)
+            max_leverage = min(max_leverage, (rule >> 214) & 255)
+
+    enough: bool = debt == 0
+    collateral: uint256 = 0  # [WAD * BPS]
+    exposure: uint256 = 0  # [WAD]
+    for word: uint256 in position:
+        if enough and unseen == 0:
+            break
+        pair: uint256 = word & legs.PAIR_MASK
+        for side: uint256 in range(2):
+            tag: uint256 = (pair >> (208 + 8 * side)) & 255
+            if tag == 0 or tag >= legs.DEBT:
+                continue
+            if enough and tag != unseen:
+                continue
+            rule: uint256 = price_oracle.rules[tag]
+            quote: IRiskEngine.Quote = price_oracle._quote(tag, rule)
+            if tag == unseen:
+                if quote.level != 0:
+                    return self._level_reason(quote)
+                unseen = 0
+            if enough or quote.level == 2:
+                continue
+            amount: uint256 = (pair >> (104 * side)) & legs.MAX_AMOUNT
+            value: uint256 = self._value_down(amount, min(quote.low, quote.average), rule)
+            exposure += value
+            collateral += value * self._borrow_ltv(rule, quote.volatility)
+            max_leverage = min(max_leverage, (rule >> 214) & 255)
+            enough = collateral >= required and self._leverage_ok(exposure, debt, max_leverage)
+
+    if not enough:
+        return MARGIN_LOW if collateral < required else LEVERAGE_HIGH
+    if unseen != 0:
+        # a leg that was emptied by what raised the risk
+        id: uint256 = unseen & 127
+        quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
+        if quote.level != 0:
+            return self._level_reason(quote)
+    return MARGIN_OK
+
+
+@pure
+@internal
+def _leverage_ok(exposure: uint256, debt: uint256, max_leverage: uint256) -> bool:
+    """
+    @dev exposure / (exposure - debt) <= max_leverage / 2, without division.
+    """
+    return exposure * (max_leverage - 2) >= debt * max_leverage
+
+
+@view
+@internal
+def _margin(position: uint256[4]) -> IRiskEngine.Margin:
+    margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
+    max_leverage: uint256 = 255
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            continue
+        rule: uint256 = price_oracle.rules[tag & 127]
+        quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
+        amount: uint256 = legs._amount(position, i)
+        max_leverage = min(max_leverage, (rule >> 214) & 255)
+        if tag >= legs.DEBT:
+            price: uint256 = max(quote.high, quote.average)
+            if quote.status == price_oracle.STALE:
+                price = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
+            value: uint256 = self._value_up(amount, price, rule)
+            margin.debt += value
+            margin.required += value * (BPS + ((rule >> 206) & 255) * 100)
+        elif quote.level != 2:
+            value: uint256 = self._value_down(amount, min(quote.low, quote.average), rule)
+            margin.exposure += value
+            margin.collateral += value * self._borrow_ltv(rule, quote.volatility)
+    margin.collateral = margin.collateral // BPS
+    margin.required = (margin.required + BPS - 1) // BPS
+    margin.max_leverage = max_leverage * WAD // 2
+    return margin
+
+
+@view
+@internal
+def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
+    """
+    @dev Whether `after` owes no more of anything, and neither health nor collateral over debt
+         is lower.
+    """
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(after, i)
+        if tag < legs.DEBT:
+            continue
+        j: uint256 = self._find(before, tag)
+        if j == legs.MAX_LEGS or legs._amount(after, i) > legs._amount(before, j):
+            return False
+    old: IRiskEngine.Health = self._valuation(before, 0).health
+    new: IRiskEngine.Health = self._valuation(after, 0).health
+    return (
+        new.health_factor >= old.health_factor
+        and (
+            new.debt_value == 0
+            or new.collateral_value * WAD // new.debt_value
+            >= old.collateral_value * WAD // old.debt_value
+        )
+    )
+
+
+# ------------------------------------------------------------------ maintenance
+
+
+@view
+@internal
+def _valuation(position: uint256[4], patience: uint256) -> Valuation:
+    """
+    @dev Values every leg at liquidation prices and gathers the liquidation schedule: of each of
+         its parts the largest among the collaterals, so that an account has one schedule.
+    """
+    result: Valuation = empty(Valuation)
+    collateral: uint256 = 0  # [WAD * BPS]
+    debt: uint256 = 0  # [WAD * BPS]
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            break
+        id: uint256 = tag & 127
+        rule: uint256 = price_oracle.rules[id]
+        as_collateral: uint256 = 0
+        as_debt: uint256 = 0
+        volatility: uint256 = 0
+        priced: bool = False
+        as_collateral, as_debt, volatility, priced = price_oracle._liquidation_prices(
+            id, rule, patience
+        )
+        if not priced:
+            result.unpriced |= 1 << i
+        amount: uint256 = legs._amount(position, i)
+        if tag >= legs.DEBT:
+            value: uint256 = self._value_up(amount, as_debt, rule)
+            result.prices[i] = as_debt
+            result.values[i] = value
+            result.health.debt_value += value
+            debt += value * (BPS + ((rule >> 206) & 255) * 100)
+        else:
+            value: uint256 = self._value_down(amount, as_collateral, rule)
+            word: uint256 = self.terms[id]
+            result.prices[i] = as_collateral
+            result.values[i] = value
+            result.health.collateral_value += value
+            collateral += value * asset_config._liquidation_ltv(word)
+            result.tip = max(result.tip, ((word >> 92) & 16_383) * BPS_WAD)
+            result.incentive_min = max(result.incentive_min, ((word >> 106) & 16_383) * BPS_WAD)
+            result.incentive_max = max(result.incentive_max, ((word >> 120) & 16_383) * BPS_WAD)
+            result.slope = max(result.slope, ((word >> 134) & 65_535) * BPS_WAD)
+            result.target = max(result.target, self._target(rule, word, volatility))
+    result.health.weighted_collateral = collateral // BPS
+    result.health.weighted_debt = (debt + BPS - 1) // BPS
+    result.health.health_factor = max_value(uint256)
+    if debt != 0:
+        result.health.health_factor = collateral * WAD // debt
+    return result
+
+
+@pure
+@internal
+def _target(rule: uint256, word: uint256, volatility: uint256) -> uint256:
+    """
+    @dev Health factor that a liquidation restores [WAD]; max_value closes whole debts.
+    """
+    reference: uint256 = ((rule >> 235) & 255) * 10 * BPS_WAD
+    target: uint256 = ((word >> 150) & 16_383) * BPS_WAD
+    if volatility > reference:
+        target += (volatility - reference) * ((word >> 164) & (2**20 - 1)) // BPS
+    if target > TARGET_CEILING or (word >> 184) & 1 == 1:
+        return max_value(uint256)
+    return target
+
+
+@pure
+@internal
+def _is_under_water(valuation: Valuation) -> bool:
+    return (
+        valuation.health.collateral_value * WAD
+        <= valuation.health.debt_value * (WAD + valuation.tip)
+    )
+
+
+@view
+@internal
+def _terms_standard(
+    position: uint256[4],
+    valuation: Valuation,
+    debt_leg: uint256,
+    collateral_leg: uint256,
+    max_repay: uint256,
+    min_debt: uint256,
+) -> IRiskEngine.Terms:
+    """
+    @dev A slice of one pair that lifts the account to its target health, and never lowers it.
+    """
+    health: uint256 = valuation.health.health_factor
+    debt_rule: uint256 = price_oracle.rules[legs._tag(position, debt_leg) & 127]
+    collateral_id: uint256 = legs._tag(position, collateral_leg)
+    weight: uint256 = BPS + ((debt_rule >> 206) & 255) * 100  # [BPS]
+    ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
+
+    # The incentive rises with violation; it takes neither the account below its debt nor its
+    # health down.
+    tip: uint256 = valuation.tip
+    incentive: uint256 = min(
+        valuation.incentive_min + valuation.slope * (WAD - health) // WAD, valuation.incentive_max
+    )
+    surplus: uint256 = (
+        valuation.health.collateral_value * WAD // valuation.health.debt_value - WAD
+    )
+    incentive = min(incentive, max(tip, surplus))
+    if ltv != 0:
+        break_even: uint256 = health * weight // ltv
+        incentive = min(incentive, max(tip, max(break_even, WAD) - WAD))
+        if (WAD + incentive) * ltv > health * weight:
+            self._fail("pair would lower health")
+
+    owed: uint256 = legs._amount(position, debt_leg)
+    held: uint256 = legs._amount(position, collateral_leg)
+    debt_price: uint256 = valuation.prices[debt_leg]
+    debt_unit: uint256 = 10 ** self._decimals(debt_rule)
+    repay: uint256 = owed
+    if valuation.target != max_value(uint256):
+        # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up
+        lacking: uint256 = (
+            valuation.target * valuation.health.weighted_debt // WAD
+            - valuation.health.weighted_collateral
+        )
+        gain: uint256 = (valuation.target * weight - (WAD + incentive) * ltv) // BPS
+        value: uint256 = (lacking * WAD + gain - 1) // gain
+        repay = min(owed, (min(value, MAX_VALUE) * debt_unit + debt_price - 1) // debt_price)
+
+    # what all the collateral of this leg pays for, rounded up
+    affordable: uint256 = (valuation.values[collateral_leg] * WAD + WAD + incentive - 1) // (
+        WAD + incentive
+    )
+    affordable = (affordable * debt_unit + debt_price - 1) // debt_price
+    if owed - repay < min_debt:
+        repay = owed
+    takes_all: bool = affordable <= repay
+    repay = min(repay, affordable)
+    if max_repay < repay:
+        takes_all = False
+        repay = max_repay
+        if owed - repay < min_debt:
+            if owed <= min_debt:
+                self._fail("repay leaves debt below min")
+            repay = owed - min_debt
+    if repay == 0:
+        self._fail("nothing to repay")
+
+    seized: uint256 = held
+    if not takes_all:
+        value: uint256 = min(repay * debt_price // debt_unit, MAX_VALUE) * (WAD + incentive) // WAD
+        seized = min(
+            held,
+            value
+            * 10 ** self._decimals(price_oracle.rules[collateral_id])
+            // valuation.prices[collateral_leg],
+        )
+
+    terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
+    terms.repay = repay
+    terms.fund_fee = repay * (incentive - tip) // WAD * FUND_SHARE // BPS
+    terms.seize[collateral_leg >> 1] = seized << (legs.AMOUNT_BITS * (collateral_leg & 1))
+    terms.health_factor = health
+    terms.incentive = incentive
+    return terms
+
+
+@view
+@internal
+def _terms_under_water(
+    position: uint256[4],
+    valuation: Valuation,
+    debt_leg: uint256,
+    max_repay: uint256,
+    min_debt: uint256,
+) -> IRiskEngine.Terms:
+    """
+    @dev Of an account that cannot pay debt and tip, each debt gets its proportional part of every
+         collateral, whoever is repaid first, and the rest of that debt is written off at once.
+         Collateral without a valid price is not seized, and while there is any nothing is
+         written off.
+    """
+    priced: uint256 = 0
+    priced_value: uint256 = 0
+    all_priced: bool = True
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            break
+        if tag < legs.DEBT:
+            if (valuation.unpriced >> i) & 1 == 1:
+                all_priced = False
+            else:
+                priced |= 1 << i
+                priced_value += valuation.values[i]
+    if priced == 0 and not all_priced:
+        self._fail("collateral has no valid price")
+
+    # full payment of this debt out of the priced collateral: c_p / (1 + tip), in proportion
+    rule: uint256 = price_oracle.rules[legs._tag(position, debt_leg) & 127]
+    owed: uint256 = legs._amount(position, debt_leg)
+    debt_value: uint256 = valuation.health.debt_value
+    part: uint256 = valuation.values[debt_leg]
+    unit: uint256 = 10 ** self._decimals(rule)
+    repay: uint256 = 0
+    if valuation.health.collateral_value >= DUST_VALUE:
+        repay = priced_value * WAD // (WAD + valuation.tip) * part // debt_value
+        repay = repay * unit // valuation.prices[debt_leg] + 1
+        repay = min(owed, repay)
+
+    fraction: uint256 = WAD
+    if max_repay < repay:
+        fraction = max_repay * WAD // repay
+        repay = max_repay
+        if fraction == 0:
+            self._fail("nothing to repay")
+    terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
+    terms.repay = repay
+    if all_priced:
+        terms.write_off = owed * fraction // WAD
+        terms.write_off = terms.write_off - repay if terms.write_off > repay else 0
+        if fraction == WAD:
+            terms.write_off = owed - repay
+        elif owed - repay - terms.write_off < min_debt:
+            self._fail("repay leaves debt below min")
+    terms.health_factor = valuation.health.health_factor
+    terms.incentive = valuation.tip
+    for i: uint256 in range(8):
+        if (priced >> i) & 1 == 1:
+            held: uint256 = legs._amount(position, i)
+            taken: uint256 = held
+            if fraction != WAD or part != debt_value:
+                taken = held * part // debt_value * fraction // WAD
+            terms.seize[i >> 1] |= taken << (legs.AMOUNT_BITS * (i & 1))
+    return terms
+
+
+# ------------------------------------------------------------------ rules
+
+
+@view
+@internal
+def _id(asset: address) -> uint256:
+    id: uint256 = price_oracle.ids[asset]
+    if id == 0:
+        self._fail("asset is not listed")
+    return id
+
+
+@pure
+@internal
+def _find(position: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Index of the leg with `tag`; MAX_LEGS when there is none.
+    """
+    for i: uint256 in range(8):
+        if tag != 0 and legs._tag(position, i) == tag:
+            return i
+    return legs.MAX_LEGS
+
+
+@pure
+@internal
+def _decimals(rule: uint256) -> uint256:
+    return (rule >> 222) & 31
+
+
+@pure
+@internal
+def _value_down(amount: uint256, price: uint256, rule: uint256) -> uint256:
+    return min(amount * price // 10 ** ((rule >> 222) & 31), MAX_VALUE)
+
+
+@pure
+@internal
+def _value_up(amount: uint256, price: uint256, rule: uint256) -> uint256:
+    unit: uint256 = 10 ** ((rule >> 222) & 31)
+    return min((amount * price + unit - 1) // unit, MAX_VALUE)
+
+
+@pure
+@internal
+def _floor(rule: uint256) -> uint256:
+    base: uint256 = (rule >> 184) & 16_383
+    drop: uint256 = ((rule >> 198) & 255) * 50
+    return base - drop if base > drop else 0
+
+
+@pure
+@internal
+def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
+    """
+    @dev max(floor, base - slope * max(0, volatility - reference)) [BPS]
+    """
+    base: uint256 = (rule >> 184) & 16_383
+    reference: uint256 = ((rule >> 235) & 255) * 10 * BPS_WAD
+    slope: uint256 = (rule >> 228) & 127  # [1_000 bps]
+    if slope == 0 or volatility <= reference:
+        return base
+    drop: uint256 = (volatility - reference) * slope // (10 * BPS_WAD)
+    return max(self._floor(rule), base - drop if base > drop else 0)
+
+
+# ------------------------------------------------------------------ reasons
+
+
+@pure
+@internal
+def _level_reason(quote: IRiskEngine.Quote) -> uint256:
+    if quote.status == price_oracle.STALE:
+        return LEVEL_STALE
+    if quote.level == 2:
+        return LEVEL_HALT
+    if quote.status == price_oracle.JUMP:
+        return LEVEL_JUMP
+    if quote.status == price_oracle.DISPERSED:
+        return LEVEL_DISPERSED
+    return LEVEL_CAUTION
+
+
+@pure
+@internal
+def _explain(why: uint256):
+    if why == MARGIN_LOW:
+        self._fail("initial margin is not met")
+    if why == LEVERAGE_HIGH:
+        self._fail("leverage is too high")
+    if why == DEBT_UNPRICED or why == LEVEL_STALE:
+        self._fail("price is stale")
+    if why == LEVEL_JUMP:
+        self._fail("price is in a jump")
+    if why == LEVEL_DISPERSED:
+        self._fail("price sources disagree")
+    if why == LEVEL_CAUTION:
+        self._fail("asset is in caution")
+    self._fail("asset is halted")
+
+
+@pure
+@internal
+def _fail(why: String[32]):
+    raise why

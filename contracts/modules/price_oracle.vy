@@ -1,0 +1,351 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Price oracle
+@license MIT
+@notice From feeds to one quote per asset: spot, average, volatility, status, level.
+@dev    Part of the `RiskEngine`. Amounts of money are in the numeraire (USD), prices in WAD per
+        whole token.
+
+        SOURCES
+          A source is a Chainlink aggregator, read directly, or a feed that keeps `IPriceFeed`. It
+          is valid when it answers, is complete, fresh and inside the asset's absolute bounds. A
+          source that reverts, has no code, answers garbage or burns its gas is not valid.
+        AVERAGE
+          Exponential, with time constant AVERAGE_TIME. `poke` stores spot, average and time; a
+          reader extrapolates to now: the stored spot pulls for at most AVERAGE_TIME / 3, so that
+          one print followed by silence moves the average by less than a third of the print.
+          The weight 1 - exp(-x) is taken as x - x**2/2 + x**3/6, above it by at most x**4/24
+          (5.2e-4 at x = 1/3).
+        VOLATILITY
+          Daily, from squared returns between samples at least SAMPLE_TIME apart, averaged with
+          weight x/(1 + x), x = elapsed / VOLATILITY_TIME.
+        STATUS
+          0 VALID, 1 JUMP (spot away from its average by more than the band), 2 DISPERSED (the
+          feed's sources disagree), 3 STALE (no valid price).
+"""
+
+
+from contracts.interfaces import IRiskEngine
+from contracts.modules import aggregator
+from contracts.modules import latch
+
+
+uses: latch
+
+
+WAD: constant(uint256) = 10**18
+BPS: constant(uint256) = 10_000
+DAY: constant(uint256) = 86_400
+
+VALID: constant(uint256) = 0
+JUMP: constant(uint256) = 1
+DISPERSED: constant(uint256) = 2
+STALE: constant(uint256) = 3
+FEED_AGREED: constant(uint256) = 2  # see IPriceFeed
+FEED_DISPERSED: constant(uint256) = 3
+
+AVERAGE_TIME: constant(uint256) = 2_700  # [s] half-life 31 minutes
+SAMPLE_TIME: constant(uint256) = 600  # [s]
+VOLATILITY_TIME: constant(uint256) = 31_163  # [s] half-life 6 hours
+CONFIRM_TIME: constant(uint256) = 60  # [s] between two pokes that saw the same jump
+WAIT_TIME: constant(uint256) = 1_800  # [s] dispersion delays liquidation this long in a day
+FADE_TIME: constant(uint256) = 86_400  # [s] from a seen loss of price to a value of zero
+
+VOLATILITY_UNIT: constant(uint256) = 10**9
+MAX_VOLATILITY: constant(uint256) = 2**32 - 1
+MAX_PRICE: constant(uint256) = 10**28  # [WAD] fits into 96 bits
+
+MASK_8: constant(uint256) = 2**8 - 1
+MASK_14: constant(uint256) = 2**14 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_96: constant(uint256) = 2**96 - 1
+IS_FEED: constant(uint256) = 31
+
+
+# Rules of an asset, one word by id:
+#   bits   0-159  source
+#   bits 160-171  highest age [minutes]
+#   bits 172-176  decimals of the aggregator, 31: the source keeps IPriceFeed
+#   bits 177-183  jump band [50 bps]
+#   bits 184-197  borrow_ltv [bps]
+#   bits 198-205  borrow_ltv - floor [50 bps]
+#   bits 206-213  debt_weight - 1 [100 bps]
+#   bits 214-221  highest leverage [5_000 bps]
+#   bits 222-226  decimals of the token
+#   bit  227      a level may be latched
+#   bits 228-234  volatility slope [1_000 bps]
+#   bits 235-242  volatility reference [10 bps]
+#   bits 243-249  u: prices from 2**u are not valid
+#   bits 250-255  r: prices below 2**(u - r) are not valid
+rules: uint256[128]
+LATCHED_BIT: constant(uint256) = 227
+
+# Checkpoint, one word by id: spot 96 | average 96 | volatility 32 [1e-9] | time 32
+checkpoints: uint256[128]
+
+# What only `poke` touches, one word by id:
+#   bits   0-95   reference price of the volatility sample
+#   bits  96-127  its time
+#   bits 128-159  since when pokes have seen a jump
+#   bits 160-191  since when pokes have seen no price
+#   bits 192-223  start of the day in which waiting for dispersed sources is counted
+#   bits 224-235  seconds waited in it
+#   bit  236      the jump is upwards
+#   bit  237      the jump was seen twice, CONFIRM_TIME apart
+#   bit  238      the last poke saw dispersed sources
+observations: uint256[128]
+
+assets: address[128]
+ids: HashMap[address, uint256]
+count: uint256
+
+
+@internal
+@view
+def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256):
+    """
+    @dev low, price, high, updated_at and the feed's status; a price of 0 is not valid.
+    """
+    source: address = convert(rule & (2**160 - 1), address)
+    feed_decimals: uint256 = (rule >> 172) & 31
+    max_age: uint256 = ((rule >> 160) & 4095) * 60
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    updated_at: uint256 = 0
+    status: uint256 = 1
+    if feed_decimals != IS_FEED:
+        price, updated_at = aggregator._read(source, feed_decimals, max_age)
+        low = price
+        high = price
+    else:
+        low, price, high, updated_at, status = aggregator._read_feed(source)
+        if status == 0 or updated_at + max_age < block.timestamp:
+            return 0, 0, 0, updated_at, 0
+    upper: uint256 = (rule >> 243) & 127
+    if low >> (upper - (rule >> 250)) == 0 or high >> upper != 0:
+        return 0, 0, 0, updated_at, 0
+    return low, price, high, updated_at, status
+
+
+@internal
+@view
+def _average(checkpoint: uint256) -> uint256:
+    spot: uint256 = checkpoint & MASK_96
+    average: uint256 = (checkpoint >> 96) & MASK_96
+    elapsed: uint256 = min(block.timestamp - (checkpoint >> 224), AVERAGE_TIME // 3)
+    x: uint256 = elapsed * WAD // AVERAGE_TIME
+    weight: uint256 = x - x * x // (2 * WAD) + x * x // WAD * x // (6 * WAD)
+    if spot >= average:
+        return average + (spot - average) * weight // WAD
+    return average - (average - spot) * weight // WAD
+
+
+@internal
+@view
+def _quote(id: uint256, rule: uint256) -> IRiskEngine.Quote:
+    """
+    @dev Without the feed's own agreement, see `_quote_and_agreement`.
+    """
+    quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
+    agreed: bool = False
+    quote, agreed = self._quote_and_agreement(id, rule)
+    return quote
+
+
+@internal
+@view
+def _quote_and_agreement(id: uint256, rule: uint256) -> (IRiskEngine.Quote, bool):
+    """
+    @dev The quote of asset `id`, and whether at least two sources agree on it.
+    """
+    checkpoint: uint256 = self.checkpoints[id]
+    quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
+    feed_status: uint256 = 0
+    quote.low, quote.price, quote.high, quote.updated_at, feed_status = self._source_quote(rule)
+    quote.average = self._average(checkpoint)
+    quote.volatility = ((checkpoint >> 192) & MASK_32) * VOLATILITY_UNIT
+    if quote.price == 0:
+        quote.status = STALE
+        quote.level = 2
+    elif feed_status == FEED_DISPERSED:
+        quote.status = DISPERSED
+        quote.level = 1
+    elif self._is_jump(quote.price, quote.average, rule):
+        quote.status = JUMP
+        quote.level = 1
+    if (rule >> LATCHED_BIT) & 1 == 1:
+        quote.level = max(quote.level, latch._level(self.assets[id]))
+    return quote, feed_status == FEED_AGREED
+
+
+@internal
+@pure
+def _is_jump(price: uint256, average: uint256, rule: uint256) -> bool:
+    band: uint256 = ((rule >> 177) & 127) * 50
+    gap: uint256 = price - average if price > average else average - price
+    return gap * BPS > average * band
+
+
+@internal
+@view
+def _liquidation_prices(
+    id: uint256, rule: uint256, patience: uint256
+) -> (uint256, uint256, uint256, bool):
+    """
+    @dev What a maintenance check may count asset `id` at: as collateral, as debt [WAD], its
+         volatility [WAD], and whether there is a valid price. While spot is in an unconfirmed
+         jump, whichever of spot and average favours the borrower; a jump is confirmed when two
+         pokes saw it or two sources agree, and has lasted `patience` seconds. Sources that
+         disagree delay liquidation for WAIT_TIME a day.
+    """
+    quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
+    agreed: bool = False
+    quote, agreed = self._quote_and_agreement(id, rule)
+    if quote.status == VALID:
+        return quote.high, quote.low, quote.volatility, True
+    seen: uint256 = self.observations[id]
+    if quote.status == JUMP:
+        up: bool = quote.price > quote.average
+        since: uint256 = (seen >> 128) & MASK_32
+        poked: bool = since != 0 and up == ((seen >> 236) & 1 == 1)
+        confirmed: bool = agreed or (poked and (seen >> 237) & 1 == 1)
+        if patience != 0:
+            confirmed = confirmed and poked and block.timestamp >= since + patience
+        if confirmed:
+            return quote.high, quote.low, quote.volatility, True
+        return (
+            max(quote.high, quote.average), min(quote.low, quote.average), quote.volatility, True
+        )
+    if quote.status == DISPERSED:
+        if self._waited(seen, self.checkpoints[id]) >= WAIT_TIME:
+            return quote.price, quote.price, quote.volatility, True
+        return quote.high, quote.low, quote.volatility, True
+    last: uint256 = self.checkpoints[id] & MASK_96
+    stale_since: uint256 = (seen >> 160) & MASK_32
+    faded: uint256 = 0
+    if stale_since != 0:
+        faded = min(block.timestamp - stale_since, FADE_TIME)
+    return last * (FADE_TIME - faded) // FADE_TIME, last, quote.volatility, False
+
+
+@internal
+@view
+def _waited(seen: uint256, checkpoint: uint256) -> uint256:
+    """
+    @dev Seconds for which dispersed sources have delayed liquidations in the present day, at most
+         WAIT_TIME. The time since a poke that saw them disagree counts, whatever they did since.
+    """
+    if block.timestamp >= ((seen >> 192) & MASK_32) + DAY:
+        return 0
+    waited: uint256 = (seen >> 224) & 4095
+    if (seen >> 238) & 1 == 1:
+        waited += block.timestamp - (checkpoint >> 224)
+    return min(waited, WAIT_TIME)
+
+
+@internal
+def _poke(id: uint256) -> IRiskEngine.Quote:
+    """
+    @dev Writes checkpoint and observation. Without a valid price the checkpoint stands.
+    """
+    rule: uint256 = self.rules[id]
+    checkpoint: uint256 = self.checkpoints[id]
+    seen: uint256 = self.observations[id]
+    quote: IRiskEngine.Quote = self._quote(id, rule)
+    if quote.status == STALE:
+        if (seen >> 160) & MASK_32 == 0:
+            self.observations[id] = seen | (block.timestamp << 160)
+        return quote
+
+    reference: uint256 = seen & MASK_96
+    reference_time: uint256 = (seen >> 96) & MASK_32
+    elapsed: uint256 = block.timestamp - reference_time
+    if elapsed >= SAMPLE_TIME:
+        quote.volatility = self._volatility(quote, reference, elapsed)
+        reference = quote.price
+        reference_time = block.timestamp
+
+    jump_since: uint256 = 0
+    flags: uint256 = 0
+    if quote.status == JUMP:
+        up: uint256 = 1 if quote.price > quote.average else 0
+        jump_since = (seen >> 128) & MASK_32
+        confirmed: uint256 = (seen >> 237) & 1
+        if jump_since == 0 or up != (seen >> 236) & 1:
+            jump_since = block.timestamp
+            confirmed = 0
+        elif block.timestamp >= jump_since + CONFIRM_TIME:
+            confirmed = 1
+        flags = (up << 236) | (confirmed << 237)
+
+    day_start: uint256 = (seen >> 192) & MASK_32
+    waited: uint256 = self._waited(seen, checkpoint)
+    if block.timestamp >= day_start + DAY:
+        day_start = block.timestamp
+    if quote.status == DISPERSED:
+        flags |= 1 << 238
+
+    self.checkpoints[id] = (
+        quote.price
+        | (quote.average << 96)
+        | (quote.volatility // VOLATILITY_UNIT << 192)
+        | (block.timestamp << 224)
+    )
+    self.observations[id] = (
+        reference
+        | (reference_time << 96)
+        | (jump_since << 128)
+        | (day_start << 192)
+        | (waited << 224)
+        | flags
+    )
+    return quote
+
+
+@internal
+@pure
+def _volatility(quote: IRiskEngine.Quote, reference: uint256, elapsed: uint256) -> uint256:
+    """
+    @dev Daily volatility [WAD] after one more sample. Saturates at 429 %.
+    """
+    gap: uint256 = (
+        quote.price - reference if quote.price > reference else reference - quote.price
+    )
+    change: uint256 = min(gap * WAD // reference, 100 * WAD)
+    variance: uint256 = quote.volatility * quote.volatility // WAD
+    sample: uint256 = change * change // WAD * DAY // elapsed
+    weight: uint256 = elapsed * WAD // (elapsed + VOLATILITY_TIME)
+    variance = (variance * (WAD - weight) + sample * weight) // WAD
+    return min(isqrt(variance * WAD), MAX_VOLATILITY * VOLATILITY_UNIT)
+
+
+@internal
+def _begin(asset: address, id: uint256, rule: uint256):
+    """
+    @dev The first checkpoint: spot is its own average. Reverts without a valid price.
+    """
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    updated_at: uint256 = 0
+    status: uint256 = 0
+    low, price, high, updated_at, status = self._source_quote(rule)
+    assert price != 0, "price is not valid"
+    assert status != FEED_DISPERSED, "sources disagree"
+    self.rules[id] = rule
+    self.assets[id] = asset
+    self.ids[asset] = id
+    self.checkpoints[id] = price | (price << 96) | (block.timestamp << 224)
+    self.observations[id] = price | (block.timestamp << 96)
+
+
+@internal
+def _set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
+    latch._set(asset, caution_until, halt_until, held_until)
+    id: uint256 = self.ids[asset]
+    rule: uint256 = self.rules[id] & ~(1 << LATCHED_BIT)
+    if max(caution_until, halt_until) > block.timestamp:
+        rule |= 1 << LATCHED_BIT
+    self.rules[id] = rule
