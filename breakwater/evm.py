@@ -1,0 +1,317 @@
+"""`EvmHost`: contracts on an EVM inside this process (pyrevm), tens of thousands of calls a second.
+
+What pyrevm does not do by itself is done here: it never ends a transaction, so transient storage is
+cleared before each call; it uses a checkpoint up when reverting to it, so a new one is taken; it
+gives revert data as text only, so that is parsed; and gas read from it is too low (slots stay
+warm), so receipts carry none. One host serves one thread; run several processes for more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyrevm
+
+from breakwater import artifacts
+from breakwater.abi import checksum
+from breakwater.host import (
+    HALT,
+    Abi,
+    Labels,
+    LogDecoder,
+    RawLog,
+    Receipt,
+    Reverted,
+    code_bytes,
+    decode_reason,
+    interface_of,
+    refuse_snapshot,
+)
+
+FUNDS = 10**24
+"""Wei that a labelled account starts with."""
+
+GAS_LIMIT = 2**62
+"""Gas of one call: no practical limit. Budgets are measured on a node."""
+
+GENESIS_TIME = 1_700_000_000
+
+_REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x(?P<data>[0-9a-f]*) \}$")
+_HALT = re.compile(r"^Halt \{ reason: (?P<reason>.+), gas_used: \d+ \}$")
+_COMMIT_EVERY = 20_000  # calls without a live snapshot after which the journal is folded away
+
+
+class EvmHost:
+    """A chain inside this process. See `breakwater.host` for what every host does.
+
+    By default time and block number stand still until `advance`: many transactions share a block.
+    With `block_per_transaction` each one is followed by a new block `seconds_per_block` later, as
+    on a node.
+    """
+
+    def __init__(
+        self,
+        *,
+        timestamp: int = GENESIS_TIME,
+        block: int = 1,
+        chain_id: int = 31_337,
+        block_per_transaction: bool = False,
+        seconds_per_block: int = 1,
+    ) -> None:
+        self.chain_id = chain_id
+        self._evm = pyrevm.EVM(
+            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id)),
+            gas_limit=GAS_LIMIT,
+            spec_id="CANCUN",
+        )
+        self._now = timestamp
+        self._block = block
+        self._per_transaction = block_per_transaction
+        self._seconds_per_block = seconds_per_block
+        self._labels = Labels()
+        self._decoder = LogDecoder()
+        self._snapshots: list[tuple[int, Any, int, int, str | None]] = []
+        self._next_snapshot = 1
+        self._newest: str | None = None
+        self._calls = 0
+        self._set_block()
+
+    # ------------------------------------------------------------ time
+
+    @property
+    def now(self) -> int:
+        """Timestamp the next transaction sees, in UTC seconds."""
+        return self._now
+
+    @property
+    def block(self) -> int:
+        """Number of the block the next transaction is in."""
+        return self._block
+
+    def advance(self, seconds: int, blocks: int = 1) -> None:
+        """Move `now` by `seconds` and `block` by `blocks`.
+
+        With `block_per_transaction` at least a second passes with each block, as on a node.
+        """
+        if seconds < 0 or blocks < 0:
+            raise ValueError("time does not go back")
+        if self._per_transaction:
+            seconds = max(seconds, blocks)
+        self._now += seconds
+        self._block += blocks
+        self._set_block()
+
+    def _set_block(self) -> None:
+        self._evm.set_block_env(
+            pyrevm.BlockEnv(
+                number=self._block,
+                timestamp=self._now,
+                basefee=0,
+                gas_limit=GAS_LIMIT,
+                prevrandao=bytes(32),
+                excess_blob_gas=0,
+            )
+        )
+
+    def _after_transaction(self) -> None:
+        if self._per_transaction:
+            self.advance(self._seconds_per_block, 1)
+
+    # ------------------------------------------------------------ accounts and state
+
+    def account(self, label: str) -> str:
+        """Address of a funded sender, the same for the same label."""
+        address, new = self._labels.get(label)
+        if new:
+            self._evm.set_balance(address, FUNDS)
+        return address
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        """Addresses by label, in the order they were first asked for."""
+        return dict(self._labels.known)
+
+    def fund(self, address: str, amount: int = FUNDS) -> None:
+        """Set the native coins of any address, in wei."""
+        self._evm.set_balance(address, amount)
+
+    def code(self, address: str) -> bytes:
+        """Runtime code, empty where there is none."""
+        return bytes(self._evm.get_code(address) or b"")
+
+    def storage(self, address: str, slot: int) -> int:
+        """The word at a storage slot."""
+        return int(self._evm.storage(address, slot))
+
+    def balance(self, address: str) -> int:
+        """Native coins, in wei."""
+        return int(self._evm.get_balance(address))
+
+    # ------------------------------------------------------------ deployment
+
+    def deploy(self, name: str, *args: Any, sender: str, value: int = 0) -> str:
+        """Deploy one of the project's contracts; its checksummed address."""
+        artifact = artifacts.load(name)
+        data = artifact.bytecode + interface_of(name).encode_constructor(args)
+        address = self._create(data, sender, value)
+        self._decoder.add(address, interface_of(name))
+        return address
+
+    def deploy_raw(
+        self,
+        abi: Abi,
+        bytecode: bytes | str,
+        args: Sequence[Any] = (),
+        *,
+        sender: str,
+        value: int = 0,
+    ) -> str:
+        """Deploy foreign creation code; its checksummed address."""
+        interface = interface_of(abi)
+        data = code_bytes(bytecode) + interface.encode_constructor(args)
+        address = self._create(data, sender, value)
+        self._decoder.add(address, interface)
+        return address
+
+    def register(self, address: str, abi_or_name: Abi | str) -> None:
+        """Decode logs of `address` by this interface."""
+        self._decoder.add(checksum(address), interface_of(abi_or_name))
+
+    def _create(self, data: bytes, sender: str, value: int) -> str:
+        self._evm.reset_transient_storage()
+        try:
+            address = checksum(self._evm.deploy(sender, data, value))
+        except RuntimeError as error:
+            raise _failure(error) from None
+        self._newest = address
+        self._after_transaction()
+        return address
+
+    # ------------------------------------------------------------ calls
+
+    def transact(
+        self,
+        address: str,
+        abi_or_name: Abi | str,
+        function: str,
+        args: Sequence[Any] = (),
+        *,
+        sender: str,
+        value: int = 0,
+    ) -> Receipt:
+        """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
+        codec = interface_of(abi_or_name).function(function, len(args))
+        data = codec.encode(args)
+        evm = self._evm
+        evm.reset_transient_storage()
+        try:
+            output = evm.message_call(sender, address, data, value)
+        except RuntimeError as error:
+            raise _failure(error) from None
+        result = evm.result
+        receipt = Receipt(codec, output, lambda: _raw_logs(result), self._decoder, None)
+        self._calls += 1
+        if self._calls >= _COMMIT_EVERY and not self._snapshots:
+            evm.commit()
+            self._calls = 0
+        self._after_transaction()
+        return receipt
+
+    def call(
+        self,
+        address: str,
+        abi_or_name: Abi | str,
+        function: str,
+        args: Sequence[Any] = (),
+        *,
+        sender: str | None = None,
+        value: int = 0,
+    ) -> Any:
+        """What a function would return now, decoded; nothing changes. Raises Reverted.
+
+        A view runs as a static call. Another function runs in full and is undone.
+        """
+        codec = interface_of(abi_or_name).function(function, len(args))
+        data = codec.encode(args)
+        evm = self._evm
+        evm.reset_transient_storage()
+        caller = sender or _NOBODY
+        try:
+            if codec.reads_only:
+                return codec.decode(evm.message_call(caller, address, data, is_static=True))
+            checkpoint = evm.snapshot()
+            try:
+                output = evm.message_call(caller, address, data, value)
+            finally:
+                evm.revert(checkpoint)
+        except RuntimeError as error:
+            raise _failure(error) from None
+        return codec.decode(output)
+
+    # ------------------------------------------------------------ snapshots
+
+    def snapshot(self) -> int:
+        """Remember the state and the time; valid until an older snapshot is restored."""
+        identifier = self._next_snapshot
+        self._next_snapshot += 1
+        self._snapshots.append(
+            (identifier, self._evm.snapshot(), self._now, self._block, self._newest)
+        )
+        return identifier
+
+    def restore(self, snapshot: int) -> None:
+        """Go back; later snapshots are dropped, this one stays and may be restored again.
+
+        LookupError when it was dropped. RuntimeError when the EVM lost its state, which must not
+        happen.
+        """
+        for index in range(len(self._snapshots) - 1, -1, -1):
+            if self._snapshots[index][0] == snapshot:
+                break
+        else:
+            refuse_snapshot(snapshot)
+        _, checkpoint, now, block, newest = self._snapshots[index]
+        # Later checkpoints go first, newest to oldest: each is used up while it is still alive.
+        for later in reversed(self._snapshots[index + 1 :]):
+            self._evm.revert(later[1])
+        self._evm.revert(checkpoint)
+        del self._snapshots[index:]
+        if newest is not None and not self._evm.get_code(newest):
+            raise RuntimeError("the EVM lost its state on restoring a snapshot")
+        self._newest = newest
+        if (now, block) != (self._now, self._block):
+            self._now, self._block = now, block
+            self._set_block()
+        self._snapshots.append((snapshot, self._evm.snapshot(), now, block, newest))
+
+    def release(self) -> None:
+        """Forget every snapshot and keep the present state for good."""
+        self._snapshots.clear()
+        self._evm.commit()
+        self._calls = 0
+
+
+_NOBODY = "0x0000000000000000000000000000000000000000"
+
+
+def _raw_logs(result: Any) -> list[RawLog]:
+    found = []
+    for log in result.logs:
+        topics, data = log.data
+        found.append((log.address, [bytes(topic) for topic in topics], bytes(data)))
+    return found
+
+
+def _failure(error: RuntimeError) -> Exception:
+    """Reverted for what the contract refused; the error itself for an invalid transaction."""
+    text = str(error)
+    match = _REVERT.match(text)
+    if match is not None:
+        data = bytes.fromhex(match["data"])
+        return Reverted(decode_reason(data), data)
+    match = _HALT.match(text)
+    if match is not None:
+        return Reverted(HALT, detail=match["reason"])
+    return RuntimeError(f"the EVM refused the transaction: {text}")
