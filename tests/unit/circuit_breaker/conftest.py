@@ -1,0 +1,159 @@
+"""A circuit breaker between stand-ins that latch as the engine and the vaults do."""
+
+import pytest
+
+from breakwater import artifacts
+from breakwater.evm import EvmHost
+from breakwater.host import Reverted
+
+# One text for the engines and the vaults: all keep a latch, a status to report and a lock.
+STAND_IN = """
+# pragma version 0.4.3
+from contracts.modules import latch
+initializes: latch
+
+asset: public(address)
+status: public(uint256)
+locked: public(bool)
+refusal: String[32]
+pushes: public(uint256)
+ids: HashMap[address, uint256]
+
+@external
+def set_asset(asset: address, id: uint256):
+    self.asset = asset
+    self.ids[asset] = id
+
+@external
+def set_status(status: uint256):
+    self.status = status
+
+@external
+def set_locked(locked: bool):
+    self.locked = locked
+
+@external
+def set_refusal(refusal: String[32]):
+    self.refusal = refusal
+
+@external
+def poke(asset: address) -> uint256:
+    assert self.ids[asset] != 0, "asset is not listed"
+    return self.status
+
+@view
+@external
+def id_of(asset: address) -> uint256:
+    return self.ids[asset]
+
+@view
+@external
+def is_unlocked() -> bool:
+    assert not self.locked
+    return True
+
+@external
+def set_level(ASSET_PARAM caution_until: uint256, halt_until: uint256, held_until: uint256):
+    if self.refusal != "":
+        raise self.refusal
+    self.pushes += 1
+    latch._set(KEY, caution_until, halt_until, held_until)
+
+@view
+@external
+def level(key: address) -> uint256:
+    return latch._level(key)
+
+@view
+@external
+def latched(key: address) -> (uint256, uint256, uint256):
+    caution_until: uint256 = 0
+    halt_until: uint256 = 0
+    caution_until, halt_until = latch._until(key)
+    return caution_until, halt_until, latch._held_until(key)
+"""
+RISK = STAND_IN.replace("ASSET_PARAM ", "asset: address, ").replace("KEY", "asset")
+VAULT = STAND_IN.replace("ASSET_PARAM ", "").replace("KEY", "self.asset")
+
+REASONS = {"PRICE_JUMP": 1, "DISPERSION": 2, "STALE": 4, "GUARDIAN": 8}
+
+
+class StandIn:
+    def __init__(self, host, text, name, sender):
+        artifact = artifacts.compile_source(text, name)
+        self.host, self.abi, self.sender = host, artifact.abi, sender
+        self.address = host.deploy_raw(artifact.abi, artifact.bytecode, sender=sender)
+
+    def send(self, function, *args):
+        return self.host.transact(self.address, self.abi, function, list(args), sender=self.sender)
+
+    def read(self, function, *args):
+        return self.host.call(self.address, self.abi, function, list(args))
+
+
+class World:
+    def __init__(self):
+        self.host = host = EvmHost()
+        self.owner = host.account("owner")
+        self.guardian = host.account("guardian")
+        self.anyone = host.account("anyone")
+        self.asset = host.account("asset")
+        self.other = host.account("other asset")
+        self.risk = StandIn(host, RISK, "RiskStandIn", self.owner)
+        self.engine = StandIn(host, VAULT, "VaultStandIn", self.owner)
+        self.vault = self.new_vault(self.asset)
+        self.risk.send("set_asset", self.asset, 1)
+        self.breaker = host.deploy("CircuitBreaker", self.owner, self.guardian, sender=self.owner)
+
+    def new_vault(self, asset):
+        vault = StandIn(self.host, VAULT, "VaultStandIn", self.owner)
+        vault.send("set_asset", asset, 1)
+        return vault
+
+    def connected(self):
+        self.send("connect", self.risk.address, self.engine.address, sender=self.owner)
+        self.send("add_vault", self.vault.address, sender=self.owner)
+        return self
+
+    def send(self, function, *args, sender=None):
+        return self.host.transact(
+            self.breaker, "CircuitBreaker", function, list(args), sender=sender or self.anyone
+        )
+
+    def read(self, function, *args):
+        return self.host.call(self.breaker, "CircuitBreaker", function, list(args))
+
+    def refused(self, function, *args, sender=None):
+        with pytest.raises(Reverted) as failure:
+            self.send(function, *args, sender=sender)
+        return failure.value.reason
+
+    def poke(self, status):
+        self.risk.send("set_status", status)
+        receipt = self.send("poke", self.asset)
+        assert receipt.value == status
+        return receipt
+
+    def trip(self, level, duration):
+        return self.send("trip", self.asset, level, duration, sender=self.guardian)
+
+    def latch(self, reason):
+        return self.read("latch_of", self.asset, REASONS[reason])
+
+    def levels(self):
+        """Of the asset at the breaker and at the engine, and of its vault."""
+        return (
+            self.read("level_of", self.asset),
+            self.risk.read("level", self.asset),
+            self.vault.read("level", self.asset),
+        )
+
+
+@pytest.fixture
+def unconnected():
+    return World()
+
+
+@pytest.fixture
+def world(unconnected):
+    return unconnected.connected()

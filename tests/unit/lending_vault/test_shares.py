@@ -1,0 +1,108 @@
+"""Deposits, withdrawals and share transfers."""
+
+import pytest
+
+FUND_REFUSAL = "fund takes no transfers"
+
+
+@pytest.fixture(params=[6, 8, 18])
+def busy(new_world, request):
+    world = new_world(decimals=request.param)
+    world.act("deposit", 99 * world.unit, world.lender)
+    world.lend(50 * world.unit)
+    world.host.advance(10**7)
+    return world
+
+
+def test_deposit__first_price(world):
+    assert world.act("deposit", 5, world.lender).value == 5 * 10**6
+    assert world.read("decimals") == 24
+
+
+def test_preview__tells_what_follows(busy):
+    for preview, action, amount in (
+        ("previewDeposit", "deposit", 12_345),
+        ("previewMint", "mint", 12_345_678_901),
+    ):
+        expected = busy.read(preview, amount)
+        assert busy.act(action, amount, busy.lender).value == expected
+    for preview, action, amount in (
+        ("previewWithdraw", "withdraw", 12_345),
+        ("previewRedeem", "redeem", 12_345_678_901),
+    ):
+        expected = busy.read(preview, amount)
+        assert busy.act(action, amount, busy.lender, busy.lender).value == expected
+
+
+def test_max__is_the_most_that_works(busy):
+    most = busy.read("maxWithdraw", busy.lender)
+    assert most == busy.read("cash")
+    busy.refuses("not enough cash", "withdraw", most + 1, busy.lender, busy.lender)
+    shares = busy.read("maxRedeem", busy.lender)
+    busy.refuses("not enough cash", "redeem", shares + 1, busy.lender, busy.lender)
+    busy.act("redeem", shares, busy.lender, busy.lender)
+    assert busy.read("cash") == busy.read("maxWithdraw", busy.lender) == 0
+    room = busy.read("maxDeposit", busy.lender)
+    busy.refuses("deposit cap reached", "deposit", room + 1, busy.lender)
+
+
+def test_round_trip__never_gains(busy):
+    for amount in (1, 2, 3, 999, busy.unit, 7 * busy.unit + 3):
+        shares = busy.act("deposit", amount, busy.other, sender=busy.other).value
+        value = busy.read("convertToAssets", shares)
+        assert amount - 1 <= value <= amount
+        if value:
+            busy.act("redeem", shares, busy.other, busy.other, sender=busy.other)
+
+
+def test_donation__changes_nothing(busy):
+    read = ("totalAssets", "debt_index", "cash", "utilization", "borrow_rate", "fee_owed")
+    before = [busy.read(name) for name in read]
+    busy.host.transact(
+        busy.token, busy.token_kind, "transfer", [busy.vault, 10**9], sender=busy.other
+    )
+    assert [busy.read(name) for name in read] == before
+
+
+def test_transfer__to_fund_reverts(busy):
+    busy.refuses(FUND_REFUSAL, "transfer", busy.fund, 1)
+    busy.refuses(FUND_REFUSAL, "deposit", 1, busy.fund)
+    busy.refuses(FUND_REFUSAL, "mint", 10**6, busy.fund)
+    busy.act("approve", busy.other, 10)
+    busy.refuses(FUND_REFUSAL, "transferFrom", busy.lender, busy.fund, 1, sender=busy.other)
+    assert busy.read("maxDeposit", busy.fund) == 0
+
+
+def test_withdraw__spends_allowance(world):
+    world.act("deposit", 10**18, world.lender)
+    world.act("approve", world.other, 5 * 10**23)
+    args = ("withdraw", 5 * 10**17 + 1, world.other, world.lender)
+    world.refuses("allowance too low", *args, sender=world.other)
+    world.act("withdraw", 5 * 10**17, world.other, world.lender, sender=world.other)
+    assert world.read("allowance", world.lender, world.other) == 0
+
+
+@pytest.mark.parametrize("amount", [2**128, 2**255, 2**256 - 1])
+def test_any_amount__has_a_reason(world, amount):
+    world.refuses("balance too low", "transfer", world.other, amount)
+    world.refuses("balance too low", "redeem", amount, world.lender, world.lender)
+    world.refuses("not enough cash", "withdraw", amount, world.lender, world.lender)
+
+
+@pytest.mark.parametrize("answer", [0, 2])
+def test_odd_token__false_reverts_and_nothing_is_fine(new_world, answer):
+    world = new_world(token="OddTokenMock")
+    world.act("deposit", 10**18, world.lender)
+    world.host.transact(
+        world.token, "OddTokenMock", "set_odds", [answer, 0, False, True], sender=world.owner
+    )
+    if answer == 2:
+        world.act("deposit", 10**18, world.lender)
+        world.act("withdraw", 10**18, world.lender, world.lender)
+        world.lend(1)
+        world.collect(1, 1)
+        world.collect(0, 1)
+    else:
+        world.refuses("transfer failed", "deposit", 1, world.lender)
+        world.refuses("transfer failed", "withdraw", 1, world.lender, world.lender)
+        world.refuses("transfer failed", "lend", 1, world.borrower, sender=world.engine)
