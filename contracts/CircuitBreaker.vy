@@ -19,9 +19,8 @@
         of its reasons; its vault's is the guardian's alone, since prices don't halt lenders.
 
         BUDGET
-        Where a latch acts, halts and what the guardian holds cover at most 7 days in any 30 (see
-        `latch`). A trip beyond that is refused. A poke isn't: it latches no longer halt then, and
-        the asset stays at HALT for as long as it has no price.
+        Where a latch acts, what the guardian holds covers at most 7 days in any 30 (see `latch`);
+        a trip beyond that is refused. Sensors spend none of it: they end with their cause.
 
         LIVENESS
         Anyone may poke and lift what has expired; expiry needs nobody. A poke reverts while the
@@ -128,14 +127,13 @@ def poke(asset: address) -> uint256:
     elif status == STALE and block.timestamp - stale_since >= STALE_DELAY:
         latched = self._extended(word, AT_STALE, HALT, STALE_HALT)
 
-    tripped: bool = latched != word and self._push_or_spent(asset, latched)
-    if tripped:
-        word = latched
-    if word != packed:
-        self.latches[asset] = word
+    tripped: bool = latched != word
+    if latched != packed:
+        self.latches[asset] = latched
     if tripped:
         # the statuses are in the order of the sensors' latches
-        self._log_trip(asset, word, status - 1)
+        self._log_trip(asset, latched, status - 1)
+        self._push_risk(asset, latched)
     return status
 
 
@@ -161,9 +159,7 @@ def trip(asset: address, level: uint256, duration: uint256):
     word = self._with(word, AT_GUARDIAN, level, block.timestamp + duration)
     self.latches[asset] = word
     self._log_trip(asset, word, AT_GUARDIAN)
-    extcall IRiskEngine(self.risk_engine).set_level(
-        asset, self._expiry(word, CAUTION), self._expiry(word, HALT), block.timestamp + duration
-    )
+    self._push_risk(asset, word)
     self._push_vault(self.vault_of[asset], word)
 
 
@@ -183,9 +179,7 @@ def reset(asset: address):
     if word != packed:
         self.latches[asset] = word
     if lifted:
-        extcall IRiskEngine(self.risk_engine).set_level(
-            asset, self._expiry(word, CAUTION), self._expiry(word, HALT), 0
-        )
+        self._push_risk(asset, word)
         self._push_vault(self.vault_of[asset], word)
 
 
@@ -322,29 +316,16 @@ def _lift_expired(asset: address, packed: uint256) -> uint256:
 
 
 @internal
-def _push_or_spent(asset: address, word: uint256) -> bool:
+def _push_risk(asset: address, word: uint256):
     """
-    @dev Latches at the risk engine; False if it says that the budget is spent.
+    @dev Latches the highest of all reasons at the risk engine.
     """
-    ok: bool = False
-    answer: Bytes[128] = b""
-    ok, answer = raw_call(
-        self.risk_engine,
-        abi_encode(
-            asset,
-            self._expiry(word, CAUTION),
-            self._expiry(word, HALT),
-            self._latch(word, AT_GUARDIAN)[1],
-            method_id=method_id("set_level(address,uint256,uint256,uint256)"),
-        ),
-        max_outsize=128,
-        revert_on_failure=False,
+    extcall IRiskEngine(self.risk_engine).set_level(
+        asset,
+        self._expiry(word, CAUTION),
+        self._expiry(word, HALT),
+        self._latch(word, AT_GUARDIAN)[1],
     )
-    if ok:
-        return True
-    if answer == abi_encode("hold budget is spent", method_id=method_id("Error(string)")):
-        return False
-    raw_revert(answer)
 
 
 @internal

@@ -529,7 +529,8 @@ def set_level(caution_until: uint256, halt_until: uint256, held_until: uint256):
     """
     if msg.sender != self._breaker:
         self._fail("caller is not the breaker")
-    latch._set(self, caution_until, halt_until, held_until)
+    # every halt counts: lenders are locked in for at most 7 days in any 30
+    latch._set(self, caution_until, halt_until, max(halt_until, held_until))
     books: uint256 = self._books & ~FLAG
     if max(caution_until, halt_until) > block.timestamp:
         books |= FLAG

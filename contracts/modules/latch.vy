@@ -3,8 +3,7 @@
 """
 @title Levels that are latched until they expire
 @license MIT
-@notice For each key the expiry of CAUTION and of HALT, and the budget of what a person or a halt
-        may hold.
+@notice For each key the expiry of CAUTION and of HALT, and the budget of what may be held.
 
         EXPIRY
         A latch ends by itself: nobody has to call anything. Both expiries are stored as given and
@@ -12,9 +11,10 @@
         ahead than MAX_LATCH.
 
         BUDGET
-        A key is held until max(held_until, halt_until), and held for at most MAX_HOLD in any
-        WINDOW, whoever calls. The held time is kept as at most 8 disjoint intervals, oldest
-        first; only the last can still run.
+        A key is held until held_until, and for at most MAX_HOLD in any WINDOW, whoever calls.
+        What counts as held is the deployable's to say: what a person latched, and at a vault
+        every halt. The held time is kept as at most 8 disjoint intervals, oldest first; only the
+        last can still run.
 
         Let f(t) be the held time in (t - WINDOW, t]. Claim: f(t) <= MAX_HOLD for every t. Only
         f(end of the last interval) is checked, because
@@ -48,14 +48,14 @@ def _set(key: address, caution_until: uint256, halt_until: uint256, held_until: 
     @dev Replaces the expiries of `key`; those in the past mean none.
     @param caution_until [unix seconds] end of CAUTION
     @param halt_until [unix seconds] end of HALT
-    @param held_until [unix seconds] end of what a person holds
+    @param held_until [unix seconds] end of what counts against the budget
     """
     assert (
         max(max(caution_until, halt_until), held_until) <= block.timestamp + MAX_LATCH
     ), "latch is too long"
 
     self._expiries[key] = caution_until | halt_until << 64 | held_until << 128
-    self._hold(key, max(halt_until, held_until))
+    self._hold(key, held_until)
 
 
 @internal
@@ -125,6 +125,6 @@ def _until(key: address) -> (uint256, uint256):
 @internal
 def _held_until(key: address) -> uint256:
     """
-    @dev End of what a person holds, as it was set [unix seconds].
+    @dev End of what counts against the budget, as it was set [unix seconds].
     """
     return self._expiries[key] >> 128

@@ -15,8 +15,8 @@
         unit, so that frequent accruals do not pull it down.
 
         DOMAIN  r < 2**40, u <= 1, 10 % <= target <= 99 %, 1 <= k <= 10, speed <= 100 a year,
-        elapsed < 2**32 s, 0 < least <= highest. Inside it nothing reverts; the highest rate is
-        20 a year, 6.4e11 a second, below 2**40.
+        elapsed < 2**32 s, 0 < least <= highest <= 20_000 * least. Inside it nothing reverts; the
+        highest rate is 20 a year, 6.4e11 a second, below 2**40.
 """
 
 from contracts.modules import interest
@@ -74,8 +74,8 @@ def _drift(
     @param highest [WAD a second]
     """
     kink: uint256 = unsafe_mul(target, WAD_PER_BPS)
-    # below 2**20 * 2**32 * 2**30; times an error below 2**60
-    scale: uint256 = unsafe_mul(unsafe_mul(speed, elapsed), RAY // WAD)
+    # below 2**20 * 2**32 * 2**90; times an error below 2**60
+    scale: uint256 = unsafe_mul(unsafe_mul(speed, elapsed), RAY)
     rate: uint256 = 0
     if utilization < kink:
         x: uint256 = unsafe_div(

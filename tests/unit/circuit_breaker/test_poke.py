@@ -84,31 +84,27 @@ def test_poke__price_between_starts_the_delay_anew(world):
     assert world.levels() == (0, 0, 0)
 
 
-def test_poke__stale_halt_is_renewed_until_the_budget_is_spent(world):
-    """GATE-1, LIVE-2: 7 days of latched halts, then poking goes on and latches nothing more."""
+def test_poke__stale_halt_is_renewed_while_it_lasts(world):
+    """A sensor spends nothing of the guardian's 7 days: it ends with its cause."""
     world.poke(STALE)
     world.host.advance(15 * MINUTE)
-    start = world.host.now
-    last = 0
-    while world.host.now < start + 8 * DAY:
-        trips = world.poke(STALE).events("Trip")
-        last = max([last, *(trip.until for trip in trips)])
+    for _ in range(8 * 48):
+        trip = world.poke(STALE).event("Trip")
+        assert trip.until == world.host.now + 60 * MINUTE
         world.host.advance(30 * MINUTE)
-    assert last == start + 7 * DAY
-    assert world.levels() == (0, 0, 0)
-    assert world.poke(STALE).events("Trip") == []
-    assert world.poke(JUMP).event("Trip").level == 1
-    assert world.levels() == (1, 1, 0)
-
-
-def test_poke__budget_spent_keeps_other_latches(world):
     world.trip(2, 7 * DAY)
     world.host.advance(7 * DAY)
-    world.poke(JUMP)
+    assert world.levels() == (0, 0, 0)
+
+
+def test_poke__budget_spent_by_the_guardian_stops_no_sensor(world):
+    world.trip(2, 7 * DAY)
+    world.host.advance(7 * DAY)
     world.poke(STALE)
     world.host.advance(15 * MINUTE)
-    assert world.poke(STALE).events("Trip") == []
-    assert world.levels() == (1, 1, 0)
+    assert world.poke(STALE).event("Trip").level == 2
+    # the prices' halt is none of the vault's
+    assert world.levels() == (2, 2, 0)
 
 
 @pytest.mark.parametrize("which", ["engine", "vault"])

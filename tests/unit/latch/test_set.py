@@ -57,13 +57,12 @@ def test_set__caution_of_a_sensor_has_no_budget(new_latch):
         latch.host.advance(MAX)
 
 
-@pytest.mark.parametrize("halt", [True, False])
-def test_set__budget_is_spent_and_comes_back(new_latch, halt):
+def test_set__budget_is_spent_and_comes_back(new_latch):
     """7 days from the start; nothing more until the first of them are 30 days old."""
     latch = new_latch()
 
     def hold(seconds):
-        latch.set_in(None, *((seconds, None) if halt else (None, seconds)))
+        latch.set_in(None, None, seconds)
 
     hold(MAX)
     latch.host.advance(MAX)
@@ -81,40 +80,40 @@ def test_set__budget_is_spent_and_comes_back(new_latch, halt):
 
 def test_set__lifted_time_is_not_counted(new_latch):
     latch = new_latch()
-    latch.set_in(None, MAX, None)
+    latch.set_in(None, MAX, MAX)
     latch.host.advance(DAY)
     latch.set_in(None, None, None)
     assert latch.level() == 0
     latch.host.advance(DAY)
     with pytest.raises(Reverted):
-        latch.set_in(None, 6 * DAY + 1, None)
-    latch.set_in(None, 6 * DAY, None)
+        latch.set_in(None, None, 6 * DAY + 1)
+    latch.set_in(None, None, 6 * DAY)
 
 
 def test_set__extensions_count_once(new_latch):
     latch = new_latch()
     for _ in range(7):
-        latch.set_in(None, DAY, None)
+        latch.set_in(None, None, DAY)
         latch.host.advance(DAY // 2)
-    # held for 3.5 days of 7: the halt began 3.5 days ago
-    latch.set_in(None, MAX // 2, None)
+    # held for 3.5 days of 7: the hold began 3.5 days ago
+    latch.set_in(None, None, MAX // 2)
     with pytest.raises(Reverted) as failure:
-        latch.set_in(None, MAX // 2 + 1, None)
+        latch.set_in(None, None, MAX // 2 + 1)
     assert failure.value.reason == "hold budget is spent"
 
 
 def test_set__ninth_interval_in_thirty_days_reverts(new_latch):
     latch = new_latch()
     for _ in range(8):
-        latch.set_in(None, 60, None)
+        latch.set_in(None, None, 60)
         latch.host.advance(DAY)
     with pytest.raises(Reverted) as failure:
-        latch.set_in(None, 60, None)
+        latch.set_in(None, None, 60)
     assert failure.value.reason == "hold budget is spent"
-    # lowering and caution are no interval
-    latch.set_in(DAY, None, None)
+    # what nobody holds is no interval
+    latch.set_in(DAY, DAY, None)
     latch.host.advance(22 * DAY + 61)
-    latch.set_in(None, 60, None)
+    latch.set_in(None, None, 60)
 
 
 def test_set__trip_and_lift_in_one_block_is_no_interval(new_latch):
@@ -123,7 +122,7 @@ def test_set__trip_and_lift_in_one_block_is_no_interval(new_latch):
         latch.set_in(None, DAY, DAY)
         latch.set_in(None, None, None)
         latch.host.advance(60)
-    latch.set_in(None, MAX, None)
+    latch.set_in(None, MAX, MAX)
 
 
 def held_at_most(intervals):
@@ -152,7 +151,7 @@ def test_set__accepts_exactly_what_every_window_allows(new_latch, seed):
             rng.choice([0, now, now + 1, now + rng.randrange(2 * DAY), now + rng.randint(0, MAX)])
             for _ in range(2)
         )
-        end = max(halt, held)
+        end = held
         new = list(intervals)
         if new and new[-1][1] >= now:
             start, _ = new.pop()
