@@ -13,8 +13,8 @@ PY_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 WORKERS ?= 2
 ARGS ?=
-# NTX11 wants every argument to begin with an underscore; this project does not.
-NATRIX_OFF := NTX11
+# NTX11 wants every argument to begin with an underscore, NTX12 wants no @internal; not here.
+NATRIX_OFF := NTX11 NTX12
 
 # ape-vyper looks for `vyper` on PATH, ape-foundry for `anvil`.
 export PATH := $(ROOT)/node_modules/.bin:$(ROOT)/$(BIN):$(PATH)

@@ -86,8 +86,8 @@ class Sources:
             if found:
                 paragraph = re.split(r"\n\s*\n|\n\s*@", notice, maxsplit=1)[0]
                 return " ".join(paragraph.split())
-        notice = artifact.userdoc.get("notice") or artifact.devdoc.get("title")
-        return str(notice or f"The contract `{artifact.source_id}`.")
+        other = artifact.userdoc.get("notice") or artifact.devdoc.get("title")
+        return str(other or f"The contract `{artifact.source_id}`.")
 
     def _interfaces(self, artifact: Artifact) -> list[str]:
         path = self._root / artifact.source_id

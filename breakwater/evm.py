@@ -40,6 +40,7 @@ GENESIS_TIME = 1_700_000_000
 
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x(?P<data>[0-9a-f]*) \}$")
 _HALT = re.compile(r"^Halt \{ reason: (?P<reason>.+), gas_used: \d+ \}$")
+_PADDING = bytes(33)  # what pyrevm appends to the code of every contract
 _COMMIT_EVERY = 20_000  # calls without a live snapshot after which the journal is folded away
 
 
@@ -139,7 +140,8 @@ class EvmHost:
 
     def code(self, address: str) -> bytes:
         """Runtime code, empty where there is none."""
-        return bytes(self._evm.get_code(address) or b"")
+        code = bytes(self._evm.get_code(address) or b"")
+        return code[: -len(_PADDING)] if code.endswith(_PADDING) else code
 
     def storage(self, address: str, slot: int) -> int:
         """The word at a storage slot."""

@@ -150,6 +150,27 @@ class CallerMock(Contract):
         return self._transact("attempt", (target, data, gas_limit), sender, value)
 
 
+class ConstantFeedMock(Contract):
+    """A Chainlink aggregator whose answer is part of its code and always fresh."""
+
+    NAME = "ConstantFeedMock"
+
+    @classmethod
+    def deploy(cls, host: Host, decimals: int, answer: int, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (decimals, answer), sender)
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def latestRoundData(self) -> tuple[int, int, int, int, int]:
+        """`latestRoundData()`"""
+        found: tuple[int, int, int, int, int] = self._call("latestRoundData", ())
+        return found
+
+
 class FlashBorrowerMock(Contract):
     """Takes flash loans and liquidates: makes the calls it was given inside the callback.
     Approvals, and the loan itself, go through `execute`.
@@ -218,6 +239,30 @@ class FlashBorrowerMock(Contract):
         """`last()`"""
         found: bytes = self._call("last", ())
         return found
+
+
+class FlashReceiverMock(Contract):
+    """The cheapest receiver of flash loans: it approved its lender once and does nothing."""
+
+    NAME = "FlashReceiverMock"
+
+    @classmethod
+    def deploy(cls, host: Host, token: Address, lender: Address, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (token, lender), sender)
+
+    def onFlashLoan(
+        self,
+        initiator: Address,
+        token: Address,
+        amount: int,
+        fee: int,
+        data: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`onFlashLoan(address, address, uint256, uint256, bytes)`"""
+        return self._transact("onFlashLoan", (initiator, token, amount, fee, data), sender)
 
 
 class HookTokenMock(Contract):

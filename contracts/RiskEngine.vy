@@ -58,7 +58,7 @@ MAX_VALUE: constant(uint256) = 2**120  # [WAD] value of one leg: 1.3e18 USD
 FUND_SHARE: constant(uint256) = 1_000  # [BPS] of the incentive above the tip, for the fund
 TARGET_CEILING: constant(uint256) = 1_250 * 10**15  # [WAD] a higher target closes whole debts
 JUMP_PATIENCE: constant(uint256) = 600  # [s] before an account is found under water by a jump
-DUST_VALUE: constant(uint256) = 10 * WAD  # collateral worth less goes to the liquidator for free
+DUST_VALUE: constant(uint256) = WAD  # collateral worth less goes to the liquidator for free
 
 # Why a margin check failed.
 MARGIN_OK: constant(uint256) = 0
@@ -471,8 +471,9 @@ def _margin(position: uint256[4]) -> IRiskEngine.Margin:
 @internal
 def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
     """
-    @dev Whether `after` owes no more of anything, and neither health nor collateral over debt
-         is lower.
+    @dev Whether `after` owes no more of anything, and neither health nor collateral over debt is
+         lower: at liquidation prices, and at those of new risk, so that no swap of collateral
+         gains from a price that is away from its average.
     """
     for i: uint256 in range(8):
         tag: uint256 = legs._tag(after, i)
@@ -483,13 +484,16 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
             return False
     old: IRiskEngine.Health = self._valuation(before, 0).health
     new: IRiskEngine.Health = self._valuation(after, 0).health
+    if (
+        new.health_factor < old.health_factor
+        or new.collateral_value * old.debt_value < old.collateral_value * new.debt_value
+    ):
+        return False
+    old_margin: IRiskEngine.Margin = self._margin(before)
+    new_margin: IRiskEngine.Margin = self._margin(after)
     return (
-        new.health_factor >= old.health_factor
-        and (
-            new.debt_value == 0
-            or new.collateral_value * WAD // new.debt_value
-            >= old.collateral_value * WAD // old.debt_value
-        )
+        new_margin.collateral * old_margin.required >= old_margin.collateral * new_margin.required
+        and new_margin.exposure * old_margin.debt >= old_margin.exposure * new_margin.debt
     )
 
 
@@ -604,7 +608,8 @@ def _terms_standard(
     if ltv != 0:
         break_even: uint256 = health * weight // ltv
         incentive = min(incentive, max(tip, max(break_even, WAD) - WAD))
-        if (WAD + incentive) * ltv > health * weight:
+        # the pair that would not may have no price: then any priced one must do
+        if (WAD + incentive) * ltv > health * weight and valuation.unpriced == 0:
             self._fail("pair would lower health")
 
     owed: uint256 = legs._amount(position, debt_leg)
