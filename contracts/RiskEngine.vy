@@ -168,8 +168,8 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
         price_oracle.count = id
         price_oracle._begin(asset, id, rule)
     else:
-        latched: uint256 = price_oracle.rules[id] & (1 << price_oracle.LATCHED_BIT)
-        price_oracle.rules[id] = rule & ~(1 << price_oracle.LATCHED_BIT) | latched
+        latched: uint256 = price_oracle.rules[id] & price_oracle.LATCHED
+        price_oracle.rules[id] = rule & ~price_oracle.LATCHED | latched
     self.terms[id] = term
     log IRiskEngine.WriteAsset(asset=asset, id=id, rule=rule, term=term)
     return id
@@ -218,10 +218,10 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             break
         id: uint256 = rest & 127
         rest = rest >> 8
-        quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
-        if quote.level > level:
-            level = quote.level
-            why = self._level_reason(quote)
+        state: uint256 = price_oracle._read(id, price_oracle.rules[id])[4]
+        if state >> 2 & 3 > level:
+            level = state >> 2 & 3
+            why = self._level_reason(state)
     if level == 0:
         why = self._initial(after, 0)
     if why != MARGIN_OK and (level == 2 or not self._is_safer(before, after)):
@@ -233,8 +233,7 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
 @external
 @reentrant
 def check_listable(id: uint256) -> bool:
-    quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
-    if quote.status == price_oracle.STALE:
+    if price_oracle._read(id, price_oracle.rules[id])[1] == 0:
         self._fail("price is stale")
     return True
 
@@ -252,7 +251,7 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
     if quote.level == 2 or weight == 0:
         return 0
     missing: uint256 = min(margin.required - margin.collateral, MAX_VALUE)
-    return missing * BPS // weight * 10 ** self._decimals(rule)
+    return missing * BPS * 10 ** self._decimals(rule) // weight
 
 
 @view
@@ -362,79 +361,82 @@ def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
 def _initial(position: uint256[4], touched: uint256) -> uint256:
     """
     @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
-         collateral leg by leg until it suffices.
+         collateral leg by leg until it suffices. On the path of every loan: the sums are unsafe,
+         values being below 2**120 and weights below 2**16.
     """
     required: uint256 = 0  # [WAD * BPS]
     debt: uint256 = 0  # [WAD]
     max_leverage: uint256 = 255  # [5_000 bps]
     unseen: uint256 = touched
-    for word: uint256 in position:
-        pair: uint256 = word & legs.PAIR_MASK
-        for side: uint256 in range(2):
-            tag: uint256 = (pair >> (208 + 8 * side)) & 255
-            if tag < legs.DEBT:
-                continue
-            id: uint256 = tag & 127
-            rule: uint256 = price_oracle.rules[id]
-            quote: IRiskEngine.Quote = price_oracle._quote(id, rule)
-            if tag == unseen:
-                if quote.level != 0:
-                    return self._level_reason(quote)
-                unseen = 0
-            if quote.status == price_oracle.STALE:
-                return DEBT_UNPRICED
-            amount: uint256 = (pair >> (104 * side)) & legs.MAX_AMOUNT
-            value: uint256 = self._value_up(amount, max(quote.high, quote.average), rule)
-            debt += value
-            required += value * (BPS + ((rule >> 206) & 255) * 100)
-            max_leverage = min(max_leverage, (rule >> 214) & 255)
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    for i: uint256 in range(8):
+        word: uint256 = position[i >> 1]
+        if i & 1 == 1:
+            word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
+        tag: uint256 = word >> 208 & 255
+        if tag < legs.DEBT:
+            if tag == 0:
+                break
+            continue
+        id: uint256 = tag & 127
+        rule: uint256 = price_oracle.rules[id]
+        low, price, high, average, state = price_oracle._read(id, rule)
+        if tag == unseen:
+            if state & 12 != 0:
+                return self._level_reason(state)
+            unseen = 0
+        if price == 0:
+            return DEBT_UNPRICED
+        value: uint256 = self._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
+        debt = unsafe_add(debt, value)
+        required = unsafe_add(required, unsafe_mul(value, self._debt_weight(rule)))
+        max_leverage = min(max_leverage, rule >> 214 & 255)
 
     enough: bool = debt == 0
     collateral: uint256 = 0  # [WAD * BPS]
     exposure: uint256 = 0  # [WAD]
-    for word: uint256 in position:
-        if enough and unseen == 0:
+    for i: uint256 in range(8):
+        word: uint256 = position[i >> 1]
+        if i & 1 == 1:
+            word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
+        tag: uint256 = word >> 208 & 255
+        if tag == 0 or (enough and unseen == 0):
             break
-        pair: uint256 = word & legs.PAIR_MASK
-        for side: uint256 in range(2):
-            tag: uint256 = (pair >> (208 + 8 * side)) & 255
-            if tag == 0 or tag >= legs.DEBT:
-                continue
-            if enough and tag != unseen:
-                continue
-            rule: uint256 = price_oracle.rules[tag]
-            quote: IRiskEngine.Quote = price_oracle._quote(tag, rule)
-            if tag == unseen:
-                if quote.level != 0:
-                    return self._level_reason(quote)
-                unseen = 0
-            if enough or quote.level == 2:
-                continue
-            amount: uint256 = (pair >> (104 * side)) & legs.MAX_AMOUNT
-            value: uint256 = self._value_down(amount, min(quote.low, quote.average), rule)
-            exposure += value
-            collateral += value * self._borrow_ltv(rule, quote.volatility)
-            max_leverage = min(max_leverage, (rule >> 214) & 255)
-            enough = collateral >= required and self._leverage_ok(exposure, debt, max_leverage)
+        if tag >= legs.DEBT or (enough and tag != unseen):
+            continue
+        rule: uint256 = price_oracle.rules[tag]
+        low, price, high, average, state = price_oracle._read(tag, rule)
+        if tag == unseen:
+            if state & 12 != 0:
+                return self._level_reason(state)
+            unseen = 0
+        if enough or state & 8 != 0:
+            continue
+        value: uint256 = self._value_down(word & legs.MAX_AMOUNT, min(low, average), rule)
+        exposure = unsafe_add(exposure, value)
+        collateral = unsafe_add(
+            collateral,
+            unsafe_mul(value, self._borrow_ltv(rule, price_oracle._volatility_of(state))),
+        )
+        max_leverage = min(max_leverage, rule >> 214 & 255)
+        # exposure / (exposure - debt) <= max_leverage / 2, without division
+        enough = collateral >= required and unsafe_mul(
+            exposure, unsafe_sub(max_leverage, 2)
+        ) >= unsafe_mul(debt, max_leverage)
 
     if not enough:
         return MARGIN_LOW if collateral < required else LEVERAGE_HIGH
     if unseen != 0:
         # a leg that was emptied by what raised the risk
         id: uint256 = unseen & 127
-        quote: IRiskEngine.Quote = price_oracle._quote(id, price_oracle.rules[id])
-        if quote.level != 0:
-            return self._level_reason(quote)
+        low, price, high, average, state = price_oracle._read(id, price_oracle.rules[id])
+        if state & 12 != 0:
+            return self._level_reason(state)
     return MARGIN_OK
-
-
-@pure
-@internal
-def _leverage_ok(exposure: uint256, debt: uint256, max_leverage: uint256) -> bool:
-    """
-    @dev exposure / (exposure - debt) <= max_leverage / 2, without division.
-    """
-    return exposure * (max_leverage - 2) >= debt * max_leverage
 
 
 @view
@@ -456,7 +458,7 @@ def _margin(position: uint256[4]) -> IRiskEngine.Margin:
                 price = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
             value: uint256 = self._value_up(amount, price, rule)
             margin.debt += value
-            margin.required += value * (BPS + ((rule >> 206) & 255) * 100)
+            margin.required += value * self._debt_weight(rule)
         elif quote.level != 2:
             value: uint256 = self._value_down(amount, min(quote.low, quote.average), rule)
             margin.exposure += value
@@ -531,7 +533,7 @@ def _valuation(position: uint256[4], patience: uint256) -> Valuation:
             result.prices[i] = as_debt
             result.values[i] = value
             result.health.debt_value += value
-            debt += value * (BPS + ((rule >> 206) & 255) * 100)
+            debt += value * self._debt_weight(rule)
         else:
             value: uint256 = self._value_down(amount, as_collateral, rule)
             word: uint256 = self.terms[id]
@@ -592,7 +594,7 @@ def _terms_standard(
     health: uint256 = valuation.health.health_factor
     debt_rule: uint256 = price_oracle.rules[legs._tag(position, debt_leg) & 127]
     collateral_id: uint256 = legs._tag(position, collateral_leg)
-    weight: uint256 = BPS + ((debt_rule >> 206) & 255) * 100  # [BPS]
+    weight: uint256 = self._debt_weight(debt_rule)  # [BPS]
     ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
 
     # The incentive rises with violation; it takes neither the account below its debt nor its
@@ -767,15 +769,29 @@ def _decimals(rule: uint256) -> uint256:
 
 @pure
 @internal
+def _debt_weight(rule: uint256) -> uint256:
+    """
+    @dev [BPS] 10_000 to 35_500.
+    """
+    return unsafe_add(BPS, unsafe_mul(rule >> 206 & 255, 100))
+
+
+@pure
+@internal
 def _value_down(amount: uint256, price: uint256, rule: uint256) -> uint256:
-    return min(amount * price // 10 ** ((rule >> 222) & 31), MAX_VALUE)
+    """
+    @dev amount < 2**104, price < 2**96; a token has 6 to 24 decimals.
+    """
+    return min(unsafe_div(unsafe_mul(amount, price), 10 ** (rule >> 222 & 31)), MAX_VALUE)
 
 
 @pure
 @internal
 def _value_up(amount: uint256, price: uint256, rule: uint256) -> uint256:
-    unit: uint256 = 10 ** ((rule >> 222) & 31)
-    return min((amount * price + unit - 1) // unit, MAX_VALUE)
+    unit: uint256 = 10 ** (rule >> 222 & 31)
+    return min(
+        unsafe_div(unsafe_add(unsafe_mul(amount, price), unsafe_sub(unit, 1)), unit), MAX_VALUE
+    )
 
 
 @pure
@@ -792,13 +808,15 @@ def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
     """
     @dev max(floor, base - slope * max(0, volatility - reference)) [BPS]
     """
-    base: uint256 = (rule >> 184) & 16_383
-    reference: uint256 = ((rule >> 235) & 255) * 10 * BPS_WAD
-    slope: uint256 = (rule >> 228) & 127  # [1_000 bps]
-    if slope == 0 or volatility <= reference:
+    base: uint256 = rule >> 184 & 16_383
+    slope: uint256 = rule >> 228 & 127  # [1_000 bps]
+    if slope == 0:
+        return base
+    reference: uint256 = (rule >> 235 & 255) * 10 * BPS_WAD
+    if volatility <= reference:
         return base
     drop: uint256 = (volatility - reference) * slope // (10 * BPS_WAD)
-    return max(self._floor(rule), base - drop if base > drop else 0)
+    return max(self._floor(rule), base - min(drop, base))
 
 
 # ------------------------------------------------------------------ reasons
@@ -806,14 +824,18 @@ def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
 
 @pure
 @internal
-def _level_reason(quote: IRiskEngine.Quote) -> uint256:
-    if quote.status == price_oracle.STALE:
+def _level_reason(state: uint256) -> uint256:
+    """
+    @dev Why a level above NORMAL holds, out of what `price_oracle._read` returns.
+    """
+    status: uint256 = state & 3
+    if status == price_oracle.STALE:
         return LEVEL_STALE
-    if quote.level == 2:
+    if state & 8 != 0:
         return LEVEL_HALT
-    if quote.status == price_oracle.JUMP:
+    if status == price_oracle.JUMP:
         return LEVEL_JUMP
-    if quote.status == price_oracle.DISPERSED:
+    if status == price_oracle.DISPERSED:
         return LEVEL_DISPERSED
     return LEVEL_CAUTION
 

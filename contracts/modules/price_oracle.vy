@@ -42,6 +42,7 @@ VALID: constant(uint256) = 0
 JUMP: constant(uint256) = 1
 DISPERSED: constant(uint256) = 2
 STALE: constant(uint256) = 3
+AGREED: constant(uint256) = 16  # see `_read`
 FEED_AGREED: constant(uint256) = 2  # see IPriceFeed
 FEED_DISPERSED: constant(uint256) = 3
 
@@ -79,7 +80,7 @@ IS_FEED: constant(uint256) = 31
 #   bits 243-249  u: prices from 2**u are not valid
 #   bits 250-255  r: prices below 2**(u - r) are not valid
 rules: uint256[128]
-LATCHED_BIT: constant(uint256) = 227
+LATCHED: constant(uint256) = 1 << 227
 
 # Checkpoint, one word by id: spot 96 | average 96 | volatility 32 [1e-9] | time 32
 checkpoints: uint256[128]
@@ -109,7 +110,7 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
     """
     source: address = convert(rule & (2**160 - 1), address)
     feed_decimals: uint256 = (rule >> 172) & 31
-    max_age: uint256 = ((rule >> 160) & 4095) * 60
+    max_age: uint256 = unsafe_mul((rule >> 160) & 4095, 60)
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
@@ -121,10 +122,12 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
         high = price
     else:
         low, price, high, updated_at, status = aggregator._read_feed(source)
-        if status == 0 or updated_at + max_age < block.timestamp:
+        # updated_at is not in the future
+        if status == 0 or unsafe_sub(block.timestamp, updated_at) > max_age:
             return 0, 0, 0, updated_at, 0
     upper: uint256 = (rule >> 243) & 127
-    if low >> (upper - (rule >> 250)) == 0 or high >> upper != 0:
+    # the exponents are packed so that upper - range is not negative
+    if low >> unsafe_sub(upper, rule >> 250) == 0 or high >> upper != 0:
         return 0, 0, 0, updated_at, 0
     return low, price, high, updated_at, status
 
@@ -132,60 +135,90 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
 @internal
 @view
 def _average(checkpoint: uint256) -> uint256:
+    """
+    @dev Prices are below 2**96 and x below 2**60: no product reaches 2**256. The last poke was
+         not in the future.
+    """
     spot: uint256 = checkpoint & MASK_96
     average: uint256 = (checkpoint >> 96) & MASK_96
-    elapsed: uint256 = min(block.timestamp - (checkpoint >> 224), AVERAGE_TIME // 3)
-    x: uint256 = elapsed * WAD // AVERAGE_TIME
-    weight: uint256 = x - x * x // (2 * WAD) + x * x // WAD * x // (6 * WAD)
+    elapsed: uint256 = unsafe_sub(block.timestamp, checkpoint >> 224)
+    if elapsed == 0 or spot == average:
+        return average
+    x: uint256 = min(elapsed, AVERAGE_TIME // 3) * WAD // AVERAGE_TIME
+    square: uint256 = unsafe_div(unsafe_mul(x, x), WAD)
+    weight: uint256 = unsafe_add(
+        unsafe_sub(x, square // 2), unsafe_div(unsafe_mul(square, x), 6 * WAD)
+    )
     if spot >= average:
-        return average + (spot - average) * weight // WAD
-    return average - (average - spot) * weight // WAD
+        return unsafe_add(average, unsafe_div(unsafe_mul(unsafe_sub(spot, average), weight), WAD))
+    return unsafe_sub(average, unsafe_div(unsafe_mul(unsafe_sub(average, spot), weight), WAD))
+
+
+@internal
+@view
+def _read(id: uint256, rule: uint256) -> (uint256, uint256, uint256, uint256, uint256):
+    """
+    @dev low, price, high, average [WAD] and the state of asset `id`, packed since a loan reads it:
+           bits   0-1    status
+           bits   2-3    level
+           bit    4      at least two sources agree
+           bits  64-95   volatility [1e-9]
+           bits 128-255  updated_at [unix seconds]
+    """
+    checkpoint: uint256 = self.checkpoints[id]
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    updated_at: uint256 = 0
+    feed_status: uint256 = 0
+    low, price, high, updated_at, feed_status = self._source_quote(rule)
+    average: uint256 = self._average(checkpoint)
+    state: uint256 = (((checkpoint >> 192) & MASK_32) << 64) | (updated_at << 128)
+    level: uint256 = 0
+    if price == 0:
+        state |= STALE
+        level = 2
+    elif feed_status == FEED_DISPERSED:
+        state |= DISPERSED
+        level = 1
+    elif self._is_jump(price, average, rule):
+        state |= JUMP
+        level = 1
+    if feed_status == FEED_AGREED:
+        state |= AGREED
+    if rule & LATCHED != 0:
+        level = max(level, latch._level(self.assets[id]))
+    return low, price, high, average, state | (level << 2)
 
 
 @internal
 @view
 def _quote(id: uint256, rule: uint256) -> IRiskEngine.Quote:
-    """
-    @dev Without the feed's own agreement, see `_quote_and_agreement`.
-    """
     quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
-    agreed: bool = False
-    quote, agreed = self._quote_and_agreement(id, rule)
+    state: uint256 = 0
+    quote.low, quote.price, quote.high, quote.average, state = self._read(id, rule)
+    quote.status = state & 3
+    quote.level = (state >> 2) & 3
+    quote.volatility = self._volatility_of(state)
+    quote.updated_at = state >> 128
     return quote
 
 
 @internal
-@view
-def _quote_and_agreement(id: uint256, rule: uint256) -> (IRiskEngine.Quote, bool):
+@pure
+def _volatility_of(state: uint256) -> uint256:
     """
-    @dev The quote of asset `id`, and whether at least two sources agree on it.
+    @dev [WAD] out of what `_read` returns.
     """
-    checkpoint: uint256 = self.checkpoints[id]
-    quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
-    feed_status: uint256 = 0
-    quote.low, quote.price, quote.high, quote.updated_at, feed_status = self._source_quote(rule)
-    quote.average = self._average(checkpoint)
-    quote.volatility = ((checkpoint >> 192) & MASK_32) * VOLATILITY_UNIT
-    if quote.price == 0:
-        quote.status = STALE
-        quote.level = 2
-    elif feed_status == FEED_DISPERSED:
-        quote.status = DISPERSED
-        quote.level = 1
-    elif self._is_jump(quote.price, quote.average, rule):
-        quote.status = JUMP
-        quote.level = 1
-    if (rule >> LATCHED_BIT) & 1 == 1:
-        quote.level = max(quote.level, latch._level(self.assets[id]))
-    return quote, feed_status == FEED_AGREED
+    return unsafe_mul((state >> 64) & MASK_32, VOLATILITY_UNIT)
 
 
 @internal
 @pure
 def _is_jump(price: uint256, average: uint256, rule: uint256) -> bool:
-    band: uint256 = ((rule >> 177) & 127) * 50
-    gap: uint256 = price - average if price > average else average - price
-    return gap * BPS > average * band
+    # prices below 2**128, band below 2**14
+    gap: uint256 = unsafe_sub(max(price, average), min(price, average))
+    return unsafe_mul(gap, BPS) > unsafe_mul(average, unsafe_mul((rule >> 177) & 127, 50))
 
 
 @internal
@@ -200,34 +233,37 @@ def _liquidation_prices(
          pokes saw it or two sources agree, and has lasted `patience` seconds. Sources that
          disagree delay liquidation for WAIT_TIME a day.
     """
-    quote: IRiskEngine.Quote = empty(IRiskEngine.Quote)
-    agreed: bool = False
-    quote, agreed = self._quote_and_agreement(id, rule)
-    if quote.status == VALID:
-        return quote.high, quote.low, quote.volatility, True
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    low, price, high, average, state = self._read(id, rule)
+    volatility: uint256 = self._volatility_of(state)
+    status: uint256 = state & 3
+    if status == VALID:
+        return high, low, volatility, True
     seen: uint256 = self.observations[id]
-    if quote.status == JUMP:
-        up: bool = quote.price > quote.average
+    if status == JUMP:
+        up: bool = price > average
         since: uint256 = (seen >> 128) & MASK_32
         poked: bool = since != 0 and up == ((seen >> 236) & 1 == 1)
-        confirmed: bool = agreed or (poked and (seen >> 237) & 1 == 1)
+        confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
         if patience != 0:
             confirmed = confirmed and poked and block.timestamp >= since + patience
         if confirmed:
-            return quote.high, quote.low, quote.volatility, True
-        return (
-            max(quote.high, quote.average), min(quote.low, quote.average), quote.volatility, True
-        )
-    if quote.status == DISPERSED:
+            return high, low, volatility, True
+        return max(high, average), min(low, average), volatility, True
+    if status == DISPERSED:
         if self._waited(seen, self.checkpoints[id]) >= WAIT_TIME:
-            return quote.price, quote.price, quote.volatility, True
-        return quote.high, quote.low, quote.volatility, True
+            return price, price, volatility, True
+        return high, low, volatility, True
     last: uint256 = self.checkpoints[id] & MASK_96
     stale_since: uint256 = (seen >> 160) & MASK_32
     faded: uint256 = 0
     if stale_since != 0:
         faded = min(block.timestamp - stale_since, FADE_TIME)
-    return last * (FADE_TIME - faded) // FADE_TIME, last, quote.volatility, False
+    return last * (FADE_TIME - faded) // FADE_TIME, last, volatility, False
 
 
 @internal
@@ -345,7 +381,7 @@ def _begin(asset: address, id: uint256, rule: uint256):
 def _set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
     latch._set(asset, caution_until, halt_until, held_until)
     id: uint256 = self.ids[asset]
-    rule: uint256 = self.rules[id] & ~(1 << LATCHED_BIT)
+    rule: uint256 = self.rules[id] & ~LATCHED
     if max(caution_until, halt_until) > block.timestamp:
-        rule |= 1 << LATCHED_BIT
+        rule |= LATCHED
     self.rules[id] = rule
