@@ -64,6 +64,7 @@ MAX_BATCH: constant(uint256) = 16
 MAX_TOUCHED: constant(uint256) = 2 * MAX_BATCH
 MAX_TOTAL: constant(uint256) = 2**112 - 1
 UNLIMITED: constant(uint256) = 2**128 - 1
+DEBT_TAGS: constant(uint256) = legs.DEBT << 208 | legs.DEBT << 216
 
 DOMAIN_TYPE: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -488,6 +489,8 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
             received = amount
     if received == 0:
         self._fail("amount is zero")
+    if received > legs.MAX_AMOUNT:
+        self._fail("amount is too large")
 
     words: uint256[4] = self._load(account)
     leg: uint256 = self._find(words, id)
@@ -762,23 +765,31 @@ def _end_check():
 @view
 @internal
 def _load(account: bytes32) -> uint256[4]:
-    words: uint256[4] = empty(uint256[4])
-    words[0] = self.accounts[account][0]
-    count: uint256 = (words[0] >> 244) & 15
+    word: uint256 = self.accounts[account][0]
+    words: uint256[4] = [word, 0, 0, 0]
+    count: uint256 = word >> 244 & 15
     if count > 2:
         words[1] = self.accounts[account][1]
-    if count > 4:
-        words[2] = self.accounts[account][2]
-    if count > 6:
-        words[3] = self.accounts[account][3]
+        if count > 4:
+            words[2] = self.accounts[account][2]
+            if count > 6:
+                words[3] = self.accounts[account][3]
     return words
 
 
 @internal
 def _store(account: bytes32, before: uint256[4], after: uint256[4]):
-    for i: uint256 in range(4):
-        if after[i] != before[i]:
-            self.accounts[account][i] = after[i]
+    """
+    @dev Writes the words that changed. Written out, since every action passes here.
+    """
+    if after[0] != before[0]:
+        self.accounts[account][0] = after[0]
+    if after[1] != before[1]:
+        self.accounts[account][1] = after[1]
+    if after[2] != before[2]:
+        self.accounts[account][2] = after[2]
+    if after[3] != before[3]:
+        self.accounts[account][3] = after[3]
 
 
 @pure
@@ -787,11 +798,14 @@ def _find(words: uint256[4], tag: uint256) -> uint256:
     """
     @dev Index of the leg with `tag`; MAX_LEGS when there is none.
     """
-    for i: uint256 in range(8):
-        found: uint256 = legs._tag(words, i)
-        if found == tag:
-            return i
-        if found == 0:
+    for i: uint256 in range(4):
+        tags: uint256 = words[i] >> 208
+        if tags & 255 == tag:
+            return unsafe_mul(2, i)
+        tags = tags >> 8 & 255
+        if tags == tag:
+            return unsafe_add(unsafe_mul(2, i), 1)
+        if tags == 0:
             break
     return legs.MAX_LEGS
 
@@ -805,15 +819,18 @@ def _add(words: uint256[4], leg: uint256, tag: uint256, amount: uint256) -> uint
     after: uint256[4] = words
     i: uint256 = leg
     if i == legs.MAX_LEGS:
-        i = (words[0] >> 244) & 15
+        i = words[0] >> 244 & 15
         if i == legs.MAX_LEGS:
             self._fail("account holds 8 assets")
-        after[0] += 1 << 244
-        after[i >> 1] |= tag << (208 + 8 * (i & 1))
-    total: uint256 = legs._amount(after, i) + amount
-    if amount > legs.MAX_AMOUNT or total > legs.MAX_AMOUNT:
+        after[0] = unsafe_add(after[0], 1 << 244)
+        after[i >> 1] |= tag << unsafe_add(208, unsafe_mul(8, i & 1))
+    if amount > legs.MAX_AMOUNT:
         self._fail("amount is too large")
-    after[i >> 1] = legs._set_amount(after[i >> 1], i & 1, total)
+    offset: uint256 = unsafe_mul(legs.AMOUNT_BITS, i & 1)
+    word: uint256 = after[i >> 1]
+    if unsafe_add(word >> offset & legs.MAX_AMOUNT, amount) > legs.MAX_AMOUNT:
+        self._fail("amount is too large")
+    after[i >> 1] = unsafe_add(word, amount << offset)
     return after
 
 
@@ -897,11 +914,7 @@ def _is_stamped(word: uint256) -> bool:
 @pure
 @internal
 def _has_debt(words: uint256[4]) -> bool:
-    return (
-        (words[0] | words[1] | words[2] | words[3])
-        & ((legs.DEBT << 208) | (legs.DEBT << 216))
-        != 0
-    )
+    return (words[0] | words[1] | words[2] | words[3]) & DEBT_TAGS != 0
 
 
 @internal
@@ -929,25 +942,30 @@ def _position_with(words: uint256[4], known: uint256, known_index: uint256) -> u
     @dev The legs with debt in assets as of now. The index of the debt with tag `known` is given.
     """
     position: uint256[4] = words
-    for i: uint256 in range(8):
-        tag: uint256 = legs._tag(words, i)
-        if tag == 0:
-            break
-        if tag < legs.DEBT:
+    for i: uint256 in range(4):
+        word: uint256 = words[i]
+        if word & DEBT_TAGS == 0:
             continue
-        index: uint256 = known_index
-        if tag != known:
-            vault: address = self._vault(self.debts_by_id[tag & 127])
-            index = staticcall IDebtVault(vault).debt_index()
-        owed: uint256 = min(self._owed(legs._amount(words, i), index), legs.MAX_AMOUNT)
-        position[i >> 1] = legs._set_amount(position[i >> 1], i & 1, owed)
+        for side: uint256 in range(2):
+            tag: uint256 = word >> unsafe_add(208, unsafe_mul(8, side)) & 255
+            if tag < legs.DEBT:
+                continue
+            index: uint256 = known_index
+            if tag != known:
+                vault: address = self._vault(self.debts_by_id[tag & 127])
+                index = staticcall IDebtVault(vault).debt_index()
+            offset: uint256 = unsafe_mul(legs.AMOUNT_BITS, side)
+            owed: uint256 = self._owed(word >> offset & legs.MAX_AMOUNT, index)
+            word = (word & ~(legs.MAX_AMOUNT << offset)) | min(owed, legs.MAX_AMOUNT) << offset
+        position[i] = word
     return position
 
 
 @pure
 @internal
 def _owed(shares: uint256, index: uint256) -> uint256:
-    return (shares * index + RAY - 1) // RAY
+    # shares < 2**104, index < 2**112
+    return unsafe_div(unsafe_add(unsafe_mul(shares, index), RAY - 1), RAY)
 
 
 # ------------------------------------------------------------------ books, rights, tokens
