@@ -15,8 +15,8 @@ defisaver    "Black Thursday at DeFi Saver", March 2020: ether from 194.97 as th
 coindesk     "DeFi Leader MakerDAO Weighs Emergency Shutdown Following ETH Price Drop", 12 March
              2020: about 194 in the night, a low of 124 around noon (UTC) of the 12th.
              https://dinocrypto.com/news/defi-leader-makerdao-weighs-emergency-shutdown-following-eth-price-drop
-exchangeguide "Ethereum Price Crash Causes 'Extreme' Network Congestion", 12 March 2020: 141.44 after
-             the first fall.
+exchangeguide "Ethereum Price Crash Causes 'Extreme' Network Congestion", 12 March 2020: 141.44
+             after the first fall.
              https://bitcoinexchangeguide.com/ethereum-price-crash-causes-extreme-network-congestion-gas-defi-shot-up/
 coinspot     coinspot.io, 13 March 2020: ether at 113.5 on Bitstamp on the 13th.
              https://coinspot.io/IS4rs
@@ -37,6 +37,7 @@ assumed      Between published prices: a rebound, or a level that several pages 
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -96,7 +97,8 @@ BTC = (
 
 def stamp(time: str) -> int:
     """UTC seconds of a waypoint's time."""
-    return int(datetime.strptime(f"2020-03-{time}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp())
+    moment = datetime.strptime(f"2020-03-{time}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    return int(moment.timestamp())
 
 
 def bars(waypoints: tuple[Waypoint, ...]) -> list[Bar]:
@@ -112,7 +114,7 @@ def bars(waypoints: tuple[Waypoint, ...]) -> list[Bar]:
 
 
 def _between(known: list[tuple[int, float]], time: int) -> float:
-    for (left, before), (right, after) in zip(known, known[1:], strict=False):
+    for (left, before), (right, after) in itertools.pairwise(known):
         if left <= time <= right:
             weight = (time - left) / (right - left)
             return float(before ** (1 - weight) * after**weight)

@@ -1,8 +1,8 @@
 """Price files, and the path of prices that they imply.
 
-A file is CSV with the header `timestamp,open,high,low,close,volume`: UTC seconds of the bar's start,
-prices, and a volume that may be empty. Bars may be of any length, irregular (rounds of an oracle)
-or missing. What is wrong in a file is said with its name and line.
+A file is CSV with the header `timestamp,open,high,low,close,volume`: UTC seconds of the bar's
+start, prices, and a volume that may be empty. Bars may be of any length, irregular (rounds of an
+oracle) or missing. What is wrong in a file is said with its name and line.
 
 PATH WITHIN A BAR. A bar that rose goes open, low, high, close; one that fell goes open, high, low,
 close; straight lines between, the two extremes at a third and at two thirds of it. Every low and
@@ -12,6 +12,7 @@ every high is a point of the path. In a gap the last close holds.
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -199,7 +200,7 @@ def durations(bars: Sequence[Bar]) -> list[int]:
 
 
 def _pairs(bars: Sequence[Bar]) -> Iterator[tuple[Bar, Bar]]:
-    return zip(bars, bars[1:], strict=False)
+    return itertools.pairwise(bars)
 
 
 def path(bars: Sequence[Bar], step: int) -> list[Point]:

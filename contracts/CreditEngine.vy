@@ -926,6 +926,7 @@ def _credit(account: bytes32, asset: address, id: uint256, amount: uint256):
     leg: uint256 = self._find(words, id)
     if leg == legs.MAX_LEGS:
         self._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
+        assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
     self._store(account, words, self._add(words, leg, id, amount))
 
 

@@ -85,7 +85,7 @@ implements: ILendingVault
 
 interface IFlashBorrower:
     def onFlashLoan(
-        initiator: address, token: address, amount: uint256, fee: uint256, data: Bytes[2_048]
+        initiator: address, token: address, amount: uint256, fee: uint256, data: Bytes[1_024]
     ) -> bytes32: nonpayable
 
 
@@ -365,7 +365,7 @@ def write_off(shares: uint256) -> uint256:
 
 
 @external
-def flashLoan(receiver: address, token: address, amount: uint256, data: Bytes[2_048]) -> bool:
+def flashLoan(receiver: address, token: address, amount: uint256, data: Bytes[1_024]) -> bool:
     """
     @dev Tokens leave while `_books` still counts them and `_flash_out` says how many are out, so
          total assets and every price read during the loan are those from before it. The lock is

@@ -72,13 +72,19 @@ LEVEL_CAUTION: constant(uint256) = 7
 LEVEL_HALT: constant(uint256) = 8
 
 
-# A position valued for maintenance, with what a liquidation needs.
+# A position valued for maintenance, with what a liquidation of one pair needs.
 struct Valuation:
     health: IRiskEngine.Health
-    values: uint256[8]  # [WAD] by leg
-    prices: uint256[8]  # [WAD] by leg
+    priced_value: uint256  # [WAD] of the collateral that has a valid price
     unpriced: uint256  # bit i: leg i has no valid price
-    tip: uint256  # [WAD] the strictest of the collaterals' schedules, part by part
+    debt_leg: uint256  # index of the pair's debt; MAX_LEGS: not held
+    debt_price: uint256  # [WAD]
+    debt_value: uint256  # [WAD]
+    collateral_leg: uint256  # index of the pair's collateral; MAX_LEGS: not held
+    collateral_price: uint256  # [WAD]
+    collateral_value: uint256  # [WAD]
+    # the strictest of the collaterals' schedules, part by part
+    tip: uint256  # [WAD]
     incentive_min: uint256  # [WAD]
     incentive_max: uint256  # [WAD]
     slope: uint256  # [WAD]
@@ -258,7 +264,7 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
 @external
 @reentrant
 def health_of(position: uint256[4]) -> IRiskEngine.Health:
-    return self._valuation(position, 0).health
+    return self._valuation(position, 0, 0, 0).health
 
 
 @view
@@ -278,31 +284,27 @@ def liquidation_terms(
     max_repay: uint256,
     min_debt: uint256,
 ) -> IRiskEngine.Terms:
-    valuation: Valuation = self._valuation(position, 0)
+    valuation: Valuation = self._valuation(position, 0, debt_tag, collateral_tag)
     if valuation.health.health_factor >= WAD:
         self._fail("account is healthy")
     under_water: bool = self._is_under_water(valuation)
     if under_water:
         # a loss that rests on a jump waits for it to last
-        valuation = self._valuation(position, JUMP_PATIENCE)
+        valuation = self._valuation(position, JUMP_PATIENCE, debt_tag, collateral_tag)
         if valuation.health.health_factor >= WAD:
             self._fail("price jump is too recent")
         under_water = self._is_under_water(valuation)
-    debt_leg: uint256 = self._find(position, debt_tag)
-    if debt_leg == legs.MAX_LEGS:
+    if valuation.debt_leg == legs.MAX_LEGS:
         self._fail("account has no such debt")
-    if (valuation.unpriced >> debt_leg) & 1 == 1:
+    if valuation.unpriced >> valuation.debt_leg & 1 == 1:
         self._fail("debt has no valid price")
     if under_water:
-        return self._terms_under_water(position, valuation, debt_leg, max_repay, min_debt)
-    collateral_leg: uint256 = self._find(position, collateral_tag)
-    if collateral_leg == legs.MAX_LEGS:
+        return self._terms_under_water(position, valuation, max_repay, min_debt)
+    if valuation.collateral_leg == legs.MAX_LEGS:
         self._fail("account has no such collateral")
-    if (valuation.unpriced >> collateral_leg) & 1 == 1:
+    if valuation.unpriced >> valuation.collateral_leg & 1 == 1:
         self._fail("collateral has no valid price")
-    return self._terms_standard(
-        position, valuation, debt_leg, collateral_leg, max_repay, min_debt
-    )
+    return self._terms_standard(position, valuation, collateral_tag, max_repay, min_debt)
 
 
 # ------------------------------------------------------------------ views
@@ -484,8 +486,8 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         j: uint256 = self._find(before, tag)
         if j == legs.MAX_LEGS or legs._amount(after, i) > legs._amount(before, j):
             return False
-    old: IRiskEngine.Health = self._valuation(before, 0).health
-    new: IRiskEngine.Health = self._valuation(after, 0).health
+    old: IRiskEngine.Health = self._valuation(before, 0, 0, 0).health
+    new: IRiskEngine.Health = self._valuation(after, 0, 0, 0).health
     if (
         new.health_factor < old.health_factor
         or new.collateral_value * old.debt_value < old.collateral_value * new.debt_value
@@ -504,67 +506,91 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
 
 @view
 @internal
-def _valuation(position: uint256[4], patience: uint256) -> Valuation:
+def _valuation(
+    position: uint256[4], patience: uint256, debt_tag: uint256, collateral_tag: uint256
+) -> Valuation:
     """
     @dev Values every leg at liquidation prices and gathers the liquidation schedule: of each of
-         its parts the largest among the collaterals, so that an account has one schedule.
+         its parts the largest among the collaterals, so that an account has one schedule. Sums
+         are unsafe: values are below 2**120, weights below 2**16.
     """
     result: Valuation = empty(Valuation)
+    result.debt_leg = legs.MAX_LEGS
+    result.collateral_leg = legs.MAX_LEGS
     collateral: uint256 = 0  # [WAD * BPS]
     debt: uint256 = 0  # [WAD * BPS]
+    tip: uint256 = 0  # [BPS], as the three below
+    incentive_min: uint256 = 0
+    incentive_max: uint256 = 0
+    slope: uint256 = 0
+    as_collateral: uint256 = 0
+    as_debt: uint256 = 0
+    volatility: uint256 = 0
+    priced: bool = False
     for i: uint256 in range(8):
-        tag: uint256 = legs._tag(position, i)
+        word: uint256 = position[i >> 1] >> unsafe_mul(104, i & 1)
+        tag: uint256 = position[i >> 1] >> unsafe_add(208, unsafe_mul(8, i & 1)) & 255
         if tag == 0:
             break
-        id: uint256 = tag & 127
-        rule: uint256 = price_oracle.rules[id]
-        as_collateral: uint256 = 0
-        as_debt: uint256 = 0
-        volatility: uint256 = 0
-        priced: bool = False
+        rule: uint256 = price_oracle.rules[tag & 127]
         as_collateral, as_debt, volatility, priced = price_oracle._liquidation_prices(
-            id, rule, patience
+            tag & 127, rule, patience
         )
         if not priced:
             result.unpriced |= 1 << i
-        amount: uint256 = legs._amount(position, i)
         if tag >= legs.DEBT:
-            value: uint256 = self._value_up(amount, as_debt, rule)
-            result.prices[i] = as_debt
-            result.values[i] = value
-            result.health.debt_value += value
-            debt += value * self._debt_weight(rule)
+            value: uint256 = self._value_up(word & legs.MAX_AMOUNT, as_debt, rule)
+            result.health.debt_value = unsafe_add(result.health.debt_value, value)
+            debt = unsafe_add(debt, unsafe_mul(value, self._debt_weight(rule)))
+            if tag == debt_tag:
+                result.debt_leg = i
+                result.debt_price = as_debt
+                result.debt_value = value
         else:
-            value: uint256 = self._value_down(amount, as_collateral, rule)
-            word: uint256 = self.terms[id]
-            result.prices[i] = as_collateral
-            result.values[i] = value
-            result.health.collateral_value += value
-            collateral += value * asset_config._liquidation_ltv(word)
-            result.tip = max(result.tip, ((word >> 92) & 16_383) * BPS_WAD)
-            result.incentive_min = max(result.incentive_min, ((word >> 106) & 16_383) * BPS_WAD)
-            result.incentive_max = max(result.incentive_max, ((word >> 120) & 16_383) * BPS_WAD)
-            result.slope = max(result.slope, ((word >> 134) & 65_535) * BPS_WAD)
-            result.target = max(result.target, self._target(rule, word, volatility))
+            value: uint256 = self._value_down(word & legs.MAX_AMOUNT, as_collateral, rule)
+            result.health.collateral_value = unsafe_add(result.health.collateral_value, value)
+            if priced:
+                result.priced_value = unsafe_add(result.priced_value, value)
+            if tag == collateral_tag:
+                result.collateral_leg = i
+                result.collateral_price = as_collateral
+                result.collateral_value = value
+            term: uint256 = self.terms[tag]
+            collateral = unsafe_add(
+                collateral, unsafe_mul(value, asset_config._liquidation_ltv(term))
+            )
+            tip = max(tip, term >> 92 & 16_383)
+            incentive_min = max(incentive_min, term >> 106 & 16_383)
+            incentive_max = max(incentive_max, term >> 120 & 16_383)
+            slope = max(slope, term >> 134 & 65_535)
+            if debt_tag != 0:
+                result.target = max(result.target, self._target(rule, term, volatility))
     result.health.weighted_collateral = collateral // BPS
-    result.health.weighted_debt = (debt + BPS - 1) // BPS
+    result.health.weighted_debt = unsafe_add(debt, BPS - 1) // BPS
     result.health.health_factor = max_value(uint256)
     if debt != 0:
-        result.health.health_factor = collateral * WAD // debt
+        result.health.health_factor = unsafe_div(unsafe_mul(collateral, WAD), debt)
+    result.tip = unsafe_mul(tip, BPS_WAD)
+    result.incentive_min = unsafe_mul(incentive_min, BPS_WAD)
+    result.incentive_max = unsafe_mul(incentive_max, BPS_WAD)
+    result.slope = unsafe_mul(slope, BPS_WAD)
     return result
 
 
 @pure
 @internal
-def _target(rule: uint256, word: uint256, volatility: uint256) -> uint256:
+def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
     """
     @dev Health factor that a liquidation restores [WAD]; max_value closes whole debts.
+         Volatility is below 2**63, the slope below 2**20.
     """
-    reference: uint256 = ((rule >> 235) & 255) * 10 * BPS_WAD
-    target: uint256 = ((word >> 150) & 16_383) * BPS_WAD
+    reference: uint256 = unsafe_mul(rule >> 235 & 255, 10 * BPS_WAD)
+    target: uint256 = unsafe_mul(term >> 150 & 16_383, BPS_WAD)
     if volatility > reference:
-        target += (volatility - reference) * ((word >> 164) & (2**20 - 1)) // BPS
-    if target > TARGET_CEILING or (word >> 184) & 1 == 1:
+        target = unsafe_add(
+            target, unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)) // BPS
+        )
+    if target > TARGET_CEILING or term >> 184 & 1 == 1:
         return max_value(uint256)
     return target
 
@@ -583,17 +609,19 @@ def _is_under_water(valuation: Valuation) -> bool:
 def _terms_standard(
     position: uint256[4],
     valuation: Valuation,
-    debt_leg: uint256,
-    collateral_leg: uint256,
+    collateral_id: uint256,
     max_repay: uint256,
     min_debt: uint256,
 ) -> IRiskEngine.Terms:
     """
     @dev A slice of one pair that lifts the account to its target health, and never lowers it.
+         Bounds: health < 2**60, values < 2**123, prices < 2**94, units < 2**80, amounts < 2**104.
     """
     health: uint256 = valuation.health.health_factor
-    debt_rule: uint256 = price_oracle.rules[legs._tag(position, debt_leg) & 127]
-    collateral_id: uint256 = legs._tag(position, collateral_leg)
+    leg: uint256 = valuation.collateral_leg
+    debt_rule: uint256 = price_oracle.rules[
+        legs._tag(position, valuation.debt_leg) & 127
+    ]
     weight: uint256 = self._debt_weight(debt_rule)  # [BPS]
     ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
 
@@ -601,39 +629,45 @@ def _terms_standard(
     # health down.
     tip: uint256 = valuation.tip
     incentive: uint256 = min(
-        valuation.incentive_min + valuation.slope * (WAD - health) // WAD, valuation.incentive_max
+        unsafe_add(
+            valuation.incentive_min,
+            unsafe_div(unsafe_mul(valuation.slope, unsafe_sub(WAD, health)), WAD),
+        ),
+        valuation.incentive_max,
     )
-    surplus: uint256 = (
-        valuation.health.collateral_value * WAD // valuation.health.debt_value - WAD
+    # above water: C / D > 1
+    surplus: uint256 = unsafe_sub(
+        unsafe_mul(valuation.health.collateral_value, WAD) // valuation.health.debt_value, WAD
     )
     incentive = min(incentive, max(tip, surplus))
     if ltv != 0:
-        break_even: uint256 = health * weight // ltv
-        incentive = min(incentive, max(tip, max(break_even, WAD) - WAD))
+        break_even: uint256 = unsafe_div(unsafe_mul(health, weight), ltv)
+        incentive = min(incentive, max(tip, unsafe_sub(max(break_even, WAD), WAD)))
         # the pair that would not may have no price: then any priced one must do
-        if (WAD + incentive) * ltv > health * weight and valuation.unpriced == 0:
+        if (
+            unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight)
+            and valuation.unpriced == 0
+        ):
             self._fail("pair would lower health")
+    factor: uint256 = unsafe_add(WAD, incentive)
 
-    owed: uint256 = legs._amount(position, debt_leg)
-    held: uint256 = legs._amount(position, collateral_leg)
-    debt_price: uint256 = valuation.prices[debt_leg]
+    owed: uint256 = legs._amount(position, valuation.debt_leg)
+    debt_price: uint256 = valuation.debt_price
     debt_unit: uint256 = 10 ** self._decimals(debt_rule)
     repay: uint256 = owed
     if valuation.target != max_value(uint256):
-        # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up
+        # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
         lacking: uint256 = (
             valuation.target * valuation.health.weighted_debt // WAD
             - valuation.health.weighted_collateral
         )
-        gain: uint256 = (valuation.target * weight - (WAD + incentive) * ltv) // BPS
-        value: uint256 = (lacking * WAD + gain - 1) // gain
-        repay = min(owed, (min(value, MAX_VALUE) * debt_unit + debt_price - 1) // debt_price)
+        gain: uint256 = (valuation.target * weight - factor * ltv) // BPS
+        wanted: uint256 = (lacking * WAD + gain - 1) // gain
+        repay = min(owed, self._ceil_div(min(wanted, MAX_VALUE) * debt_unit, debt_price))
 
     # what all the collateral of this leg pays for, rounded up
-    affordable: uint256 = (valuation.values[collateral_leg] * WAD + WAD + incentive - 1) // (
-        WAD + incentive
-    )
-    affordable = (affordable * debt_unit + debt_price - 1) // debt_price
+    affordable: uint256 = self._ceil_div(valuation.collateral_value * WAD, factor)
+    affordable = self._ceil_div(affordable * debt_unit, debt_price)
     if owed - repay < min_debt:
         repay = owed
     takes_all: bool = affordable <= repay
@@ -648,20 +682,16 @@ def _terms_standard(
     if repay == 0:
         self._fail("nothing to repay")
 
-    seized: uint256 = held
+    seized: uint256 = legs._amount(position, leg)
     if not takes_all:
-        value: uint256 = min(repay * debt_price // debt_unit, MAX_VALUE) * (WAD + incentive) // WAD
-        seized = min(
-            held,
-            value
-            * 10 ** self._decimals(price_oracle.rules[collateral_id])
-            // valuation.prices[collateral_leg],
-        )
+        taken: uint256 = min(repay * debt_price // debt_unit, MAX_VALUE) * factor // WAD
+        unit: uint256 = 10 ** self._decimals(price_oracle.rules[collateral_id])
+        seized = min(seized, taken * unit // valuation.collateral_price)
 
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
     terms.repay = repay
     terms.fund_fee = repay * (incentive - tip) // WAD * FUND_SHARE // BPS
-    terms.seize[collateral_leg >> 1] = seized << (legs.AMOUNT_BITS * (collateral_leg & 1))
+    terms.seize[leg >> 1] = seized << unsafe_mul(legs.AMOUNT_BITS, leg & 1)
     terms.health_factor = health
     terms.incentive = incentive
     return terms
@@ -670,11 +700,7 @@ def _terms_standard(
 @view
 @internal
 def _terms_under_water(
-    position: uint256[4],
-    valuation: Valuation,
-    debt_leg: uint256,
-    max_repay: uint256,
-    min_debt: uint256,
+    position: uint256[4], valuation: Valuation, max_repay: uint256, min_debt: uint256
 ) -> IRiskEngine.Terms:
     """
     @dev Of an account that cannot pay debt and tip, each debt gets its proportional part of every
@@ -682,33 +708,22 @@ def _terms_under_water(
          Collateral without a valid price is not seized, and while there is any nothing is
          written off.
     """
-    priced: uint256 = 0
-    priced_value: uint256 = 0
     all_priced: bool = True
     for i: uint256 in range(8):
-        tag: uint256 = legs._tag(position, i)
-        if tag == 0:
-            break
-        if tag < legs.DEBT:
-            if (valuation.unpriced >> i) & 1 == 1:
-                all_priced = False
-            else:
-                priced |= 1 << i
-                priced_value += valuation.values[i]
-    if priced == 0 and not all_priced:
+        if valuation.unpriced >> i & 1 == 1 and legs._tag(position, i) < legs.DEBT:
+            all_priced = False
+    if valuation.priced_value == 0 and not all_priced:
         self._fail("collateral has no valid price")
 
-    # full payment of this debt out of the priced collateral: c_p / (1 + tip), in proportion
-    rule: uint256 = price_oracle.rules[legs._tag(position, debt_leg) & 127]
-    owed: uint256 = legs._amount(position, debt_leg)
+    # full payment of this debt out of the priced collateral: C_p / (1 + tip), in proportion
+    owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_value: uint256 = valuation.health.debt_value
-    part: uint256 = valuation.values[debt_leg]
-    unit: uint256 = 10 ** self._decimals(rule)
+    part: uint256 = valuation.debt_value
     repay: uint256 = 0
     if valuation.health.collateral_value >= DUST_VALUE:
-        repay = priced_value * WAD // (WAD + valuation.tip) * part // debt_value
-        repay = repay * unit // valuation.prices[debt_leg] + 1
-        repay = min(owed, repay)
+        rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
+        repay = valuation.priced_value * WAD // (WAD + valuation.tip) * part // debt_value
+        repay = min(owed, repay * 10 ** self._decimals(rule) // valuation.debt_price + 1)
 
     fraction: uint256 = WAD
     if max_repay < repay:
@@ -719,20 +734,22 @@ def _terms_under_water(
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
     terms.repay = repay
     if all_priced:
-        terms.write_off = owed * fraction // WAD
-        terms.write_off = terms.write_off - repay if terms.write_off > repay else 0
         if fraction == WAD:
             terms.write_off = owed - repay
-        elif owed - repay - terms.write_off < min_debt:
-            self._fail("repay leaves debt below min")
+        else:
+            terms.write_off = max(owed * fraction // WAD, repay) - repay
+            if owed - repay - terms.write_off < min_debt:
+                self._fail("repay leaves debt below min")
     terms.health_factor = valuation.health.health_factor
     terms.incentive = valuation.tip
     for i: uint256 in range(8):
-        if (priced >> i) & 1 == 1:
-            held: uint256 = legs._amount(position, i)
-            taken: uint256 = held
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            break
+        if tag < legs.DEBT and valuation.unpriced >> i & 1 == 0:
+            taken: uint256 = legs._amount(position, i)
             if fraction != WAD or part != debt_value:
-                taken = held * part // debt_value * fraction // WAD
+                taken = taken * part // debt_value * fraction // WAD
             terms.seize[i >> 1] |= taken << (legs.AMOUNT_BITS * (i & 1))
     return terms
 
@@ -759,6 +776,15 @@ def _find(position: uint256[4], tag: uint256) -> uint256:
         if tag != 0 and legs._tag(position, i) == tag:
             return i
     return legs.MAX_LEGS
+
+
+@pure
+@internal
+def _ceil_div(a: uint256, b: uint256) -> uint256:
+    """
+    @dev The callers keep a + b below 2**256.
+    """
+    return unsafe_add(a, unsafe_sub(b, 1)) // b
 
 
 @pure

@@ -1,7 +1,12 @@
-"""Shared by every test. Nothing here imports ape: a test that needs a node asks for `ape_host`."""
+"""Shared by every test. Nothing here imports ape: a test that needs a node asks for `ape_host`.
+
+`host` is the chain in this process, or with BREAKWATER_HOST=ape the in-process provider of ape. A
+test marked `everywhere` runs on both whatever the variable says; its second run has the mark `ape`.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,12 +16,38 @@ from breakwater.evm import EvmHost
 
 if TYPE_CHECKING:
     from breakwater.ape_host import ApeHost
+    from breakwater.host import Host
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "everywhere: runs on each kind of host")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("everywhere") is not None
+    if marked and "host" in metafunc.fixturenames:
+        kinds = ["evm", pytest.param("ape", marks=pytest.mark.ape)]
+        metafunc.parametrize("host", kinds, indirect=True)
 
 
 @pytest.fixture
-def host() -> EvmHost:
-    """A fresh chain in this process."""
-    return EvmHost()
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A fresh chain in this process; see above for ape's."""
+    kind = getattr(request, "param", os.environ.get("BREAKWATER_HOST", "evm"))
+    if kind == "evm":
+        yield EvmHost()
+        return
+    if kind != "ape":
+        raise pytest.UsageError(f"BREAKWATER_HOST is evm or ape, not {kind}")
+    import ape
+
+    from breakwater.ape_host import ApeHost
+
+    with ape.networks.ethereum.local.use_provider("test") as provider:
+        node = ApeHost(provider)
+        start = node.snapshot()
+        yield node
+        node.restore(start)
 
 
 @pytest.fixture(scope="session")

@@ -37,11 +37,11 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
     @param max_age [seconds] an answer older than this is not valid
     @return price [WAD per whole token] and updated_at [unix seconds]; zeros when not valid.
     """
-    # `_call`, written out: this one is on the path of every loan
     if msg.gas < AGGREGATOR_NEED:
         raise "too little gas"
     ok: bool = False
     data: Bytes[192] = b""
+    # one word more than is wanted, so that a longer answer shows
     ok, data = raw_call(
         source,
         method_id("latestRoundData()"),
@@ -91,11 +91,22 @@ def _read_feed(
     @return low, price, high [WAD per whole token], updated_at [unix seconds], status (1 to 3);
             zeros when not valid.
     """
-    answered: bool = False
-    words: uint256[5] = empty(uint256[5])
-    answered, words = self._call(source, method_id("quote()"), gas_limit)
-    if not answered:
+    if msg.gas < gas_limit * 64 // 63 + 2_600 + GAS_MARGIN:
+        raise "too little gas"
+    ok: bool = False
+    data: Bytes[192] = b""
+    # one word more than is wanted, so that a longer answer shows
+    ok, data = raw_call(
+        source,
+        method_id("quote()"),
+        max_outsize=192,
+        gas=gas_limit,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not ok or len(data) != 160:
         return 0, 0, 0, 0, 0
+    words: uint256[5] = abi_decode(data, uint256[5])
 
     low: uint256 = words[0]
     price: uint256 = words[1]
@@ -114,27 +125,3 @@ def _read_feed(
     ):
         return 0, 0, 0, 0, 0
     return low, price, high, updated_at, status
-
-
-@view
-@internal
-def _call(source: address, selector: Bytes[4], gas_limit: uint256) -> (bool, uint256[5]):
-    """
-    @dev Calls `source` without arguments; True and the words when the answer is five words long.
-    """
-    assert msg.gas >= gas_limit * 64 // 63 + 2_600 + GAS_MARGIN, "too little gas"
-
-    ok: bool = False
-    answer: Bytes[192] = b""
-    # one word more than is wanted, so that a longer answer shows
-    ok, answer = raw_call(
-        source,
-        selector,
-        max_outsize=192,
-        gas=gas_limit,
-        is_static_call=True,
-        revert_on_failure=False,
-    )
-    if not ok or len(answer) != 160:
-        return False, empty(uint256[5])
-    return True, abi_decode(answer, uint256[5])

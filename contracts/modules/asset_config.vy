@@ -164,7 +164,7 @@ def _liquidation_ltv(term: uint256) -> uint256:
     target: uint256 = (term >> 14) & MASK_14
     if start == target:
         return target
-    elapsed: uint256 = block.timestamp - ((term >> 28) & (2**40 - 1))
+    elapsed: uint256 = unsafe_sub(block.timestamp, (term >> 28) & (2**40 - 1))
     duration: uint256 = (term >> 68) & (2**24 - 1)
     if elapsed >= duration:
         return target

@@ -28,13 +28,13 @@ STAMP_MASK: constant(uint256) = 2**20 - 1
 @internal
 @pure
 def _tag(words: uint256[4], i: uint256) -> uint256:
-    return (words[i >> 1] >> (208 + 8 * (i & 1))) & 255
+    return words[i >> 1] >> unsafe_add(208, unsafe_mul(8, i & 1)) & 255
 
 
 @internal
 @pure
 def _amount(words: uint256[4], i: uint256) -> uint256:
-    return (words[i >> 1] >> (AMOUNT_BITS * (i & 1))) & MAX_AMOUNT
+    return words[i >> 1] >> unsafe_mul(AMOUNT_BITS, i & 1) & MAX_AMOUNT
 
 
 @internal
@@ -43,5 +43,5 @@ def _set_amount(word: uint256, side: uint256, amount: uint256) -> uint256:
     """
     @dev `word` with the amount on `side` (0 or 1) replaced; `amount` must fit into 104 bits.
     """
-    offset: uint256 = AMOUNT_BITS * side
+    offset: uint256 = unsafe_mul(AMOUNT_BITS, side)
     return (word & ~(MAX_AMOUNT << offset)) | (amount << offset)
