@@ -632,44 +632,53 @@ def _liquidate(
     credit: bytes32,
     data: Bytes[1_024],
 ) -> (uint256, uint256):
-    word: uint256 = self._debt(debt_asset)
-    tag: uint256 = legs.DEBT | ((word >> 160) & 255)
+    if credit == account:
+        self._fail("credit is the account itself")
+    debt: uint256 = self._debt(debt_asset)
+    tag: uint256 = legs.DEBT | (debt >> 160 & 255)
+    id: uint256 = self.books[collateral] >> 112 & 255
     words: uint256[4] = self._load(account)
-    for i: uint256 in range(4):
-        if words[i] != 0 and self._is_stamped(words[i]):
+    for word: uint256 in words:
+        if word == 0:
+            break
+        if self._is_stamped(word):
             self._fail("risk was raised in this block")
     position: uint256[4] = self._position(words)
     terms: IRiskEngine.Terms = staticcall IRiskEngine(RISK_ENGINE).liquidation_terms(
-        position, tag, (self.books[collateral] >> 112) & 255, max_repay, compact._decode(word >> 168)
+        position, tag, id, max_repay, compact._decode(debt >> 168)
     )
-    if credit == account:
-        self._fail("credit is the account itself")
 
     # 1. the collateral leaves the account; empty legs stay until the debt is settled
     seized: uint256 = 0
+    emptied: bool = False
     after: uint256[4] = words
     for i: uint256 in range(4):
-        after[i] -= terms.seize[i]
-    self._store(account, words, after)
-    stored: uint256[4] = after
-    for i: uint256 in range(8):
-        taken: uint256 = legs._amount(terms.seize, i)
-        if taken == 0:
+        if terms.seize[i] == 0:
             continue
-        id: uint256 = legs._tag(words, i)
-        asset: address = collateral
-        if id != (self.books[collateral] >> 112) & 255:
-            asset = staticcall IRiskEngine(RISK_ENGINE).asset_of(id)
-            log ICreditEngine.Seize(account=account, asset=asset, amount=taken)
-        else:
-            seized = taken
-        if credit == empty(bytes32):
-            self.books[asset] -= taken
-            self._push(asset, receiver, taken)
-        else:
-            self._credit(credit, asset, id, taken)
+        # field by field: no more is taken than a leg holds
+        after[i] = unsafe_sub(words[i], terms.seize[i])
+        for side: uint256 in range(2):
+            offset: uint256 = unsafe_mul(legs.AMOUNT_BITS, side)
+            taken: uint256 = terms.seize[i] >> offset & legs.MAX_AMOUNT
+            if taken == 0:
+                continue
+            emptied = emptied or after[i] >> offset & legs.MAX_AMOUNT == 0
+            taken_id: uint256 = words[i] >> unsafe_add(208, unsafe_mul(8, side)) & 255
+            asset: address = collateral
+            if taken_id == id:
+                seized = taken
+            else:
+                asset = staticcall IRiskEngine(RISK_ENGINE).asset_of(taken_id)
+                log ICreditEngine.Seize(account=account, asset=asset, amount=taken)
+            if credit == empty(bytes32):
+                self.books[asset] = unsafe_sub(self.books[asset], taken)
+            else:
+                self._credit(credit, asset, taken_id, taken)
+    self._store(account, words, after)
     if seized < min_seized:
         self._fail("too little would be seized")
+    if credit == empty(bytes32):
+        self._push_seized(words, terms.seize, collateral, id, receiver)
 
     # 2. the payment, after the callback
     if len(data) != 0:
@@ -678,11 +687,10 @@ def _liquidate(
         )
     leg: uint256 = self._find(words, tag)
     left: uint256 = legs._amount(words, leg)  # [debt shares]
-    owed: uint256 = legs._amount(position, leg)
     paid: uint256 = 0
-    shares: uint256 = 0
     if terms.repay != 0:
-        paid, shares = extcall IDebtVault(self._vault(word)).collect(
+        shares: uint256 = 0
+        paid, shares = extcall IDebtVault(self._vault(debt)).collect(
             terms.repay, left, msg.sender, terms.fund_fee
         )
         left -= shares
@@ -691,13 +699,17 @@ def _liquidate(
     bad_debt: uint256 = 0
     if terms.write_off != 0 and left != 0:
         lost: uint256 = left
+        owed: uint256 = legs._amount(position, leg)
         if terms.repay + terms.write_off < owed:
             lost = left * terms.write_off // (owed - terms.repay)
         if lost != 0:
-            bad_debt = extcall IDebtVault(self._vault(word)).write_off(lost)
+            bad_debt = extcall IDebtVault(self._vault(debt)).write_off(lost)
             left -= lost
-    after[leg >> 1] = legs._set_amount(after[leg >> 1], leg & 1, left)
-    self._store(account, stored, self._compacted(after))
+    settled: uint256[4] = after
+    settled[leg >> 1] = legs._set_amount(after[leg >> 1], leg & 1, left)
+    if emptied or left == 0:
+        settled = self._compacted(settled)
+    self._store(account, after, settled)
     log ICreditEngine.Liquidate(
         account=account,
         debt_asset=debt_asset,
@@ -711,6 +723,29 @@ def _liquidate(
         incentive=terms.incentive,
     )
     return paid + terms.fund_fee, seized
+
+
+@internal
+def _push_seized(
+    words: uint256[4], seize: uint256[4], collateral: address, id: uint256, receiver: address
+):
+    """
+    @dev Sends what was seized, after all books are written.
+    """
+    for i: uint256 in range(4):
+        if seize[i] == 0:
+            continue
+        for side: uint256 in range(2):
+            taken: uint256 = (
+                seize[i] >> unsafe_mul(legs.AMOUNT_BITS, side) & legs.MAX_AMOUNT
+            )
+            if taken == 0:
+                continue
+            taken_id: uint256 = words[i] >> unsafe_add(208, unsafe_mul(8, side)) & 255
+            asset: address = collateral
+            if taken_id != id:
+                asset = staticcall IRiskEngine(RISK_ENGINE).asset_of(taken_id)
+            self._push(asset, receiver, taken)
 
 
 # ------------------------------------------------------------------ batches

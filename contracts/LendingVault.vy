@@ -1016,21 +1016,29 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
 @internal
 def _reward_fund(assets: uint256, books: uint256, word: uint256, config: uint256):
     """
-    @dev Mints the fund's shares for `assets` that a liquidator pays. Never reverts: a share too
+    @dev Owes the fund `assets` that a liquidator pays: the base falls until just that much more
+         fee is owed, which costs no balance and no event until it is settled. Where there is no
+         fee, or too little base, the fund's shares are minted now. Never reverts: a share too
          little is every lender's gain, a supply that is full is clipped.
     """
-    total: uint256 = self._total(books, word)
     claims: uint256 = self._claims
+    supply: uint256 = claims & M128
+    base: uint256 = claims >> 128
+    reserve_factor: uint256 = config & (2**13 - 1)
+    if reserve_factor != 0:
+        # the gain whose fee is the payment; the total itself grows by the payment
+        gain: uint256 = unsafe_div(unsafe_mul(assets, BPS), reserve_factor)
+        if unsafe_add(base, assets) >= gain:
+            self._claims = supply | min(unsafe_sub(unsafe_add(base, assets), gain), M112) << 128
+            return
     all_assets: uint256 = 0
     all_shares: uint256 = 0
-    all_assets, all_shares = self._price(total, claims, config)
-    supply: uint256 = claims & M128
+    all_assets, all_shares = self._price(self._total(books, word), claims, config)
     # below 2**112 * 2**129
     shares: uint256 = min(
         unsafe_div(unsafe_mul(assets, all_shares), all_assets), unsafe_sub(M128, supply)
     )
-    base: uint256 = min(unsafe_add(claims >> 128, assets), M112)
-    self._claims = unsafe_add(supply, shares) | base << 128
+    self._claims = unsafe_add(supply, shares) | min(unsafe_add(base, assets), M112) << 128
     self._mint_to_fund(shares)
 
 
