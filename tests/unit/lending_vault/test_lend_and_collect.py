@@ -76,13 +76,40 @@ def test_collect__rounds_for_the_vault(busy):
     assert busy.read("cash") == busy.tokens(busy.vault)
 
 
-def test_collect__fund_fee_becomes_fund_shares(busy):
+def test_collect__fund_fee_is_owed_and_becomes_fund_shares(busy):
+    """What the liquidator pays for the fund is the fund's, to the unit, and lowers no share."""
     busy.host.advance(YEAR)
     supply, assets = busy.read("totalSupply") + 10**6, busy.read("totalAssets") + 1
+    owed = busy.read("fee_owed")
     held = busy.read("balanceOf", busy.fund)
     busy.collect(10**18, 10**30, 10**15)
-    assert busy.read("balanceOf", busy.fund) - held == 10**15 * supply // assets
+    assert 10**15 - 1 <= busy.read("fee_owed") - owed <= 10**15
+    assert assets <= busy.read("totalAssets") + 1 <= assets + 2
+    busy.act("settle_fee")
+    due = owed + 10**15
+    assert due - 2 <= (busy.read("balanceOf", busy.fund) - held) * assets // supply <= due
     assert busy.read("cash") == busy.tokens(busy.vault)
+
+
+def test_collect__fund_fee_without_reserve_factor_is_minted(new_world):
+    world = new_world(seed=90 * 10**18, reserve_factor=0)
+    world.act("deposit", 810 * world.unit, world.lender)
+    world.lend(100 * world.unit)
+    world.host.advance(YEAR)
+    supply, assets = world.read("totalSupply") + 10**6, world.read("totalAssets") + 1
+    held = world.read("balanceOf", world.fund)
+    world.collect(10**18, 10**30, 10**15)
+    assert world.read("balanceOf", world.fund) - held == 10**15 * supply // assets
+    assert world.read("fee_owed") == 0
+
+
+def test_collect__fund_fee_above_what_the_base_can_owe_is_minted(busy):
+    """A payment whose gain would exceed all that was deposited."""
+    supply, assets = busy.read("totalSupply") + 10**6, busy.read("totalAssets") + 1
+    fee = assets // 2
+    held = busy.read("balanceOf", busy.fund)
+    busy.collect(10**18, 10**30, fee)
+    assert busy.read("balanceOf", busy.fund) - held == fee * supply // assets
 
 
 def test_collect__works_at_halt(busy):
