@@ -259,10 +259,6 @@ class Configurator(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
-    def renounce_ownership(self, *, sender: Address) -> Receipt:
-        """`renounce_ownership()`"""
-        return self._transact("renounce_ownership", (), sender)
-
     def list_asset(self, asset: Address, config: AssetConfig, *, sender: Address) -> Receipt:
         """Lists an asset, once.
 
@@ -271,7 +267,8 @@ class Configurator(Contract):
         return self._transact("list_asset", (asset, config), sender)
 
     def set_borrow_ltv(self, asset: Address, borrow_ltv: int, *, sender: Address) -> Receipt:
-        """Sets the loan-to-value of new risk at once. Its floor stays, or comes down with it.
+        """Sets the loan-to-value of new risk at once. Its floor stays, moved up by less than 0.5
+        % to a whole step, or comes down with it.
 
         borrow_ltv: [BPS] at least 2 % below the liquidation_ltv of now and of the ramp's end.
         """
@@ -314,10 +311,6 @@ class CreditEngine(Contract):
     def transfer_ownership(self, new_owner: Address, *, sender: Address) -> Receipt:
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
-
-    def renounce_ownership(self, *, sender: Address) -> Receipt:
-        """`renounce_ownership()`"""
-        return self._transact("renounce_ownership", (), sender)
 
     def deposit_collateral(
         self, account: bytes, asset: Address, amount: int, *, sender: Address
@@ -384,7 +377,8 @@ class CreditEngine(Contract):
         max_repay: [debt assets] a cap, the fund's fee not counted.
         min_seized: Least of `collateral` to receive.
         receiver: Of the seized tokens.
-        credit: When not zero, the account of the caller that is credited instead.
+        credit: When not zero, the account that is credited instead: one that holds the asset, or
+            where the caller may bring it.
         data: When not empty, `on_liquidate` is called on the caller after the collateral has
             been sent and before the payment is taken.
         Returns: Debt assets paid (fee included), units of `collateral` seized.
@@ -416,8 +410,9 @@ class CreditEngine(Contract):
     ) -> Receipt:
         """Replaces what `operator` may do with `asset` for the account.
 
-        asset: Zero: any asset without a grant of its own.
-        actions: DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked.
+        asset: Zero: any asset without a word of its own.
+        actions: DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked, also against a
+            grant for any asset.
         amount: [token units] that may leave by WITHDRAW, BORROW and MOVE together;
             max_value(uint256): no bound. A grant for any asset has none.
         expiry: [unix seconds] the last second in which it holds.
@@ -1147,8 +1142,8 @@ class MedianFeed(Contract):
         """The price of one whole token in the numeraire (USD).
 
         Returns: low: least price that new risk may count collateral at [WAD]; price: the median
-            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: age of
-            the oldest source used [unix seconds]; status (see above).
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
         """
         found: tuple[int, int, int, int, int] = self._call("quote", ())
         return found
@@ -1206,8 +1201,8 @@ class RateFeed(Contract):
         """The price of one whole token in the numeraire (USD).
 
         Returns: low: least price that new risk may count collateral at [WAD]; price: the median
-            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: age of
-            the oldest source used [unix seconds]; status (see above).
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
         """
         found: tuple[int, int, int, int, int] = self._call("quote", ())
         return found
@@ -1258,10 +1253,6 @@ class RiskEngine(Contract):
     def transfer_ownership(self, new_owner: Address, *, sender: Address) -> Receipt:
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
-
-    def renounce_ownership(self, *, sender: Address) -> Receipt:
-        """`renounce_ownership()`"""
-        return self._transact("renounce_ownership", (), sender)
 
     def poke(self, asset: Address, *, sender: Address) -> Receipt:
         """Stores the checkpoint of `asset`. For the breaker, whose `poke` is open to anyone.

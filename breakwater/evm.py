@@ -41,7 +41,6 @@ GENESIS_TIME = 1_700_000_000
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x(?P<data>[0-9a-f]*) \}$")
 _HALT = re.compile(r"^Halt \{ reason: (?P<reason>.+), gas_used: \d+ \}$")
 _PADDING = bytes(33)  # what pyrevm appends to the code of every contract
-_COMMIT_EVERY = 20_000  # calls without a live snapshot after which the journal is folded away
 
 
 class EvmHost:
@@ -76,7 +75,6 @@ class EvmHost:
         self._snapshots: list[tuple[int, Any, int, int, str | None]] = []
         self._next_snapshot = 1
         self._newest: str | None = None
-        self._calls = 0
         self._set_block()
 
     # ------------------------------------------------------------ time
@@ -214,10 +212,6 @@ class EvmHost:
             raise _failure(error) from None
         result = evm.result
         receipt = Receipt(codec, output, lambda: _raw_logs(result), self._decoder, None)
-        self._calls += 1
-        if self._calls >= _COMMIT_EVERY and not self._snapshots:
-            evm.commit()
-            self._calls = 0
         self._after_transaction()
         return receipt
 
@@ -289,10 +283,12 @@ class EvmHost:
         self._snapshots.append((snapshot, self._evm.snapshot(), now, block, newest))
 
     def release(self) -> None:
-        """Forget every snapshot and keep the present state for good."""
+        """Forget every snapshot and keep the present state for good.
+
+        The EVM's journal is not folded away: pyrevm's `commit` without a checkpoint breaks every
+        later call, and frees nothing.
+        """
         self._snapshots.clear()
-        self._evm.commit()
-        self._calls = 0
 
 
 _NOBODY = "0x0000000000000000000000000000000000000000"

@@ -242,7 +242,9 @@ class FlashBorrowerMock(Contract):
 
 
 class FlashReceiverMock(Contract):
-    """The cheapest receiver of flash loans: it approved its lender once and does nothing."""
+    """The cheapest receiver of flash loans: it approved its lender once, looks at the loan and
+    does nothing.
+    """
 
     NAME = "FlashReceiverMock"
 
@@ -252,17 +254,11 @@ class FlashReceiverMock(Contract):
         return cls._deploy(host, (token, lender), sender)
 
     def onFlashLoan(
-        self,
-        initiator: Address,
-        token: Address,
-        amount: int,
-        fee: int,
-        data: bytes,
-        *,
-        sender: Address,
-    ) -> Receipt:
+        self, initiator: Address, token: Address, amount: int, fee: int, data: bytes
+    ) -> bytes:
         """`onFlashLoan(address, address, uint256, uint256, bytes)`"""
-        return self._transact("onFlashLoan", (initiator, token, amount, fee, data), sender)
+        found: bytes = self._call("onFlashLoan", (initiator, token, amount, fee, data))
+        return found
 
 
 class HookTokenMock(Contract):

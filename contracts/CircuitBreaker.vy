@@ -170,15 +170,13 @@ def reset(asset: address):
     """
     packed: uint256 = self.latches[asset]
     word: uint256 = self._lift_expired(asset, packed)
-    lifted: bool = False
     if msg.sender == self.guardian and self._latch(word, AT_GUARDIAN)[0] != 0:
         word = self._with(word, AT_GUARDIAN, 0, 0)
-        lifted = True
         log ICircuitBreaker.Reset(asset=asset, reason=self._reason(AT_GUARDIAN))
 
     if word != packed:
+        # also what has merely expired: who reads the levels is then spared looking
         self.latches[asset] = word
-    if lifted:
         self._push_risk(asset, word)
         self._push_vault(self.vault_of[asset], word)
 

@@ -5,9 +5,10 @@
 @license MIT
 @notice The rules of assets in words: lists them in the risk engine and moves what may be moved.
 @dev    LISTING CONDITIONS
-          tip <= incentive_min <= incentive_max, (1 + incentive_max) * liquidation_ltv < 1 (with
-          debt_weight >= 1 this holds for every pair), target_health > 1,
-          borrow_ltv <= liquidation_ltv - 2 %. The source must answer with a valid price.
+          tip <= incentive_min <= incentive_max, (1 + incentive_max) * liquidation_ltv < 1,
+          target_health > 1, borrow_ltv <= liquidation_ltv - 2 %. In an account of several assets,
+          where one may bring a higher incentive than another's ltv bears, the break-even of
+          `RiskEngine` bounds the pair. The source must answer with a valid price.
         NO SURPRISE
           Nothing set here makes a healthy account liquidatable in that block: liquidation_ltv
           falls only along a ramp of at least MIN_RAMP, debt_weight and feeds never change,
@@ -28,11 +29,7 @@ from snekmate.auth import ownable
 initializes: ownable
 
 
-exports: (
-    ownable.owner,
-    ownable.transfer_ownership,
-    ownable.renounce_ownership,
-)
+exports: (ownable.owner, ownable.transfer_ownership)
 
 
 BPS: constant(uint256) = 10_000
@@ -75,7 +72,8 @@ def list_asset(asset: address, config: IConfigurator.AssetConfig) -> uint256:
 @external
 def set_borrow_ltv(asset: address, borrow_ltv: uint256):
     """
-    @notice Sets the loan-to-value of new risk at once. Its floor stays, or comes down with it.
+    @notice Sets the loan-to-value of new risk at once. Its floor stays, moved up by less than
+            0.5 % to a whole step, or comes down with it.
     @param borrow_ltv [BPS] at least 2 % below the liquidation_ltv of now and of the ramp's end.
     """
     ownable._check_owner()

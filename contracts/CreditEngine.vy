@@ -41,11 +41,7 @@ implements: ICreditEngine
 initializes: ownable
 
 
-exports: (
-    ownable.owner,
-    ownable.transfer_ownership,
-    ownable.renounce_ownership,
-)
+exports: (ownable.owner, ownable.transfer_ownership)
 
 
 interface ILiquidator:
@@ -64,6 +60,7 @@ MAX_BATCH: constant(uint256) = 16
 MAX_TOUCHED: constant(uint256) = 2 * MAX_BATCH
 MAX_TOTAL: constant(uint256) = 2**112 - 1
 UNLIMITED: constant(uint256) = 2**128 - 1
+REVOKED: constant(uint256) = 2**255  # a grant of nothing, which is not the same as no grant
 DEBT_TAGS: constant(uint256) = legs.DEBT << 208 | legs.DEBT << 216
 
 DOMAIN_TYPE: constant(bytes32) = keccak256(
@@ -191,7 +188,8 @@ def liquidate(
     @param max_repay [debt assets] a cap, the fund's fee not counted.
     @param min_seized Least of `collateral` to receive.
     @param receiver Of the seized tokens.
-    @param credit When not zero, the account of the caller that is credited instead.
+    @param credit When not zero, the account that is credited instead: one that holds the asset,
+           or where the caller may bring it.
     @param data When not empty, `on_liquidate` is called on the caller after the collateral has
            been sent and before the payment is taken.
     @return Debt assets paid (fee included), units of `collateral` seized.
@@ -260,8 +258,9 @@ def set_operator(
 ):
     """
     @notice Replaces what `operator` may do with `asset` for the account.
-    @param asset Zero: any asset without a grant of its own.
-    @param actions DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked.
+    @param asset Zero: any asset without a word of its own.
+    @param actions DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked, also against a
+           grant for any asset.
     @param amount [token units] that may leave by WITHDRAW, BORROW and MOVE together;
            max_value(uint256): no bound. A grant for any asset has none.
     @param expiry [unix seconds] the last second in which it holds.
@@ -436,7 +435,7 @@ def operator_of(
     """
     grant: uint256 = self.operators[account][operator][asset]
     return (
-        convert(grant >> 168, ICreditEngine.Action),
+        convert(grant >> 168 & 63, ICreditEngine.Action),
         grant & UNLIMITED,
         (grant >> 128) & (2**40 - 1),
     )
@@ -634,6 +633,8 @@ def _liquidate(
 ) -> (uint256, uint256):
     if credit == account:
         self._fail("credit is the account itself")
+    if credit == empty(bytes32) and (receiver == empty(address) or receiver == self):
+        self._fail("receiver is not valid")
     debt: uint256 = self._debt(debt_asset)
     tag: uint256 = legs.DEBT | (debt >> 160 & 255)
     id: uint256 = self.books[collateral] >> 112 & 255
@@ -1080,7 +1081,7 @@ def _set_operator(
     bounded: uint256 = min(amount, UNLIMITED)
     if asset == empty(address) and bounded != UNLIMITED:
         self._fail("any asset takes no amount")
-    grant: uint256 = 0
+    grant: uint256 = REVOKED
     if actions != empty(ICreditEngine.Action):
         grant = bounded | (min(expiry, 2**40 - 1) << 128) | (convert(actions, uint256) << 168)
     self.operators[account][operator][asset] = grant

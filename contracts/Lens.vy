@@ -43,6 +43,7 @@ interface IVaultViews:
 
 
 WAD: constant(uint256) = 10**18
+RAY: constant(uint256) = 10**27
 BPS: constant(uint256) = 10_000
 MAX_ACCOUNTS: constant(uint256) = 32
 
@@ -181,20 +182,24 @@ def max_borrow(id: bytes32, asset: address) -> uint256:
     if debt_id == 0:
         return 0
     highest: uint256 = self._lendable(vault)
+    words: uint256[4] = staticcall CREDIT_ENGINE.words_of(id)
+    index: uint256 = staticcall IVaultViews(vault).debt_index()
     position: uint256[4] = staticcall CREDIT_ENGINE.position_of(id)
     tag: uint256 = legs.DEBT | debt_id
-    if highest == 0 or self._why_not(position, tag, highest) == "":
-        return highest if self._debt_after(position, tag, highest) >= min_debt else 0
+    owed: uint256 = self._debt_after(words, tag, highest, index)
+    if highest == 0 or self._why_not(position, tag, owed) == "":
+        return highest if owed >= min_debt else 0
     lowest: uint256 = 0
     for i: uint256 in range(64):
         middle: uint256 = (lowest + highest) // 2
         if middle == lowest or (i >= 40 and highest - lowest <= highest >> 40):
             break
-        if self._why_not(position, tag, middle) == "":
+        owed = self._debt_after(words, tag, middle, index)
+        if self._why_not(position, tag, owed) == "":
             lowest = middle
         else:
             highest = middle
-    return lowest if self._debt_after(position, tag, lowest) >= min_debt else 0
+    return lowest if self._debt_after(words, tag, lowest, index) >= min_debt else 0
 
 
 @view
@@ -216,16 +221,23 @@ def why_blocked(
             return "asset is no debt asset"
         if amount == 0:
             return "amount is zero"
-        if staticcall IVaultViews(vault).level() != 0:
-            return "vault is not at level normal"
+        level: uint256 = staticcall IVaultViews(vault).level()
+        if level != 0:
+            return "vault is under caution" if level == 1 else "vault is halted"
         if amount > staticcall IVaultViews(vault).cash():
             return "not enough cash"
         if amount > self._lendable(vault):
-            return "debt cap is reached"
+            return "debt cap reached"
         tag: uint256 = legs.DEBT | debt_id
-        if self._debt_after(position, tag, amount) < min_debt:
+        owed: uint256 = self._debt_after(
+            staticcall CREDIT_ENGINE.words_of(id),
+            tag,
+            amount,
+            staticcall IVaultViews(vault).debt_index(),
+        )
+        if owed < min_debt:
             return "debt is below the minimum"
-        return self._why_not(position, tag, amount)
+        return self._why_not(position, tag, owed)
     assert action == ICreditEngine.Action.WITHDRAW, "action must be BORROW or WITHDRAW"
     tag: uint256 = staticcall RISK_ENGINE.id_of(asset)
     has_debt: bool = False
@@ -405,18 +417,23 @@ def _lendable(vault: address) -> uint256:
 
 @pure
 @internal
-def _debt_after(position: uint256[4], tag: uint256, amount: uint256) -> uint256:
+def _debt_after(words: uint256[4], tag: uint256, amount: uint256, index: uint256) -> uint256:
+    """
+    @dev What is owed after a loan of `amount` [assets], rounded as the vault rounds.
+    """
+    shares: uint256 = (amount * RAY + index - 1) // index
     for i: uint256 in range(8):
-        if legs._tag(position, i) == tag:
-            return legs._amount(position, i) + amount
-    return amount
+        if legs._tag(words, i) == tag:
+            shares += legs._amount(words, i)
+            break
+    return (shares * index + RAY - 1) // RAY
 
 
 @view
 @internal
-def _why_not(position: uint256[4], tag: uint256, amount: uint256) -> String[32]:
+def _why_not(position: uint256[4], tag: uint256, owed: uint256) -> String[32]:
     """
-    @dev Why the position with `amount` more of debt `tag` fails its initial margin; or empty.
+    @dev Why the position with `owed` of debt `tag` fails its initial margin; or empty.
     """
     after: uint256[4] = position
     for i: uint256 in range(9):
@@ -424,10 +441,9 @@ def _why_not(position: uint256[4], tag: uint256, amount: uint256) -> String[32]:
             return "account holds 8 assets"
         found: uint256 = legs._tag(after, i)
         if found == tag or found == 0:
-            total: uint256 = legs._amount(after, i) + amount
-            if total > legs.MAX_AMOUNT:
+            if owed > legs.MAX_AMOUNT:
                 return "amount is too large"
-            after[i >> 1] = legs._set_amount(after[i >> 1], i & 1, total)
+            after[i >> 1] = legs._set_amount(after[i >> 1], i & 1, owed)
             if found == 0:
                 after[i >> 1] |= tag << (208 + 8 * (i & 1))
             break

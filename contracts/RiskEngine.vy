@@ -18,8 +18,8 @@
           up, what he takes down.
         SATURATION
           The value of a leg is clipped to MAX_VALUE, so that no sum or product overflows: with
-          amounts below 2**104 and prices below 2**94 the largest product, a sum of values times
-          one value, stays below 2**123 * 2**120 < 2**256.
+          amounts below 2**104 and prices below 2**94 the largest product, of two sums of values,
+          stays below 2**124 * 2**124 < 2**256.
         ROLES
           configurator: writes rules and terms of assets within the bounds of `Configurator`.
           breaker: pokes prices, latches levels.
@@ -44,11 +44,7 @@ initializes: latch
 initializes: price_oracle[latch := latch]
 
 
-exports: (
-    ownable.owner,
-    ownable.transfer_ownership,
-    ownable.renounce_ownership,
-)
+exports: (ownable.owner, ownable.transfer_ownership)
 
 
 WAD: constant(uint256) = 10**18
@@ -147,7 +143,8 @@ def poke(asset: address) -> uint256:
 def set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
     if msg.sender != self.breaker:
         self._fail("caller is not the breaker")
-    id: uint256 = self._id(asset)
+    if price_oracle.ids[asset] == 0:
+        self._fail("asset is not listed")
     price_oracle._set_level(asset, caution_until, halt_until, held_until)
     log IRiskEngine.SetLevel(asset=asset, caution_until=caution_until, halt_until=halt_until)
 
@@ -655,7 +652,8 @@ def _terms_standard(
     debt_price: uint256 = valuation.debt_price
     debt_unit: uint256 = 10 ** self._decimals(debt_rule)
     repay: uint256 = owed
-    if valuation.target != max_value(uint256):
+    # a pair that is let pass for want of a price may not lift health at all: no slice then
+    if valuation.target != max_value(uint256) and valuation.target * weight > factor * ltv + BPS:
         # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
         lacking: uint256 = (
             valuation.target * valuation.health.weighted_debt // WAD

@@ -90,8 +90,8 @@ checkpoints: uint256[128]
 #   bits  96-127  its time
 #   bits 128-159  since when pokes have seen a jump
 #   bits 160-191  since when pokes have seen no price
-#   bits 192-223  start of the day in which waiting for dispersed sources is counted
-#   bits 224-235  seconds waited in it
+#   bits 192-223  when dispersed sources last delayed anything
+#   bits 224-235  seconds waited since a day went by without
 #   bit  236      the jump is upwards
 #   bit  237      the jump was seen twice, CONFIRM_TIME apart
 #   bit  238      the last poke saw dispersed sources
@@ -270,15 +270,16 @@ def _liquidation_prices(
 @view
 def _waited(seen: uint256, checkpoint: uint256) -> uint256:
     """
-    @dev Seconds for which dispersed sources have delayed liquidations in the present day, at most
-         WAIT_TIME. The time since a poke that saw them disagree counts, whatever they did since.
+    @dev Seconds for which dispersed sources have delayed liquidations, at most WAIT_TIME, since a
+         whole day went by without: so that no 24 hours hold more. The time since a poke that saw
+         them disagree counts, whatever they did since.
     """
-    if block.timestamp >= ((seen >> 192) & MASK_32) + DAY:
-        return 0
     waited: uint256 = (seen >> 224) & 4095
     if (seen >> 238) & 1 == 1:
-        waited += block.timestamp - (checkpoint >> 224)
-    return min(waited, WAIT_TIME)
+        return min(waited + block.timestamp - (checkpoint >> 224), WAIT_TIME)
+    if block.timestamp >= ((seen >> 192) & MASK_32) + DAY:
+        return 0
+    return waited
 
 
 @internal
@@ -316,10 +317,10 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
             confirmed = 1
         flags = (up << 236) | (confirmed << 237)
 
-    day_start: uint256 = (seen >> 192) & MASK_32
     waited: uint256 = self._waited(seen, checkpoint)
-    if block.timestamp >= day_start + DAY:
-        day_start = block.timestamp
+    last_wait: uint256 = (seen >> 192) & MASK_32
+    if quote.status == DISPERSED or (seen >> 238) & 1 == 1:
+        last_wait = block.timestamp
     if quote.status == DISPERSED:
         flags |= 1 << 238
 
@@ -333,7 +334,7 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
         reference
         | (reference_time << 96)
         | (jump_since << 128)
-        | (day_start << 192)
+        | (last_wait << 192)
         | (waited << 224)
         | flags
     )

@@ -1,0 +1,250 @@
+"""Terms of a liquidation. DESIGN section 3, "Liquidation, standard".
+
+    beta = min( clamp(beta_min + slope x (1 - health), beta_min, beta_max),
+                max(tip, C/D - 1), max(tip, health x w/L - 1) )
+    r    = min( (H x sum wD - sum LC) / (H x w - (1 + beta) x L), d, c/(1 + beta) )
+
+Where C <= (1 + tip) x D: beta = tip, each debt gets its part of every collateral, the rest of it is
+written off.
+
+ROUNDING: what the liquidator pays is rounded up, what he takes down; the incentive and health are
+WAD rounded down. `Terms.exact_repay` and `Terms.exact_value` are unrounded, so that a test can tell
+both the integer and whom the rounding favours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from breakwater.model.margin import (
+    MAX_VALUE,
+    Health,
+    Leg,
+    Prices,
+    Rules,
+    collateral_value,
+    debt_value,
+    health,
+)
+from breakwater.units import BPS, WAD, mul_div_down, mul_div_up
+
+FUND_SHARE = 1_000
+"""[BPS] of the incentive above the tip, for the insurance fund."""
+
+TARGET_CEILING = 1_250 * 10**15
+"""[WAD] a higher target health closes whole debts."""
+
+DUST_VALUE = WAD
+"""[WAD] collateral worth less goes to the liquidator for nothing."""
+
+BPS_WAD = WAD // BPS
+
+
+class Refused(Exception):
+    """The liquidation is refused; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Of each part the largest among the account's collaterals [WAD]."""
+
+    tip: int
+    incentive_min: int
+    incentive_max: int
+    slope: int
+    target: int | None
+    """None: whole debts are closed"""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one call may do; amounts in token units."""
+
+    repay: int
+    fund_fee: int
+    write_off: int
+    seize: dict[str, int]
+    health_factor: int
+    incentive: int
+    under_water: bool
+    exact_repay: Fraction = field(default=Fraction(0))
+    """[units] what the formula asks for, before it is rounded"""
+
+
+def schedule(
+    legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]
+) -> Schedule:
+    """One schedule for all pairs of an account. H = H_0 + k x max(0, volatility - reference)."""
+    held = [leg.asset for leg in legs if not leg.is_debt]
+    targets: list[int | None] = []
+    for asset in held:
+        rule = rules[asset]
+        excess = max(0, prices[asset].volatility - rule.volatility_ref * BPS_WAD)
+        target = rule.target_health * BPS_WAD + excess * rule.target_slope // BPS
+        targets.append(None if rule.closes_whole or target > TARGET_CEILING else target)
+    return Schedule(
+        tip=max((rules[a].tip for a in held), default=0) * BPS_WAD,
+        incentive_min=max((rules[a].incentive_min for a in held), default=0) * BPS_WAD,
+        incentive_max=max((rules[a].incentive_max for a in held), default=0) * BPS_WAD,
+        slope=max((rules[a].incentive_slope for a in held), default=0) * BPS_WAD,
+        target=None if None in targets else max((t for t in targets if t is not None), default=0),
+    )
+
+
+def is_under_water(state: Health, tip: int) -> bool:
+    """Whether C <= (1 + tip) x D, on raw values."""
+    return state.collateral_value * WAD <= state.debt_value * (WAD + tip)
+
+
+def incentive(state: Health, plan: Schedule, weight: int, ltv: int) -> int:
+    """beta of one pair [WAD], rounded down: the schedule, cut by the surplus and by break-even."""
+    result = min(
+        plan.incentive_min + plan.slope * (WAD - state.health_factor) // WAD, plan.incentive_max
+    )
+    result = min(result, max(plan.tip, state.collateral_value * WAD // state.debt_value - WAD))
+    if ltv:
+        result = min(result, max(plan.tip, state.health_factor * weight // ltv - WAD))
+    return result
+
+
+def terms(
+    legs: Sequence[Leg],
+    rules: Mapping[str, Rules],
+    prices: Mapping[str, Prices],
+    debt: str,
+    collateral: str,
+    max_repay: int,
+    min_debt: int,
+) -> Terms:
+    """What a liquidator may take who repays at most `max_repay` units of `debt`.
+
+    Raises Refused with the reason. `prices` are those of the case at hand: see
+    `average.liquidation_prices` for jumps and their patience.
+    """
+    state = health(legs, rules, prices)
+    if state.health_factor >= WAD:
+        raise Refused("account is healthy")
+    plan = schedule(legs, rules, prices)
+    under_water = is_under_water(state, plan.tip)
+    owed = sum(leg.amount for leg in legs if leg.is_debt and leg.asset == debt)
+    held = sum(leg.amount for leg in legs if not leg.is_debt and leg.asset == collateral)
+    if owed == 0:
+        raise Refused("account has no such debt")
+    if not prices[debt].is_priced:
+        raise Refused("debt has no valid price")
+    if under_water:
+        return _under_water(legs, rules, prices, state, plan, debt, owed, max_repay, min_debt)
+    if held == 0:
+        raise Refused("account has no such collateral")
+    if not prices[collateral].is_priced:
+        raise Refused("collateral has no valid price")
+    weight, ltv = rules[debt].debt_weight, rules[collateral].liquidation_ltv
+    beta = incentive(state, plan, weight, ltv)
+    all_priced = all(prices[leg.asset].is_priced for leg in legs)
+    if all_priced and (WAD + beta) * ltv > state.health_factor * weight:
+        raise Refused("pair would lower health")
+
+    price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
+    worth = collateral_value(held, prices[collateral].as_collateral, rules[collateral].decimals)
+    repay, exact = owed, Fraction(owed)
+    if plan.target is not None:
+        lacking = plan.target * state.weighted_debt // WAD - state.weighted_collateral
+        gain = (plan.target * weight - (WAD + beta) * ltv) // BPS
+        value = min(mul_div_up(lacking, WAD, gain), MAX_VALUE)
+        repay = min(owed, mul_div_up(value, unit, price))
+        exact = min(exact, Fraction(lacking * BPS, plan.target * weight - (WAD + beta) * ltv)
+                    * WAD * unit / price)  # fmt: skip
+    if owed - repay < min_debt:
+        repay, exact = owed, Fraction(owed)
+    affordable = mul_div_up(mul_div_up(worth, WAD, WAD + beta), unit, price)
+    takes_all = affordable <= repay
+    if takes_all:
+        repay, exact = affordable, Fraction(worth * WAD * unit, (WAD + beta) * price)
+    if max_repay < repay:
+        takes_all = False
+        repay = max_repay
+        if owed - repay < min_debt:
+            if owed <= min_debt:
+                raise Refused("repay leaves debt below min")
+            repay = owed - min_debt
+        exact = Fraction(repay)
+    if repay == 0:
+        raise Refused("nothing to repay")
+    taken = held
+    if not takes_all:
+        value = min(mul_div_down(repay, price, unit), MAX_VALUE) * (WAD + beta) // WAD
+        seized_price = prices[collateral].as_collateral
+        taken = min(held, mul_div_down(value, 10 ** rules[collateral].decimals, seized_price))
+    return Terms(
+        repay=repay,
+        fund_fee=repay * (beta - plan.tip) // WAD * FUND_SHARE // BPS,
+        write_off=0,
+        seize={collateral: taken},
+        health_factor=state.health_factor,
+        incentive=beta,
+        under_water=False,
+        exact_repay=exact,
+    )
+
+
+def _under_water(
+    legs: Sequence[Leg],
+    rules: Mapping[str, Rules],
+    prices: Mapping[str, Prices],
+    state: Health,
+    plan: Schedule,
+    debt: str,
+    owed: int,
+    max_repay: int,
+    min_debt: int,
+) -> Terms:
+    """Each debt gets part = its value / D of every priced collateral, for value / (1 + tip)."""
+    held = [leg for leg in legs if not leg.is_debt]
+    priced = [leg for leg in held if prices[leg.asset].is_priced]
+    if held and not priced:
+        raise Refused("collateral has no valid price")
+    price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
+    part = debt_value(owed, price, rules[debt].decimals)
+    worth = sum(
+        collateral_value(leg.amount, prices[leg.asset].as_collateral, rules[leg.asset].decimals)
+        for leg in priced
+    )
+    repay, exact = 0, Fraction(0)
+    if state.collateral_value >= DUST_VALUE:
+        exact = Fraction(worth * WAD, WAD + plan.tip) * part / state.debt_value * unit / price
+        value = worth * WAD // (WAD + plan.tip) * part // state.debt_value
+        repay = min(owed, value * unit // price + 1)
+    share = WAD
+    if max_repay < repay:
+        share = max_repay * WAD // repay
+        repay = max_repay
+        exact = Fraction(repay)
+        if share == 0:
+            raise Refused("nothing to repay")
+    write_off = 0
+    if len(priced) == len(held):
+        if share == WAD:
+            write_off = owed - repay
+        else:
+            write_off = max(owed * share // WAD - repay, 0)
+            if owed - repay - write_off < min_debt:
+                raise Refused("repay leaves debt below min")
+    whole = share == WAD and part == state.debt_value
+    seize = {
+        leg.asset: leg.amount
+        if whole
+        else leg.amount * part // state.debt_value * share // WAD
+        for leg in priced
+    }  # fmt: skip
+    return Terms(
+        repay=repay,
+        fund_fee=0,
+        write_off=write_off,
+        seize=seize,
+        health_factor=state.health_factor,
+        incentive=plan.tip,
+        under_water=True,
+        exact_repay=exact,
+    )
