@@ -1,0 +1,25 @@
+"""Repay debt, and take collateral out."""
+
+import click
+
+from breakwater import actions
+
+
+@click.command(short_help="Repay debt, and take collateral out")
+@click.argument("amount", nargs=-1)
+@click.option("--withdraw", multiple=True, help='Collateral to take out then, such as "all WETH".')
+@actions.number_option
+@actions.options("TEST::3")
+def cli(
+    amount: tuple[str, ...], withdraw: tuple[str, ...], number: int, network: str, account: str
+) -> None:
+    """Repay AMOUNT, such as "500 USDC" or "all USDC", of an account's debt.
+
+    What is left must not be below the least debt, unless it is nothing. Repaying works at every
+    level of the breakers.
+    """
+    actions.run(
+        lambda session: actions.repay(session, actions.words(amount), withdraw, number),
+        network,
+        account,
+    )
