@@ -1,0 +1,1 @@
+"""Measurements of what the contracts cost. Run by `breakwater bench`."""
