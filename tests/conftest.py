@@ -17,6 +17,7 @@ from breakwater.evm import EvmHost
 if TYPE_CHECKING:
     from breakwater.ape_host import ApeHost
     from breakwater.host import Host
+    from tests.market import Market
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,13 +42,25 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         raise pytest.UsageError(f"BREAKWATER_HOST is evm or ape, not {kind}")
     import ape
 
+    market, deployed = request.getfixturevalue("_ape_market")
+    with ape.networks.ethereum.local.use_provider("test"):
+        market.host.restore(deployed)
+        yield market.host
+
+
+@pytest.fixture(scope="session")
+def _ape_market() -> tuple[Market, int]:
+    """A market on ape's in-process provider, deployed once since that takes seconds, and the
+    snapshot that every test there begins with.
+    """
+    import ape
+
     from breakwater.ape_host import ApeHost
+    from tests.market import Market
 
     with ape.networks.ethereum.local.use_provider("test") as provider:
-        node = ApeHost(provider)
-        start = node.snapshot()
-        yield node
-        node.restore(start)
+        market = Market(ApeHost(provider))
+        return market, market.host.snapshot()
 
 
 @pytest.fixture(scope="session")

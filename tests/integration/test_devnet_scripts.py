@@ -1,0 +1,313 @@
+"""The devnet and the `ape run` commands: three people in three processes, and what they mistype."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from breakwater import actions, artifacts
+from breakwater.artifacts import ROOT
+
+ANVIL = ROOT / "node_modules" / ".bin" / "anvil"
+PROGRAMS = Path(sys.executable).parent
+
+pytestmark = [
+    pytest.mark.ape,
+    pytest.mark.slow,
+    pytest.mark.skipif(not ANVIL.is_file(), reason="anvil is not installed: run `make node`"),
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Devnet:
+    """`breakwater devnet` as a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.said = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "BREAKWATER_DEVNET": str(self.folder), "PATH": path}
+
+    def start(self, *arguments: str) -> str:
+        log = self.folder / "devnet.log"
+        command = [PROGRAMS / "breakwater", "devnet", "--port", str(self.port), *arguments]
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=self.environment, cwd=ROOT
+            )
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline:
+            self.said = log.read_text()
+            if "listening on" in self.said:
+                return self.said
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the devnet did not start:\n{self.said}")
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(number)
+        assert process.wait(40) == 0
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", self.port)) != 0, "anvil still runs"
+
+    def run(self, name: str, *arguments: str) -> str:
+        """What a command says; it must succeed."""
+        found = subprocess.run(
+            [PROGRAMS / "ape", "run", name, *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=ROOT,
+            timeout=180,
+        )
+        assert found.returncode == 0, found.stdout + found.stderr
+        return found.stdout
+
+
+@pytest.fixture(scope="module")
+def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    artifacts.load_all()
+    devnet = Devnet(tmp_path_factory.mktemp("devnet"))
+    devnet.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BREAKWATER_DEVNET", str(devnet.folder))
+        try:
+            yield devnet
+        finally:
+            devnet.stop()
+
+
+def invoke(name: str, *arguments: str) -> Result:
+    """A command in this process: faster, where what is shown is an error."""
+    cli = runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))["cli"]
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_position__from_lender_to_liquidator(devnet: Devnet) -> None:
+    said = devnet.run("supply", "1000000", "USDC")
+    assert "lent 1,000,000 USDC" in said
+    assert "(0x3C44Cd…) has 1,000,000.000000 USDC in the vault" in said
+
+    said = devnet.run("borrow", "2000 USDC", "--collateral", "1 WETH")
+    assert "added 1 WETH as collateral" in said
+    assert "borrowed 2,000 USDC" in said
+    # 3000 · 0.83 ÷ 2000, a few seconds' interest off
+    assert re.search(r"health factor 1\.24(49|5)", said)
+
+    said = devnet.run("position", "borrower")
+    assert "holds 1.000000 WETH = 3,000.00 USD, at 3,000.00 USD" in said
+    # 2000 ÷ 0.83, and the interest
+    assert "liquidation price 2,409.6" in said
+    assert re.search(r"leverage (3\.00|2\.99) x \(at most 5\.00 x", said)
+
+    # everything goes on after a restart, and nothing is deployed a second time
+    book = (devnet.folder / "devnet.local.json").read_text()
+    devnet.stop()
+    assert "everything was deployed already" in devnet.start()
+    assert (devnet.folder / "devnet.local.json").read_text() == book
+    said = devnet.run("repay", "100 USDC")
+    assert "repaid 100 USDC" in said
+
+    said = devnet.run("set_price", "WETH", "2250")
+    assert "WETH is at 2,250.00 USD (was 3,000.00 USD)" in said
+    assert "WETH: level CAUTION" in said
+    assert "CAUTION by price jump" in devnet.run("breaker", "status")
+
+    said = devnet.run("liquidate", "borrower", "USDC", "WETH")
+    assert re.search(r"paid [\d,.]+ USDC, took 0\.\d+ WETH", said)
+    assert re.search(r"health factor 1\.0[45]\d\d \(liquidation below 1\)", said)
+
+    said = devnet.run("repay", "all USDC", "--withdraw", "all WETH")
+    assert "no debt, so no liquidation" in said
+    said = devnet.run("supply", "--withdraw", "all USDC")
+    assert "withdrew 1,000,000." in said
+
+
+def test_set_price__advance_lets_the_average_follow(devnet: Devnet) -> None:
+    said = devnet.run("set_price", "WBTC", "57500", "--advance", "2 h")
+    assert "clock moved on by 2 h" in said
+    assert "WBTC: level NORMAL, price valid" in said
+
+
+def test_breaker__trip_and_reset(devnet: Devnet) -> None:
+    assert "WBTC is at level HALT for 2 h" in devnet.run("breaker", "trip", "WBTC", "halt", "2 h")
+    assert "HALT by guardian" in invoke("breaker", "status").output
+    said = invoke("borrow", "100 USDC", "--collateral", "1 WBTC").output
+    assert "WBTC is at level HALT and counts nothing for now" in said
+    assert "about 0 USDC would do" in said
+    assert "lifted 1 latch of WBTC" in invoke("breaker", "reset", "WBTC").output
+    assert "lifted 0 latches of WBTC" in invoke("breaker", "reset", "WBTC").output
+
+
+def test_deploy__says_that_nothing_is_left(devnet: Devnet) -> None:
+    said = devnet.run("deploy")
+    assert "everything was deployed already" in said
+    assert "owned by the timelock" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("supply|5 FOO", "FOO is not listed here: USDC, WETH, WBTC, wstETH are"),
+        ("supply|5", 'an amount is written like "1.5 WETH"'),
+        ("supply|five USDC", "not a number"),
+        ("supply|--|-5 USDC", "the amount must be above zero"),
+        ("supply|0 USDC", "the amount must be above zero"),
+        ("supply|0.0000001 USDC", "more than 6 digits after the point"),
+        ("supply|1 wstETH", "wstETH has no vault here: USDC, WETH, WBTC have"),
+        ("supply|99000000 USDC", "USDC, which is less than the 99,000,000 USDC to lend"),
+        ("supply|999000000 USDC", "takes at most"),
+        ("supply|1 USDC|--account|nobody", "nobody is no account"),
+        ("supply|1 USDC|--account|TEST::99", "TEST::99 is not there"),
+        ("supply|all WBTC|--withdraw|--account|guardian", "has lent no WBTC"),
+        ("borrow", "say what to borrow"),
+        ("borrow|10 USDC|--number|5", "the least debt in USDC is 99.999744 USDC"),
+        ("borrow|5000 USDC|--number|5", "the vault of USDC has 1,"),
+        (
+            "borrow|0.3 WETH|--number|5",
+            "does not cover that much debt. It could borrow 0 WETH more",
+        ),
+        (
+            "borrow|0.5 WETH|--collateral|1000 USDC|--number|5",
+            "does not cover that much debt. With that collateral about 0.",
+        ),
+        ("borrow|--collateral|1000000 wstETH", "to add as collateral"),
+        ("borrow|--collateral|1 WETH|--collateral|1 WETH", "WETH is added twice"),
+        ("borrow|1 WETH|--number|-1", "an account's number is from 0"),
+        ("repay", "say what to repay"),
+        ("repay|5 WBTC|--number|7", "has no debt in WBTC"),
+        ("repay|--withdraw|1 WETH|--number|7", "holds 0 WETH as collateral"),
+        ("position|nobody", "nobody is no account"),
+        ("liquidate|lender|USDC|WETH", "is healthy"),
+        ("liquidate|borrower|USDC|WETH|--max|1 WETH", "--max is an amount of USDC"),
+        ("liquidate|borrower|wstETH|WETH", "wstETH has no vault here"),
+        ("set_price|WETH|cheap", "the price is USD for one WETH"),
+        ("set_price|WETH|1", "is outside of what the market takes for a valid price of WETH"),
+        ("set_price|wstETH|3000", "the price of wstETH follows that of WETH: set WETH"),
+        ("set_price|WETH|3000|--advance|soon", "a duration is written like"),
+        ("breaker|trip|WETH|halt|2 h|--account|lender", "only the guardian, guardian"),
+        ("breaker|trip|WETH|halt|8 days", "A trip lasts at most 7 days."),
+        ("breaker|reset|FOO", "FOO is not listed here"),
+        ("deploy|--market|none.yaml", "there is no such market file"),
+        ("position|--network|ethereum:nowhere:foundry", "cannot be used"),
+    ],
+)
+def test_command__wrong_input_is_a_sentence(devnet: Devnet, command: str, says: str) -> None:
+    name, *arguments = command.split("|")
+    result = invoke(name, *arguments)
+    assert result.exit_code == 1, result.output
+    assert result.output.startswith("Error: ")
+    assert says in result.output
+    assert "Traceback" not in result.output
+    assert "not foreseen" not in result.output
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["borrow", "breaker", "deploy", "liquidate", "position", "repay", "set_price", "supply"],
+)
+def test_command__help(name: str) -> None:
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+def test_devnet__port_is_taken(devnet: Devnet) -> None:
+    found = subprocess.run(
+        [PROGRAMS / "breakwater", "devnet", "--port", str(devnet.port)],
+        capture_output=True,
+        text=True,
+        env=devnet.environment,
+        cwd=ROOT,
+        timeout=120,
+    )
+    assert found.returncode == 1
+    assert f"port {devnet.port} is taken by the devnet that runs already" in found.stderr
+
+
+def test_command__no_devnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "devnet.json").write_text(f'{{"url": "http://127.0.0.1:{free_port()}"}}')
+    monkeypatch.setenv("BREAKWATER_DEVNET", str(tmp_path))
+    result = invoke("position")
+    assert result.exit_code == 1
+    assert "no devnet is running at" in result.output
+    assert "`make devnet` starts one" in result.output
+
+
+def test_explain__every_reason_of_the_contracts_users_meet() -> None:
+    """Whatever the contracts on a user's path can say has a sentence."""
+    known = set(actions.SENTENCES)
+    ours = ["LendingVault", "CreditEngine", "RiskEngine", "CircuitBreaker"]
+    found = set()
+    for name in ours:
+        text = (ROOT / "contracts" / f"{name}.vy").read_text()
+        found |= set(re.findall(r'_fail\(\s*"([^"]+)"\s*\)', text))
+    assert found - known <= NOT_MET, found - known - NOT_MET
+
+
+# What only owners, other contracts, and callers of what these commands do not call can meet.
+NOT_MET = {
+    "accounts of two owners",
+    "amount is too large",
+    "any asset takes no amount",
+    "asset has a vault",
+    "breaker is zero",
+    "caller is not account owner",
+    "caller is not configurator",
+    "caller is not the engine",
+    "cash is full",
+    "collateral is listed already",
+    "configurator is zero",
+    "debt is listed already",
+    "decimals out of range",
+    "flash callback failed",
+    "flash fee out of range",
+    "fund is of another vault",
+    "fund takes no transfers",
+    "initial rate out of range",
+    "more than is owed",
+    "nonce is used",
+    "operator's amount is spent",
+    "operator's grant has expired",
+    "owner is zero",
+    "permit has expired",
+    "rate bounds out of range",
+    "receiver is zero",
+    "reserve factor out of range",
+    "signature has expired",
+    "signature is not valid",
+    "speed out of range",
+    "steepness out of range",
+    "target out of range",
+    "token is not lent",
+    "token takes a fee",
+    "too many assets",
+    "unknown action",
+    "vault is open already",
+}

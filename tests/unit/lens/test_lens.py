@@ -1,0 +1,250 @@
+"""`Lens`: what it tells is what the contracts do."""
+
+import pytest
+
+from breakwater.host import Reverted
+from breakwater.model import margin
+from breakwater.units import MAX_UINT256, WAD
+from tests.market import BORROW, DEPOSIT, WITHDRAW, refuses
+
+
+@pytest.fixture
+def indebted(market):
+    market.deposit("WETH", 10)
+    market.deposit("WBTC", "0.5")
+    market.borrow("USDC", 20_000)
+    market.host.advance(1_000)
+    market.refresh()
+    return market
+
+
+def test_account__everything(indebted):
+    market = indebted
+    state = market.lens.account(market.account())
+    wanted = market.health()
+    assert state.health[:5] == tuple(wanted.__dict__.values())[:5]
+    assert state.margin == tuple(
+        margin.margin(market.legs(), market.rules(), market.spot()).__dict__.values()
+    )
+    equity = wanted.collateral_value - wanted.debt_value
+    assert state.leverage == wanted.collateral_value * WAD // equity
+    assert not state.at_risk_block
+    assert [(leg.asset, leg.is_debt, leg.amount) for leg in state.legs] == [
+        (market.assets[leg.asset].address, leg.is_debt, leg.amount) for leg in market.legs()
+    ]
+    for leg, name in zip(state.legs, ("WETH", "WBTC", "USDC"), strict=True):
+        assert leg.price == leg.average == market.assets[name].dollars[0] * WAD
+        price = margin.liquidation_price(market.legs(), market.rules(), market.spot(), name)
+        assert leg.liquidation_price == (0 if leg.is_debt else price)
+        assert market.lens.liquidation_price(market.account(), market.assets[name]) == (
+            0 if leg.is_debt else price
+        )
+
+
+def test_account__empty_and_without_equity(indebted):
+    market = indebted
+    empty = market.lens.account(market.account(9))
+    assert (empty.leverage, empty.legs, empty.health.health_factor) == (WAD, [], MAX_UINT256)
+    market.price("WETH", 800)
+    market.price("WBTC", 20_000)
+    assert market.lens.account(market.account()).leverage == MAX_UINT256
+
+
+def test_health_factors__of_many(indebted):
+    market = indebted
+    market.deposit("WETH", 1, market.account(1))
+    found = market.lens.health_factors([market.account(n) for n in (0, 1, 2)])
+    assert found == [market.health().health_factor, MAX_UINT256, MAX_UINT256]
+
+
+def test_liquidation_price__is_where_liquidation_begins(indebted):
+    """At it health is 1 or a hair above; a cent below it is not."""
+    market = indebted
+    account, weth = market.account(), market.assets["WETH"]
+    price = market.lens.liquidation_price(account, weth)
+    at = margin.Prices.flat(price)
+    assert market.health(WETH=at).health_factor >= WAD
+    below = margin.Prices.flat(price - 10)
+    assert market.health(WETH=below).health_factor < WAD
+    assert market.lens.liquidation_price(account, market.assets["DAI"]) == 0
+    assert market.lens.liquidation_price(account, market.other) == 0
+
+
+def test_liquidation_price__none_where_the_others_suffice(indebted):
+    market = indebted
+    market.deposit("WBTC", 2)
+    assert market.lens.liquidation_price(market.account(), market.assets["WETH"]) == 0
+
+
+@pytest.mark.parametrize("days", [0, 1, 400])
+@pytest.mark.parametrize("name", ["USDC", "DAI", "WETH"])
+def test_max_borrow__may_be_borrowed_and_no_more(indebted, days, name):
+    market = indebted
+    market.host.advance(days * 86_400)
+    market.refresh()
+    asset = market.assets[name]
+    most = market.lens.max_borrow(market.account(), asset)
+    assert most > 0
+
+    def borrow(amount):
+        market.engine.borrow(
+            market.account(), asset, amount, market.borrower, sender=market.borrower
+        )
+
+    assert market.lens.why_blocked(market.account(), BORROW, asset, most) == ""
+    start = market.host.snapshot()
+    borrow(most)
+    market.host.restore(start)
+    slack = asset.vault.cash() >> 39
+    with refuses("initial margin is not met"):
+        borrow(most + slack + 2)
+
+
+def test_max_borrow__zero(indebted):
+    market = indebted
+    account = market.account()
+    assert market.lens.max_borrow(account, market.assets["WBTC"]) == 0  # nobody lends it
+    assert market.lens.max_borrow(market.account(5), market.assets["USDC"]) == 0
+    market.breaker.trip(market.assets["DAI"], 1, 100, sender=market.guardian)
+    assert market.lens.max_borrow(account, market.assets["DAI"]) == 0
+    market.engine.set_min_debt(market.assets["WETH"], 10**24, sender=market.owner)
+    assert market.lens.max_borrow(account, market.assets["WETH"]) == 0
+
+
+def test_max_borrow__bounded_by_cash_and_cap(market):
+    market.deposit("WETH", 10**6)
+    usdc = market.assets["USDC"]
+    assert market.lens.max_borrow(market.account(), usdc) == usdc.vault.cash()
+    usdc.vault.set_caps(10**15, 7_777 * 10**6, sender=market.owner)
+    assert market.lens.max_borrow(market.account(), usdc) == 7_777 * 10**6
+    usdc.vault.set_caps(10**15, 0, sender=market.owner)
+    assert market.lens.max_borrow(market.account(), usdc) == 0
+
+
+BLOCKED = [
+    (BORROW, "WBTC", 1, "asset is no debt asset"),
+    (BORROW, "USDC", 0, "amount is zero"),
+    (BORROW, "USDC", 10**15, "not enough cash"),
+    (BORROW, "DAI", 1, "debt is below the minimum"),
+    (BORROW, "USDC", 20_000 * 10**6, "initial margin is not met"),
+    (BORROW, "USDC", 100 * 10**6, ""),
+    (BORROW, "DAI", 1_000 * WAD, ""),
+    (WITHDRAW, "DAI", 1, "account has no such collateral"),
+    (WITHDRAW, "WETH", 0, "amount is zero"),
+    (WITHDRAW, "WETH", 11 * WAD, "not enough collateral"),
+    (WITHDRAW, "WETH", 10 * WAD, "initial margin is not met"),
+    (WITHDRAW, "WETH", MAX_UINT256, "initial margin is not met"),
+    (WITHDRAW, "WETH", WAD, ""),
+]
+
+
+def attempt(market, action, name, amount):
+    asset, who = market.assets[name], market.borrower
+    try:
+        if action == BORROW:
+            market.engine.borrow(market.account(), asset, amount, who, sender=who)
+        else:
+            market.engine.withdraw_collateral(market.account(), asset, amount, who, sender=who)
+    except Reverted as error:
+        return error.reason
+    return ""
+
+
+@pytest.mark.parametrize(("action", "name", "amount", "reason"), BLOCKED)
+def test_why_blocked__is_the_reason_of_the_revert(indebted, action, name, amount, reason):
+    market = indebted
+    told = market.lens.why_blocked(market.account(), action, market.assets[name], amount)
+    assert told == reason == attempt(market, action, name, amount)
+
+
+@pytest.mark.parametrize(
+    ("level", "vault", "asset"),
+    [
+        (1, "vault is under caution", "asset is in caution"),
+        (2, "vault is halted", "asset is halted"),
+    ],
+)
+def test_why_blocked__by_a_level(indebted, level, vault, asset):
+    market = indebted
+    market.breaker.trip(market.assets["USDC"], level, 100, sender=market.guardian)
+    market.breaker.trip(market.assets["WETH"], level, 100, sender=market.guardian)
+    for action, name, amount, reason in [
+        (BORROW, "USDC", 10**9, vault),
+        (WITHDRAW, "WETH", 1, asset),
+    ]:
+        told = market.lens.why_blocked(market.account(), action, market.assets[name], amount)
+        assert told == reason == attempt(market, action, name, amount)
+
+
+def test_why_blocked__by_the_debt_cap(indebted):
+    market = indebted
+    market.assets["USDC"].vault.set_caps(10**15, 20_000 * 10**6, sender=market.owner)
+    told = market.lens.why_blocked(market.account(), BORROW, market.assets["USDC"], 10**9)
+    assert told == attempt(market, BORROW, "USDC", 10**9) == "debt cap reached"
+
+
+def test_why_blocked__by_eight_assets(new_market):
+    more = {f"T{i}": {"decimals": 18, "dollars": 1_000} for i in range(8)}
+    market = new_market(**more)
+    for name in more:
+        market.deposit(name, 10)
+    args = (market.account(), BORROW, market.assets["USDC"])
+    assert market.lens.why_blocked(*args, 10**9) == "account holds 8 assets"
+    assert market.lens.max_borrow(market.account(), market.assets["USDC"]) == 0
+
+
+def test_why_blocked__without_debt_nothing_holds_a_withdrawal(market):
+    market.deposit("WETH", 1)
+    market.break_feed("WETH")
+    weth = market.assets["WETH"]
+    assert market.lens.why_blocked(market.account(), WITHDRAW, weth, MAX_UINT256) == ""
+
+
+def test_why_blocked__other_actions_revert(market):
+    with refuses("action must be BORROW or WITHDRAW"):
+        market.lens.why_blocked(market.account(), DEPOSIT, market.assets["WETH"], 1)
+
+
+def test_preview_liquidate__refusals(indebted):
+    market = indebted
+    call = market.lens.preview_liquidate
+    with refuses("asset is no debt asset"):
+        call(market.account(), market.assets["WBTC"], market.assets["WETH"], 1)
+    with refuses("account is healthy"):
+        call(market.account(), market.assets["USDC"], market.assets["WETH"], 1)
+
+
+def test_preview_liquidate__under_water_names_every_collateral(indebted):
+    market = indebted
+    market.price("WETH", 800)
+    market.price("WBTC", 20_000)
+    terms = market.terms("USDC", "WETH")
+    found = market.lens.preview_liquidate(
+        market.account(), market.assets["USDC"], market.assets["WETH"], MAX_UINT256
+    )
+    assert (found.repay, found.fund_fee, found.write_off) == (terms.repay, 0, terms.write_off)
+    assert found.seized == terms.seize["WETH"]
+    assert dict(zip(found.collaterals, found.amounts, strict=True)) == {
+        market.assets[name].address: taken for name, taken in terms.seize.items()
+    }
+    event = market.liquidate("USDC", "WETH").event("Liquidate")
+    assert (event.repaid, event.seized) == (found.repay, found.seized)
+
+
+def test_vault__everything(indebted):
+    market, usdc = indebted, indebted.assets["USDC"]
+    state, vault = market.lens.vault(usdc), usdc.vault
+    assert state.asset == usdc.address
+    assert (state.cash, state.debt) == (vault.cash(), vault.debt_assets())
+    assert (state.total_assets, state.total_shares) == (vault.totalAssets(), vault.totalSupply())
+    assert state.utilization == state.debt * WAD // (state.cash + state.debt)
+    assert state.debt_index == vault.debt_index() > 10**27
+    assert (state.deposit_cap, state.debt_cap) == vault.caps()
+    assert state.level == 0
+    assert state.borrow_rate == vault.borrow_rate()
+    assert market.lens.vault(market.assets["WBTC"])[1:] == (0,) * 11
+
+
+def test_quote__is_that_of_the_risk_engine(indebted):
+    weth = indebted.assets["WETH"]
+    assert indebted.lens.quote(weth) == indebted.risk.quote(weth)

@@ -1,0 +1,345 @@
+"""Each promise holds on what a real run shows, and breaks on a doctored observation of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from breakwater import markets
+from breakwater.demo.simulation import Settings, Simulation, script
+from breakwater.evm import EvmHost
+from breakwater.host import Log
+from breakwater.observation import DEBT, Observation, Timed, Trial, legs
+from breakwater.promises import DAY, Held, Ledger, Promise, Violation, catalogue
+
+Doctor = Callable[[list[Observation]], Observation]
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[Observation]:
+    """Observations of a crash with liquidations, some of them with a loss."""
+    market = markets.load()
+    settings = Settings(seed=1, borrowers=30, capital=0.01)
+    run = Simulation(EvmHost(block_per_transaction=True), market, script({}, market, 52), settings)
+    found: list[Observation] = []
+    judge = run.results.ledger.check
+
+    def keep(observation: Observation) -> list[Violation]:
+        found.append(observation)
+        return judge(observation)
+
+    run.results.ledger.check = keep  # type: ignore[method-assign]
+    run.run()
+    assert run.results.broken == 0
+    return found
+
+
+def by_id() -> dict[str, Promise]:
+    return {promise.id: promise for promise in catalogue()}
+
+
+def calls(seen: list[Observation], event: str) -> list[Observation]:
+    return [o for o in seen if o.call and o.events(event)]
+
+
+def with_log(o: Observation, event: str, **changes: Any) -> Observation:
+    """The observation with arguments of its first such event changed."""
+    logs, done = [], False
+    for timed in o.logs:
+        log = timed.log
+        if log.name == event and not done:
+            done = True
+            values = {
+                name: change(log.args[name]) if callable(change) else change
+                for name, change in changes.items()
+            }
+            log = Log(log.address, log.name, {**log.args, **values})
+        logs.append(Timed(timed.time, log))
+    assert done
+    return replace(o, logs=tuple(logs))
+
+
+def with_vault(o: Observation, asset: str, **changes: int) -> Observation:
+    return replace(o, vaults={**o.vaults, asset: replace(o.vaults[asset], **changes)})
+
+
+def with_amount(o: Observation, account: bytes, debt: bool, factor: float) -> Observation:
+    """The observation with the first debt (or collateral) of an account scaled."""
+    words = list(o.accounts[account])
+    for index, (tag, amount) in enumerate(legs(words)):
+        if (tag >= DEBT) == debt:
+            at = 104 * (index & 1)
+            words[index >> 1] += (int(amount * factor) - amount) << at
+            break
+    return replace(o, accounts={**o.accounts, account: tuple(words)})
+
+
+def lent(o: Observation) -> str:
+    """The asset of the vault that lends in this call."""
+    address = o.events("Lend")[0].address
+    return next(asset for asset, vault in o.vaults.items() if vault.address == address)
+
+
+def custody(seen: list[Observation]) -> Observation:
+    asset = next(iter(seen[-1].vaults))
+    return with_vault(seen[-1], asset, token_balance=seen[-1].vaults[asset].cash - 1)
+
+
+def engine_custody(seen: list[Observation]) -> Observation:
+    o = seen[-1]
+    asset, (total, cap, _) = next(iter(o.collateral.items()))
+    return replace(o, collateral={**o.collateral, asset: (total, cap, total - 1)})
+
+
+def cash_gone(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Lend")[0]
+    return with_vault(o, lent(o), books=o.vaults[lent(o)].books - 1_000)
+
+
+def account_gone(seen: list[Observation]) -> Observation:
+    o = seen[-1]
+    account = next(account for account, words in o.accounts.items() if legs(words))
+    return replace(o, accounts={a: w for a, w in o.accounts.items() if a != account})
+
+
+def empty_leg(seen: list[Observation]) -> Observation:
+    account = next(account for account, words in seen[-1].accounts.items() if legs(words))
+    return with_amount(seen[-1], account, False, 0)
+
+
+def index_falls(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Lend")[1]
+    return with_vault(o, lent(o), rates=o.vaults[lent(o)].rates - 10**24)
+
+
+def index_soars(seen: list[Observation]) -> Observation:
+    o = [o for o in seen if not o.call and o.previous is not None and o.events("Lend") == []][-1]
+    asset = next(iter(o.vaults))
+    return with_vault(o, asset, rates=o.vaults[asset].rates + 10**26)
+
+
+def shares_from_nothing(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Lend")[1]
+    asset = lent(o)
+    return with_vault(o, asset, claims=o.vaults[asset].claims + o.vaults[asset].supply // 1_000)
+
+
+def loss_beyond_the_event(seen: list[Observation]) -> Observation:
+    o = calls(seen, "WriteOff")[0]
+    return with_log(o, "WriteOff", lender_loss=lambda loss: loss + 100)
+
+
+def borrowed_too_much(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Borrow")[0]
+    return with_amount(o, o.events("Borrow")[0].account, True, 5)
+
+
+def healthy_liquidated(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Liquidate")[0]
+    assert o.previous is not None
+    dear = {
+        address: replace(
+            asset,
+            checkpoint=0,
+            source=asset.source._replace(
+                low=asset.source.low * 3, price=asset.source.price * 3, high=asset.source.high * 3
+            ),
+        )
+        if asset.decimals != 6
+        else asset
+        for address, asset in o.previous.assets.items()
+    }
+    return replace(o, previous=replace(o.previous, assets=dear))
+
+
+def liquidated_at_once(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Liquidate")[0]
+    assert o.previous is not None
+    account = o.events("Liquidate")[0].account
+    words = list(o.previous.accounts[account])
+    words[0] = words[0] & ~(0xFFFFF << 224) | (o.previous.block & 0xFFFFF) << 224
+    accounts = {**o.previous.accounts, account: tuple(words)}
+    return replace(o, previous=replace(o.previous, accounts=accounts))
+
+
+def standard(seen: list[Observation]) -> Observation:
+    for o in calls(seen, "Liquidate"):
+        assert o.previous is not None
+        words = o.previous.accounts[o.events("Liquidate")[0].account]
+        if not o.previous.health(words, o.previous.now).under_water and not o.events("WriteOff"):
+            account = o.events("Liquidate")[0].account
+            if any(tag >= DEBT for tag, _ in legs(o.accounts[account])):
+                return o
+    raise AssertionError("no standard liquidation was seen")
+
+
+def seized_too_much(seen: list[Observation]) -> Observation:
+    return with_log(standard(seen), "Liquidate", seized=lambda amount: amount * 2)
+
+
+def health_lowered(seen: list[Observation]) -> Observation:
+    o = standard(seen)
+    return with_amount(o, o.events("Liquidate")[0].account, False, 0.5)
+
+
+def loss_unreported(seen: list[Observation]) -> Observation:
+    return with_log(calls(seen, "WriteOff")[0], "Liquidate", bad_debt=lambda loss: loss - 1)
+
+
+def loss_unshared(seen: list[Observation]) -> Observation:
+    return with_log(calls(seen, "WriteOff")[0], "WriteOff", fund_loss=lambda loss: loss + 1)
+
+
+def debt_rounded_down(seen: list[Observation]) -> Observation:
+    return with_log(calls(seen, "Lend")[-1], "Lend", shares=lambda shares: shares - 2)
+
+
+def no_share(seen: list[Observation]) -> Observation:
+    return with_log(calls(seen, "Lend")[0], "Lend", shares=0)
+
+
+def bystander_touched(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Liquidate")[0]
+    named = o.events("Liquidate")[0].account
+    other = next(a for a, words in o.accounts.items() if a != named and legs(words))
+    return with_amount(o, other, False, 0.999)
+
+
+def tried(promise: str, reason: str = "something is wrong") -> Doctor:
+    return lambda seen: replace(seen[-1], trials=(Trial(promise, "a call", False, reason),))
+
+
+def held_too_long(seen: list[Observation]) -> Observation:
+    o = seen[-1]
+    asset = next(iter(o.assets))
+    latch = (o.now + 8 * DAY) << 64
+    return replace(o, assets={**o.assets, asset: replace(o.assets[asset], latch=latch)})
+
+
+def lifted_early(seen: list[Observation]) -> Observation:
+    o = seen[-1]
+    asset = next(iter(o.assets))
+    latched = 1 << 40 | o.now + 1_000
+    before = replace(
+        o, assets={**o.assets, asset: replace(o.assets[asset], breaker=latched)}, previous=None
+    )
+    return replace(
+        o, assets={**o.assets, asset: replace(o.assets[asset], breaker=0)}, previous=before
+    )
+
+
+def jump_not_latched(seen: list[Observation]) -> Observation:
+    o = next(
+        o
+        for o in seen
+        if any(
+            timed.log.name == "Poke" and timed.log.status == 1 and timed.time + 1_000 > o.now
+            for timed in o.logs
+        )
+    )
+    none = {address: replace(asset, breaker=0) for address, asset in o.assets.items()}
+    return replace(o, assets=none, previous=None)
+
+
+def rules_changed_at_once(seen: list[Observation]) -> Observation:
+    o = next(o for o in reversed(seen) if o.previous is not None)
+    strict = {
+        address: replace(asset, term=asset.term & ~(2**28 - 1) | 100 | 100 << 14)
+        for address, asset in o.assets.items()
+    }
+    return replace(o, assets=strict)
+
+
+def cap_passed(seen: list[Observation]) -> Observation:
+    o = calls(seen, "Lend")[0]
+    return with_vault(o, lent(o), debt_cap=1)
+
+
+def collateral_cap_passed(seen: list[Observation]) -> Observation:
+    o = calls(seen, "DepositCollateral")[0]
+    asset = o.events("DepositCollateral")[0].asset
+    total, _, balance = o.collateral[asset]
+    return replace(o, collateral={**o.collateral, asset: (total, total - 1, balance)})
+
+
+DOCTORED: list[tuple[str, Doctor]] = [
+    ("SOLV-1", custody),
+    ("SOLV-1", engine_custody),
+    ("SOLV-2", cash_gone),
+    ("SOLV-3", account_gone),
+    ("SOLV-3", empty_leg),
+    ("SOLV-4", index_falls),
+    ("SOLV-4", index_soars),
+    ("SOLV-4", shares_from_nothing),
+    ("SOLV-4", loss_beyond_the_event),
+    ("SOLV-5", borrowed_too_much),
+    ("SOLV-6", healthy_liquidated),
+    ("SOLV-6", liquidated_at_once),
+    ("SOLV-6", seized_too_much),
+    ("SOLV-7", health_lowered),
+    ("SOLV-9", loss_unreported),
+    ("SOLV-9", loss_unshared),
+    ("SOLV-10", debt_rounded_down),
+    ("SOLV-10", no_share),
+    ("SOLV-11", bystander_touched),
+    ("LIVE-1", tried("LIVE-1")),
+    ("LIVE-2", tried("LIVE-2")),
+    ("LIVE-3", tried("LIVE-3")),
+    ("LIVE-4", tried("LIVE-1", "")),
+    ("LIVE-4", tried("LIVE-1", "panic: 0x11")),
+    ("GATE-1", held_too_long),
+    ("GATE-2", lifted_early),
+    ("GATE-2", jump_not_latched),
+    ("GATE-3", rules_changed_at_once),
+    ("GATE-4", tried("GATE-4")),
+    ("CAP-1", cap_passed),
+    ("CAP-1", collateral_cap_passed),
+]
+
+
+@pytest.mark.parametrize(
+    ("promise", "doctor"),
+    DOCTORED,
+    ids=[f"{promise}-{getattr(doctor, '__name__', 'tried')}" for promise, doctor in DOCTORED],
+)
+def test_check__doctored_observation__is_a_violation(
+    seen: list[Observation], promise: str, doctor: Doctor
+):
+    verdict = by_id()[promise].check(doctor(seen))
+    assert isinstance(verdict, Violation), verdict
+    assert verdict.promise == promise
+    assert verdict.slack < 0
+    assert verdict.sentence == by_id()[promise].sentence
+
+
+def test_check__every_promise_has_a_doctored_observation():
+    assert {promise for promise, _ in DOCTORED} == set(by_id())
+
+
+def test_ledger__holds_on_what_was_seen(seen: list[Observation]):
+    ledger = Ledger()
+    for observation in seen:
+        assert ledger.check(observation) == []
+    assert ledger.held == len(ledger.judged)
+    # no parameter changes in the demo
+    assert {tally.promise.id for tally in ledger.judged} == set(by_id()) - {"GATE-3"}
+
+
+def test_ledger__counts_what_is_broken(seen: list[Observation]):
+    ledger = Ledger()
+    ledger.check(seen[-1])
+    held = ledger.held
+    broken = ledger.check(custody(seen))
+    assert [violation.promise for violation in broken] == ["SOLV-1"]
+    assert ledger.held == held - 1
+    assert not ledger.tallies["SOLV-1"].held
+
+
+def test_check__nothing_to_judge(seen: list[Observation]):
+    quiet = replace(seen[-1], trials=(), logs=(), call=False, previous=None)
+    assert by_id()["LIVE-1"].check(quiet) is None
+    assert by_id()["SOLV-7"].check(quiet) is None
+    assert isinstance(by_id()["SOLV-1"].check(quiet), Held)
