@@ -51,7 +51,7 @@ $(NODE_STAMP): package.json package-lock.json .npmrc
 	npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
-demo: $(PY_STAMP) ## A position's life, in process: no node needed
+demo: $(PY_STAMP) ## Replay a crash on the whole protocol, in process: no node needed
 	$(BIN)/breakwater demo $(ARGS)
 
 test: $(PY_STAMP) $(NODE_STAMP) ## All tests (ARGS="tests/unit -k borrow" for some)
