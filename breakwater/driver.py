@@ -1359,7 +1359,8 @@ class RiskEngine(Contract):
         See docs/specification.md, Liquidation. Reverts for a healthy account, an inadmissible
             pair, or an asset of the pair without a valid price.
         max_repay: [debt assets] a cap.
-        min_debt: [debt assets] no debt above zero and below it is left.
+        min_debt: [debt assets] the liquidator leaves no debt above zero and below it, unless the
+            collateral of the pair pays for no more.
         """
         found = self._call(
             "liquidation_terms", (position, debt_tag, collateral_tag, max_repay, min_debt)

@@ -17,7 +17,6 @@
           owner (the timelock): everything.
 """
 
-
 from contracts.interfaces import IAggregatorV3
 from contracts.interfaces import IConfigurator
 from contracts.interfaces import IRiskEngine
@@ -25,12 +24,9 @@ from contracts.modules import asset_config
 from ethereum.ercs import IERC20Detailed
 from snekmate.auth import ownable
 
-
 initializes: ownable
 
-
 exports: (ownable.owner, ownable.transfer_ownership)
-
 
 BPS: constant(uint256) = 10_000
 MIN_RAMP: constant(uint256) = 3 * 86_400  # [s]
@@ -114,11 +110,7 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
         rule = asset_config._with_borrow_ltv(rule, highest)
         log IConfigurator.SetBorrowLtv(asset=asset, borrow_ltv=highest)
     term = (
-        (term >> 92 << 92)
-        | start
-        | (target << 14)
-        | (block.timestamp << 28)
-        | (duration << 68)
+        (term >> 92 << 92) | start | (target << 14) | (block.timestamp << 28) | (duration << 68)
     )
     extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
     log IConfigurator.RampLiquidationLtv(

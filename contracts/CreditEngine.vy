@@ -24,7 +24,6 @@
           owner: lists assets, sets caps and least debts. It can touch no account.
 """
 
-
 from contracts.interfaces import ICreditEngine
 from contracts.interfaces import IDebtVault
 from contracts.interfaces import IRiskEngine
@@ -34,12 +33,9 @@ from ethereum.ercs import IERC20
 from snekmate.auth import ownable
 from snekmate.utils import signature_checker
 
-
 implements: ICreditEngine
 
-
 initializes: ownable
-
 
 exports: (ownable.owner, ownable.transfer_ownership)
 
@@ -99,10 +95,10 @@ nonces: HashMap[address, HashMap[uint256, uint256]]
 
 # What a batch has touched so far: accounts, their words at first touch, and one byte for the tag
 # of each leg that raised risk. A row is written before it is read; only the count is reset.
-touched_count: transient(uint256)
-touched: transient(bytes32[MAX_TOUCHED])
-touched_before: transient(uint256[4][MAX_TOUCHED])
-touched_tags: transient(uint256[MAX_TOUCHED])
+touched_count: transient (uint256)
+touched: transient (bytes32[MAX_TOUCHED])
+touched_before: transient (uint256[4][MAX_TOUCHED])
+touched_tags: transient (uint256[MAX_TOUCHED])
 
 
 @deploy
@@ -495,10 +491,8 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     leg: uint256 = self._find(words, id)
     if (book & MAX_TOTAL) + received > compact._decode(book >> 120):
         # above the cap only an account below its initial margin may add, up to it
-        if (
-            leg == legs.MAX_LEGS
-            or received
-            > staticcall IRiskEngine(RISK_ENGINE).shortfall(self._position(words), id)
+        if leg == legs.MAX_LEGS or received > staticcall IRiskEngine(RISK_ENGINE).shortfall(
+            self._position(words), id
         ):
             self._fail("collateral cap is reached")
     if (book & MAX_TOTAL) + received > MAX_TOTAL:
@@ -605,7 +599,9 @@ def _move(
     source: bytes32, target: bytes32, asset: address, amount: uint256, checked: bool
 ) -> uint256:
     id: uint256 = self._id(asset)
-    if source == target or self._owner(source) != self._owner(target):
+    if source == target:
+        self._fail("accounts are the same")
+    if self._owner(source) != self._owner(target):
         self._fail("accounts of two owners")
     words: uint256[4] = self._load(source)
     leg: uint256 = self._find(words, id)
@@ -681,6 +677,7 @@ def _liquidate(
     if credit == empty(bytes32):
         self._push_seized(words, terms.seize, collateral, id, receiver)
 
+
     # 2. the payment, after the callback
     if len(data) != 0:
         extcall ILiquidator(msg.sender).on_liquidate(
@@ -694,7 +691,10 @@ def _liquidate(
         paid, shares = extcall IDebtVault(self._vault(debt)).collect(
             terms.repay, left, msg.sender, terms.fund_fee
         )
+        if shares == 0:
+            self._fail("nothing to repay")
         left -= shares
+
 
     # 3. the loss, for the fund and the lenders
     bad_debt: uint256 = 0
@@ -737,9 +737,7 @@ def _push_seized(
         if seize[i] == 0:
             continue
         for side: uint256 in range(2):
-            taken: uint256 = (
-                seize[i] >> unsafe_mul(legs.AMOUNT_BITS, side) & legs.MAX_AMOUNT
-            )
+            taken: uint256 = (seize[i] >> unsafe_mul(legs.AMOUNT_BITS, side) & legs.MAX_AMOUNT)
             if taken == 0:
                 continue
             taken_id: uint256 = words[i] >> unsafe_add(208, unsafe_mul(8, side)) & 255
@@ -1045,9 +1043,7 @@ def _owner(account: bytes32) -> address:
 
 
 @internal
-def _authorize(
-    account: bytes32, action: ICreditEngine.Action, asset: address, amount: uint256
-):
+def _authorize(account: bytes32, action: ICreditEngine.Action, asset: address, amount: uint256):
     """
     @dev Owner, or an operator whose grant has the action, has not expired and has `amount` left.
     """
@@ -1129,9 +1125,7 @@ def _write_debt(asset: address, word: uint256, min_debt: uint256):
 
 @internal
 def _pull(asset: address, amount: uint256):
-    if not extcall IERC20(asset).transferFrom(
-        msg.sender, self, amount, default_return_value=True
-    ):
+    if not extcall IERC20(asset).transferFrom(msg.sender, self, amount, default_return_value=True):
         self._fail("token transfer failed")
 
 

@@ -937,8 +937,6 @@ def _enter(amount: uint256, receiver: address, by_shares: bool) -> uint256:
     if shares > unsafe_sub(M128, claims & M128):
         self._fail("too many shares")
 
-
-    # cash and base stay below the cap, the supply below 2**128
     books = unsafe_add(books, assets)
     self._books = books
     self._claims = unsafe_add(unsafe_add(claims, shares), unsafe_mul(assets, 2**128))
@@ -1283,8 +1281,6 @@ def _room(receiver: address) -> (uint256, uint256):
     if total >= cap or all_assets * CLOSED_BELOW < all_shares:
         return 0, 0
 
-
-    # what fits: under the cap in assets, under 2**128 in shares
     left: uint256 = M128 + VIRTUAL_SHARES - all_shares
     shares: uint256 = min((cap - total) * all_shares // all_assets, left)
     if shares == 0:

@@ -8,7 +8,6 @@
 @dev    Values and prices as in `IRiskEngine`. Everything is as of now, interest included.
 """
 
-
 from contracts.interfaces import IConfigurator
 from contracts.interfaces import ICreditEngine
 from contracts.interfaces import IDebtVault
@@ -394,7 +393,7 @@ def _liquidation_price(
     others: uint256 = health.weighted_collateral - min(own, health.weighted_collateral)
     if others >= health.weighted_debt:
         return 0
-    unit: uint256 = 10 ** ((rule >> 222) & 31)
+    unit: uint256 = 10**((rule >> 222) & 31)
     need: uint256 = (health.weighted_debt - others) * BPS * unit
     return (need + amount * ltv - 1) // (amount * ltv)
 
@@ -467,6 +466,4 @@ def _check(position: uint256[4], tag: uint256) -> String[32]:
     # Error(string): selector, offset, length, text
     if len(answer) < 68:
         return "reverted without a reason"
-    return convert(
-        slice(answer, 68, min(convert(slice(answer, 36, 32), uint256), 32)), String[32]
-    )
+    return convert(slice(answer, 68, min(convert(slice(answer, 36, 32), uint256), 32)), String[32])

@@ -26,7 +26,6 @@
           owner: names the two.
 """
 
-
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import latch
@@ -34,18 +33,14 @@ from contracts.modules import legs
 from contracts.modules import price_oracle
 from snekmate.auth import ownable
 
-
 implements: IRiskEngine
-
 
 initializes: ownable
 # levels of assets act where prices are read
 initializes: latch
 initializes: price_oracle[latch := latch]
 
-
 exports: (ownable.owner, ownable.transfer_ownership)
-
 
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
@@ -254,7 +249,7 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
     if quote.level == 2 or weight == 0:
         return 0
     missing: uint256 = min(margin.required - margin.collateral, MAX_VALUE)
-    return missing * BPS * 10 ** self._decimals(rule) // weight
+    return missing * BPS * 10**self._decimals(rule) // weight
 
 
 @view
@@ -473,28 +468,54 @@ def _margin(position: uint256[4]) -> IRiskEngine.Margin:
 def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
     """
     @dev Whether `after` owes no more of anything, and neither health nor collateral over debt is
-         lower: at liquidation prices, and at those of new risk, so that no swap of collateral
-         gains from a price that is away from its average.
+         lower. Each asset counts at whichever of spot and average is the worse for the caller:
+         collateral that leaves and debt that stays at the higher, all else at the lower. So no
+         swap gains from a price that is away from its average.
     """
-    for i: uint256 in range(8):
-        tag: uint256 = legs._tag(after, i)
-        if tag < legs.DEBT:
+    old: IRiskEngine.Health = empty(IRiskEngine.Health)
+    new: IRiskEngine.Health = empty(IRiskEngine.Health)
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    for i: uint256 in range(16):
+        # the legs of `before`, then those that are new in `after`
+        tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
+        if tag == 0 or (i >= 8 and self._find(before, tag) != legs.MAX_LEGS):
             continue
-        j: uint256 = self._find(before, tag)
-        if j == legs.MAX_LEGS or legs._amount(after, i) > legs._amount(before, j):
+        had: uint256 = self._held(before, tag)
+        has: uint256 = self._held(after, tag)
+        rule: uint256 = price_oracle.rules[tag & 127]
+        low, price, high, average, state = price_oracle._read(tag & 127, rule)
+        low = min(low, average)
+        high = max(high, average)
+        if tag < legs.DEBT:
+            ltv: uint256 = asset_config._liquidation_ltv(self.terms[tag])
+            counted: uint256 = high if has < had else low
+            value: uint256 = self._value_down(had, counted, rule)
+            old.collateral_value += value
+            old.weighted_collateral += value * ltv // BPS
+            value = self._value_down(has, counted, rule)
+            new.collateral_value += value
+            new.weighted_collateral += value * ltv // BPS
+            continue
+        if has > had:
             return False
-    old: IRiskEngine.Health = self._valuation(before, 0, 0, 0).health
-    new: IRiskEngine.Health = self._valuation(after, 0, 0, 0).health
-    if (
-        new.health_factor < old.health_factor
-        or new.collateral_value * old.debt_value < old.collateral_value * new.debt_value
-    ):
-        return False
-    old_margin: IRiskEngine.Margin = self._margin(before)
-    new_margin: IRiskEngine.Margin = self._margin(after)
+        if price == 0:
+            # no price: the last one, as maintenance counts it
+            low = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
+            high = low
+        counted: uint256 = low if has < had else high
+        value: uint256 = self._value_up(had, counted, rule)
+        old.debt_value += value
+        old.weighted_debt += value * self._debt_weight(rule) // BPS
+        value = self._value_up(has, counted, rule)
+        new.debt_value += value
+        new.weighted_debt += value * self._debt_weight(rule) // BPS
     return (
-        new_margin.collateral * old_margin.required >= old_margin.collateral * new_margin.required
-        and new_margin.exposure * old_margin.debt >= old_margin.exposure * new_margin.debt
+        new.weighted_collateral * old.weighted_debt >= old.weighted_collateral * new.weighted_debt
+        and new.collateral_value * old.debt_value >= old.collateral_value * new.debt_value
     )
 
 
@@ -585,7 +606,8 @@ def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
     target: uint256 = unsafe_mul(term >> 150 & 16_383, BPS_WAD)
     if volatility > reference:
         target = unsafe_add(
-            target, unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)) // BPS
+            target,
+            unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)) // BPS,
         )
     if target > TARGET_CEILING or term >> 184 & 1 == 1:
         return max_value(uint256)
@@ -616,9 +638,7 @@ def _terms_standard(
     """
     health: uint256 = valuation.health.health_factor
     leg: uint256 = valuation.collateral_leg
-    debt_rule: uint256 = price_oracle.rules[
-        legs._tag(position, valuation.debt_leg) & 127
-    ]
+    debt_rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
     weight: uint256 = self._debt_weight(debt_rule)  # [BPS]
     ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
 
@@ -650,7 +670,7 @@ def _terms_standard(
 
     owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_price: uint256 = valuation.debt_price
-    debt_unit: uint256 = 10 ** self._decimals(debt_rule)
+    debt_unit: uint256 = 10**self._decimals(debt_rule)
     repay: uint256 = owed
     # a pair that is let pass for want of a price may not lift health at all: no slice then
     if valuation.target != max_value(uint256) and valuation.target * weight > factor * ltv + BPS:
@@ -662,6 +682,7 @@ def _terms_standard(
         gain: uint256 = (valuation.target * weight - factor * ltv) // BPS
         wanted: uint256 = (lacking * WAD + gain - 1) // gain
         repay = min(owed, self._ceil_div(min(wanted, MAX_VALUE) * debt_unit, debt_price))
+
 
     # what all the collateral of this leg pays for, rounded up
     affordable: uint256 = self._ceil_div(valuation.collateral_value * WAD, factor)
@@ -683,7 +704,7 @@ def _terms_standard(
     seized: uint256 = legs._amount(position, leg)
     if not takes_all:
         taken: uint256 = min(repay * debt_price // debt_unit, MAX_VALUE) * factor // WAD
-        unit: uint256 = 10 ** self._decimals(price_oracle.rules[collateral_id])
+        unit: uint256 = 10**self._decimals(price_oracle.rules[collateral_id])
         seized = min(seized, taken * unit // valuation.collateral_price)
 
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
@@ -713,6 +734,7 @@ def _terms_under_water(
     if valuation.priced_value == 0 and not all_priced:
         self._fail("collateral has no valid price")
 
+
     # full payment of this debt out of the priced collateral: C_p / (1 + tip), in proportion
     owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_value: uint256 = valuation.health.debt_value
@@ -720,8 +742,9 @@ def _terms_under_water(
     repay: uint256 = 0
     if valuation.health.collateral_value >= DUST_VALUE:
         rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
-        repay = valuation.priced_value * WAD // (WAD + valuation.tip) * part // debt_value
-        repay = min(owed, repay * 10 ** self._decimals(rule) // valuation.debt_price + 1)
+        repay = self._ceil_div(valuation.priced_value * WAD, WAD + valuation.tip)
+        repay = self._ceil_div(repay * part, debt_value)
+        repay = min(owed, self._ceil_div(repay * 10**self._decimals(rule), valuation.debt_price))
 
     fraction: uint256 = WAD
     if max_repay < repay:
@@ -768,12 +791,22 @@ def _id(asset: address) -> uint256:
 @internal
 def _find(position: uint256[4], tag: uint256) -> uint256:
     """
-    @dev Index of the leg with `tag`; MAX_LEGS when there is none.
+    @dev Index of the leg with `tag`, which is not zero; MAX_LEGS when there is none.
     """
     for i: uint256 in range(8):
-        if tag != 0 and legs._tag(position, i) == tag:
+        if legs._tag(position, i) == tag:
             return i
     return legs.MAX_LEGS
+
+
+@pure
+@internal
+def _held(position: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Amount of the leg with `tag`; 0 when there is none.
+    """
+    i: uint256 = self._find(position, tag)
+    return 0 if i == legs.MAX_LEGS else legs._amount(position, i)
 
 
 @pure
@@ -806,13 +839,13 @@ def _value_down(amount: uint256, price: uint256, rule: uint256) -> uint256:
     """
     @dev amount < 2**104, price < 2**96; a token has 6 to 24 decimals.
     """
-    return min(unsafe_div(unsafe_mul(amount, price), 10 ** (rule >> 222 & 31)), MAX_VALUE)
+    return min(unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)
 
 
 @pure
 @internal
 def _value_up(amount: uint256, price: uint256, rule: uint256) -> uint256:
-    unit: uint256 = 10 ** (rule >> 222 & 31)
+    unit: uint256 = 10**(rule >> 222 & 31)
     return min(
         unsafe_div(unsafe_add(unsafe_mul(amount, price), unsafe_sub(unit, 1)), unit), MAX_VALUE
     )

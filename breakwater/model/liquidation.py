@@ -214,8 +214,9 @@ def _under_water(
     repay, exact = 0, Fraction(0)
     if state.collateral_value >= DUST_VALUE:
         exact = Fraction(worth * WAD, WAD + plan.tip) * part / state.debt_value * unit / price
-        value = worth * WAD // (WAD + plan.tip) * part // state.debt_value
-        repay = min(owed, value * unit // price + 1)
+        value = -(-worth * WAD // (WAD + plan.tip))
+        value = -(-value * part // state.debt_value)
+        repay = min(owed, -(-value * unit // price))
     share = WAD
     if max_repay < repay:
         share = max_repay * WAD // repay

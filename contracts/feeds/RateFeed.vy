@@ -141,8 +141,6 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     if status == INVALID:
         return 0, 0, 0, 0, INVALID
 
-
-    # below 2**90 * 2**128
     low = min(actual, self._bounded()) * low // WAD
     price = actual * price // WAD
     high = (actual * high + WAD - 1) // WAD

@@ -70,6 +70,7 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
     ):
         return 0, 0
 
+
     # answer < 2**128 and 10**18 < 2**60
     price: uint256 = 0
     if source_decimals <= 18:

@@ -8,9 +8,7 @@
 @dev    Every parameter is checked for its range and its step, so that nothing is cut off.
 """
 
-
 from contracts.interfaces import IConfigurator
-
 
 BPS: constant(uint256) = 10_000
 GAP: constant(uint256) = 200  # [BPS] least distance from borrow_ltv to liquidation_ltv
@@ -49,6 +47,7 @@ def _pack_rule(
     self._check(drop, 0, 255 * 50, 50, "borrow_ltv_floor out of range")
     if config.borrow_ltv != 0:
         assert config.borrow_ltv + GAP <= config.liquidation_ltv, "borrow_ltv is too high"
+
 
     # bounds of the price become powers of two, outwards
     assert config.min_price >= LOWEST_PRICE, "min_price out of range"
@@ -147,9 +146,7 @@ def _with_borrow_ltv(rule: uint256, borrow_ltv: uint256) -> uint256:
     if borrow_ltv > lowest:
         drop = (borrow_ltv - lowest) // 50
     return (
-        (rule & ~((MASK_14 << 184) | (255 << 198)))
-        | (borrow_ltv << 184)
-        | (min(drop, 255) << 198)
+        (rule & ~((MASK_14 << 184) | (255 << 198))) | (borrow_ltv << 184) | (min(drop, 255) << 198)
     )
 
 

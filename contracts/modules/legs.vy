@@ -16,7 +16,6 @@
         Legs are dense: leg `i` is in word `i // 2`, and no leg is empty before the last.
 """
 
-
 AMOUNT_BITS: constant(uint256) = 104
 MAX_AMOUNT: constant(uint256) = 2**104 - 1
 PAIR_MASK: constant(uint256) = 2**224 - 1

@@ -25,14 +25,11 @@
           feed's sources disagree), 3 STALE (no valid price).
 """
 
-
 from contracts.interfaces import IRiskEngine
 from contracts.modules import aggregator
 from contracts.modules import latch
 
-
 uses: latch
-
 
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
@@ -347,9 +344,7 @@ def _volatility(quote: IRiskEngine.Quote, reference: uint256, elapsed: uint256) 
     """
     @dev Daily volatility [WAD] after one more sample. Saturates at 429 %.
     """
-    gap: uint256 = (
-        quote.price - reference if quote.price > reference else reference - quote.price
-    )
+    gap: uint256 = (quote.price - reference if quote.price > reference else reference - quote.price)
     change: uint256 = min(gap * WAD // reference, 100 * WAD)
     variance: uint256 = quote.volatility * quote.volatility // WAD
     sample: uint256 = change * change // WAD * DAY // elapsed

@@ -197,8 +197,9 @@ def test_batch__that_lowers_leverage_holds_both_measures(ready):
 
     before = market.health(account)
     with refuses("initial margin is not met"):
-        batch(market, *swap("2.2"))
-    batch(market, *swap("2.31"))
+        # what leaves counts at 49,000, its average; this would raise health alone
+        batch(market, *swap("2.4"))
+    batch(market, *swap("2.46"))
     assert market.health(account).exact > before.exact
     with refuses("initial margin is not met"):
         batch(market, market.leg(WITHDRAW, "WETH", 1, account))

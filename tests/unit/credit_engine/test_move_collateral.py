@@ -45,7 +45,7 @@ def test_move_collateral__refusals(market):
     market.deposit("WETH", 3)
     with refuses("accounts of two owners"):
         move(market, WAD, target=market.account(0, market.other))
-    with refuses("accounts of two owners"):
+    with refuses("accounts are the same"):
         move(market, WAD, target=market.account())
     with refuses("amount is zero"):
         move(market, 0)
