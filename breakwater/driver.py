@@ -280,7 +280,7 @@ class Configurator(Contract):
         """Moves liquidation_ltv from its present value to `target` in a straight line. A
         borrow_ltv that would stand too high is lowered at once.
 
-        target: [BPS] (1 + incentive_max) * target < 1.
+        target: [BPS] (1 + highest incentive_max) * target < 1.
         duration: [s] at least 3 days when it falls, at most 180 days.
         """
         return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
@@ -288,6 +288,21 @@ class Configurator(Contract):
     def risk_engine(self) -> str:
         """`risk_engine()`"""
         found: str = self._call("risk_engine", ())
+        return found
+
+    def tip(self) -> int:
+        """`tip()`"""
+        found: int = self._call("tip", ())
+        return found
+
+    def max_incentive(self) -> int:
+        """`max_incentive()`"""
+        found: int = self._call("max_incentive", ())
+        return found
+
+    def max_liquidation_ltv(self) -> int:
+        """`max_liquidation_ltv()`"""
+        found: int = self._call("max_liquidation_ltv", ())
         return found
 
 
@@ -1311,7 +1326,7 @@ class RiskEngine(Contract):
         health nor collateral value over debt value is lower.
 
         touched: One tag a byte, of every leg whose risk was raised, lowest byte first.
-        Returns: True.
+        Returns: True by the first clause, False by the second.
         """
         found: bool = self._call("check_batch", (before, after, touched))
         return found

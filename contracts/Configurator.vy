@@ -5,10 +5,10 @@
 @license MIT
 @notice The rules of assets in words: lists them in the risk engine and moves what may be moved.
 @dev    LISTING CONDITIONS
-          tip <= incentive_min <= incentive_max, (1 + incentive_max) * liquidation_ltv < 1,
-          target_health > 1, borrow_ltv <= liquidation_ltv - 2 %. In an account of several assets,
-          where one may bring a higher incentive than another's ltv bears, the break-even of
-          `RiskEngine` bounds the pair. The source must answer with a valid price.
+          tip <= incentive_min <= incentive_max, one tip for all assets,
+          (1 + highest incentive_max) * highest liquidation_ltv < 1 over all assets, so for every
+          pair (debt_weight >= 1), target_health > 1, borrow_ltv <= liquidation_ltv - 2 %.
+          The source must answer with a valid price.
         NO SURPRISE
           Nothing set here makes a healthy account liquidatable in that block: liquidation_ltv
           falls only along a ramp of at least MIN_RAMP, debt_weight and feeds never change,
@@ -33,6 +33,11 @@ MIN_RAMP: constant(uint256) = 3 * 86_400  # [s]
 MAX_RAMP: constant(uint256) = 180 * 86_400  # [s]
 
 RISK_ENGINE: immutable(address)
+
+# What holds for every pair of assets, whichever an account mixes. The maxima never fall.
+tip: public(uint256)  # [BPS] the same for all assets; 0 before the first
+max_incentive: public(uint256)  # [BPS]
+max_liquidation_ltv: public(uint256)  # [BPS]
 
 
 @deploy
@@ -60,6 +65,11 @@ def list_asset(asset: address, config: IConfigurator.AssetConfig) -> uint256:
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = asset_config._pack(config, decimals, feed_decimals)
+    if config.liquidation_ltv != 0:
+        # else a dust of another asset would change who is under water
+        assert self.tip == 0 or config.tip == self.tip, "tip differs from the others"
+        self.tip = config.tip
+        self._check_pairs(config.incentive_max, config.liquidation_ltv)
     id: uint256 = extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
     log IConfigurator.ListAsset(asset=asset, id=id, config=config)
     return id
@@ -91,7 +101,7 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
     """
     @notice Moves liquidation_ltv from its present value to `target` in a straight line. A
             borrow_ltv that would stand too high is lowered at once.
-    @param target [BPS] (1 + incentive_max) * target < 1.
+    @param target [BPS] (1 + highest incentive_max) * target < 1.
     @param duration [s] at least 3 days when it falls, at most 180 days.
     """
     ownable._check_owner()
@@ -101,8 +111,7 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
     start: uint256 = asset_config._liquidation_ltv(term)
     assert target >= start or duration >= MIN_RAMP, "ramp is too fast"
     assert duration <= MAX_RAMP, "ramp is too slow"
-    incentive_max: uint256 = (term >> 120) & asset_config.MASK_14
-    assert (BPS + incentive_max) * target < BPS * BPS, "liquidation_ltv is too high"
+    self._check_pairs((term >> 120) & asset_config.MASK_14, target)
 
     lowest: uint256 = min(start, target)
     highest: uint256 = lowest - asset_config.GAP if lowest > asset_config.GAP else 0
@@ -126,6 +135,18 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
 @external
 def risk_engine() -> address:
     return RISK_ENGINE
+
+
+@internal
+def _check_pairs(incentive_max: uint256, liquidation_ltv: uint256):
+    """
+    @dev The highest incentive against the highest ltv: else a liquidation could lower health.
+    """
+    incentive: uint256 = max(self.max_incentive, incentive_max)
+    highest: uint256 = max(self.max_liquidation_ltv, liquidation_ltv)
+    assert (BPS + incentive) * highest < BPS * BPS, "incentive too high for an ltv"
+    self.max_incentive = incentive
+    self.max_liquidation_ltv = highest
 
 
 @view

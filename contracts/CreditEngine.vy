@@ -306,7 +306,9 @@ def set_operator_by_signature(
             ),
         )
     )
-    if not signature_checker._is_valid_signature_now(owner, digest, signature):
+    if owner == empty(address) or not signature_checker._is_valid_signature_now(
+        owner, digest, signature
+    ):
         self._fail("signature is not valid")
     self._set_operator(account, operator, asset, actions, amount, expiry)
 
@@ -490,10 +492,11 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     words: uint256[4] = self._load(account)
     leg: uint256 = self._find(words, id)
     if (book & MAX_TOTAL) + received > compact._decode(book >> 120):
-        # above the cap only an account below its initial margin may add, up to it
-        if leg == legs.MAX_LEGS or received > staticcall IRiskEngine(RISK_ENGINE).shortfall(
-            self._position(words), id
-        ):
+        # above the cap only an account below its initial margin may add, up to it, and not one
+        # that got there by what it did in this block
+        if leg == legs.MAX_LEGS or self._has_stamp(words):
+            self._fail("collateral cap is reached")
+        if received > staticcall IRiskEngine(RISK_ENGINE).shortfall(self._position(words), id):
             self._fail("collateral cap is reached")
     if (book & MAX_TOTAL) + received > MAX_TOTAL:
         self._fail("amount is too large")
@@ -635,11 +638,8 @@ def _liquidate(
     tag: uint256 = legs.DEBT | (debt >> 160 & 255)
     id: uint256 = self.books[collateral] >> 112 & 255
     words: uint256[4] = self._load(account)
-    for word: uint256 in words:
-        if word == 0:
-            break
-        if self._is_stamped(word):
-            self._fail("risk was raised in this block")
+    if self._has_stamp(words):
+        self._fail("risk was raised in this block")
     position: uint256[4] = self._position(words)
     terms: IRiskEngine.Terms = staticcall IRiskEngine(RISK_ENGINE).liquidation_terms(
         position, tag, id, max_repay, compact._decode(debt >> 168)
@@ -775,7 +775,6 @@ def _raise(account: bytes32, tag: uint256):
             return
 
 
-@view
 @internal
 def _end_check():
     count: uint256 = self.touched_count
@@ -784,13 +783,17 @@ def _end_check():
             break
         if self.touched_tags[i] == 0:
             continue
-        after: uint256[4] = self._load(self.touched[i])
-        if self._has_debt(after):
-            assert staticcall IRiskEngine(RISK_ENGINE).check_batch(
-                self._position(self.touched_before[i]),
-                self._position(after),
-                self.touched_tags[i],
-            )
+        account: bytes32 = self.touched[i]
+        after: uint256[4] = self._load(account)
+        if not self._has_debt(after):
+            continue
+        before: uint256[4] = self.touched_before[i]
+        raised: bool = staticcall IRiskEngine(RISK_ENGINE).check_batch(
+            self._position(before), self._position(after), self.touched_tags[i]
+        )
+        if not raised and not self._has_stamp(before):
+            # safer than before: that buys no block without liquidation
+            self._store(account, after, self._unstamped(after))
 
 
 # ------------------------------------------------------------------ legs
@@ -920,7 +923,7 @@ def _compacted(words: uint256[4]) -> uint256[4]:
     stamped: bool = False
     for i: uint256 in range(8):
         if i & 1 == 0 and words[i >> 1] != 0:
-            stamped = stamped or self._is_stamped(words[i >> 1])
+            stamped = stamped or legs._is_stamped(words[i >> 1])
         amount: uint256 = legs._amount(words, i)
         if amount != 0:
             after[count >> 1] |= (amount << (104 * (count & 1))) | (
@@ -936,13 +939,28 @@ def _compacted(words: uint256[4]) -> uint256[4]:
 @view
 @internal
 def _stamp(word: uint256) -> uint256:
-    return (word & ~(legs.STAMP_MASK << 224)) | ((block.number & legs.STAMP_MASK) << 224)
+    return (word & ~(legs.STAMP_MASK << 224)) | (legs._stamp_now() << 224)
+
+
+@pure
+@internal
+def _unstamped(words: uint256[4]) -> uint256[4]:
+    after: uint256[4] = words
+    for i: uint256 in range(4):
+        after[i] = words[i] & ~(legs.STAMP_MASK << 224)
+    return after
 
 
 @view
 @internal
-def _is_stamped(word: uint256) -> bool:
-    return (word >> 224) & legs.STAMP_MASK == block.number & legs.STAMP_MASK
+def _has_stamp(words: uint256[4]) -> bool:
+    """
+    @dev Whether a leg of the account raised its risk in this block.
+    """
+    for word: uint256 in words:
+        if legs._is_stamped(word):
+            return True
+    return False
 
 
 @pure

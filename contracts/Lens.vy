@@ -116,7 +116,7 @@ def account(id: bytes32) -> AccountState:
     state.margin = staticcall RISK_ENGINE.margin_of(position)
     state.leverage = self._leverage(state.health)
     for word: uint256 in words:
-        if word != 0 and (word >> 224) & legs.STAMP_MASK == block.number & legs.STAMP_MASK:
+        if legs._is_stamped(word):
             state.at_risk_block = True
     for i: uint256 in range(8):
         tag: uint256 = legs._tag(position, i)

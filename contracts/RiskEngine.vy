@@ -222,9 +222,11 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             why = self._level_reason(state)
     if level == 0:
         why = self._initial(after, 0)
-    if why != MARGIN_OK and (level == 2 or not self._is_safer(before, after)):
+    if why == MARGIN_OK:
+        return True
+    if level == 2 or not self._is_safer(before, after):
         self._explain(why)
-    return True
+    return False
 
 
 @view
@@ -245,8 +247,12 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
         return 0
     rule: uint256 = price_oracle.rules[tag & 127]
     quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
-    weight: uint256 = min(quote.low, quote.average) * self._borrow_ltv(rule, quote.volatility)
-    if quote.level == 2 or weight == 0:
+    # at any level: who may be liquidated may top up, with what brings no new debt as well
+    ltv: uint256 = self._borrow_ltv(rule, quote.volatility)
+    if ltv == 0:
+        ltv = asset_config._liquidation_ltv(self.terms[tag & 127])
+    weight: uint256 = min(quote.low, quote.average) * ltv
+    if weight == 0:
         return 0
     missing: uint256 = min(margin.required - margin.collateral, MAX_VALUE)
     return missing * BPS * 10**self._decimals(rule) // weight
@@ -500,12 +506,9 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
             new.collateral_value += value
             new.weighted_collateral += value * ltv // BPS
             continue
-        if has > had:
+        # nothing is safer while what is owed has no price
+        if has > had or (price == 0 and has != 0):
             return False
-        if price == 0:
-            # no price: the last one, as maintenance counts it
-            low = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
-            high = low
         counted: uint256 = low if has < had else high
         value: uint256 = self._value_up(had, counted, rule)
         old.debt_value += value
@@ -660,12 +663,10 @@ def _terms_standard(
     if ltv != 0:
         break_even: uint256 = unsafe_div(unsafe_mul(health, weight), ltv)
         incentive = min(incentive, max(tip, unsafe_sub(max(break_even, WAD), WAD)))
-        # the pair that would not may have no price: then any priced one must do
-        if (
-            unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight)
-            and valuation.unpriced == 0
-        ):
-            self._fail("pair would lower health")
+        if unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight):
+            # the pair that would not may have no price: then any priced one must do
+            if valuation.unpriced == 0 or self._has_admissible(position, valuation):
+                self._fail("pair would lower health")
     factor: uint256 = unsafe_add(WAD, incentive)
 
     owed: uint256 = legs._amount(position, valuation.debt_leg)
@@ -714,6 +715,29 @@ def _terms_standard(
     terms.health_factor = health
     terms.incentive = incentive
     return terms
+
+
+@view
+@internal
+def _has_admissible(position: uint256[4], valuation: Valuation) -> bool:
+    """
+    @dev Whether, at the tip, some pair with prices lowers no health: the lowest ltv among the
+         collaterals worth more than dust, against the highest weight among the debts.
+    """
+    ltv: uint256 = BPS
+    weight: uint256 = 0
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0 or valuation.unpriced >> i & 1 == 1:
+            continue
+        rule: uint256 = price_oracle.rules[tag & 127]
+        if tag >= legs.DEBT:
+            weight = max(weight, self._debt_weight(rule))
+            continue
+        price: uint256 = price_oracle._read(tag, rule)[1]
+        if self._value_down(legs._amount(position, i), price, rule) > DUST_VALUE:
+            ltv = min(ltv, asset_config._liquidation_ltv(self.terms[tag]))
+    return (WAD + valuation.tip) * ltv <= valuation.health.health_factor * weight
 
 
 @view

@@ -87,10 +87,7 @@ def _pack_term(config: IConfigurator.AssetConfig) -> uint256:
     self._check(config.incentive_slope, 0, 65_535, 1, "incentive_slope out of range")
     self._check(config.target_health, BPS + 1, 16_000, 1, "target_health out of range")
     self._check(config.target_slope, 0, 1_000_000, 1, "target_slope out of range")
-    # else a liquidation at the highest incentive would lower health
-    assert (BPS + config.incentive_max) * config.liquidation_ltv < BPS * BPS, (
-        "liquidation_ltv is too high"
-    )
+    assert config.liquidation_ltv < BPS, "liquidation_ltv is too high"
     return (
         config.liquidation_ltv
         | (config.liquidation_ltv << 14)

@@ -10,7 +10,8 @@
           bits 104-207  amount b
           bits 208-215  tag a: asset id 1 to 127, bit 7 set for debt; 0: no leg
           bits 216-223  tag b
-          bits 224-243  stamp: block number mod 2**20 when a leg of this word last raised risk
+          bits 224-243  stamp: 1 + block number mod (2**20 - 1) when a leg of this word last raised
+                        risk; 0: never
           bits 244-247  number of legs (word 0 only)
           bits 248-251  margin mode (word 0 only; 0: standard)
         Legs are dense: leg `i` is in word `i // 2`, and no leg is empty before the last.
@@ -34,6 +35,18 @@ def _tag(words: uint256[4], i: uint256) -> uint256:
 @pure
 def _amount(words: uint256[4], i: uint256) -> uint256:
     return words[i >> 1] >> unsafe_mul(AMOUNT_BITS, i & 1) & MAX_AMOUNT
+
+
+@internal
+@view
+def _stamp_now() -> uint256:
+    return unsafe_add(block.number % STAMP_MASK, 1)
+
+
+@internal
+@view
+def _is_stamped(word: uint256) -> bool:
+    return word >> 224 & STAMP_MASK == unsafe_add(block.number % STAMP_MASK, 1)
 
 
 @internal

@@ -48,14 +48,14 @@ SAMPLE_TIME: constant(uint256) = 600  # [s]
 VOLATILITY_TIME: constant(uint256) = 31_163  # [s] half-life 6 hours
 CONFIRM_TIME: constant(uint256) = 60  # [s] between two pokes that saw the same jump
 WAIT_TIME: constant(uint256) = 1_800  # [s] dispersion delays liquidation this long in a day
-FADE_TIME: constant(uint256) = 86_400  # [s] from a seen loss of price to a value of zero
+FADE_TIME: constant(uint256) = 86_400  # [s] seen without a price until a value of zero
+MAX_GAP: constant(uint256) = 3_600  # [s] between two pokes for which what both saw is believed
 
 VOLATILITY_UNIT: constant(uint256) = 10**9
 MAX_VOLATILITY: constant(uint256) = 2**32 - 1
 MAX_PRICE: constant(uint256) = 10**28  # [WAD] fits into 96 bits
 
-MASK_8: constant(uint256) = 2**8 - 1
-MASK_14: constant(uint256) = 2**14 - 1
+MASK_17: constant(uint256) = 2**17 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 IS_FEED: constant(uint256) = 31
@@ -85,13 +85,14 @@ checkpoints: uint256[128]
 # What only `poke` touches, one word by id:
 #   bits   0-95   reference price of the volatility sample
 #   bits  96-127  its time
-#   bits 128-159  since when pokes have seen a jump
-#   bits 160-191  since when pokes have seen no price
+#   bits 128-159  since when pokes, none MAX_GAP after the one before, have seen a jump
+#   bits 160-191  when a poke last saw no price; 0: the last poke saw one
 #   bits 192-223  when dispersed sources last delayed anything
 #   bits 224-235  seconds waited since a day went by without
 #   bit  236      the jump is upwards
 #   bit  237      the jump was seen twice, CONFIRM_TIME apart
 #   bit  238      the last poke saw dispersed sources
+#   bits 239-255  seconds without a price that pokes have seen, at most FADE_TIME
 observations: uint256[128]
 
 assets: address[128]
@@ -244,7 +245,11 @@ def _liquidation_prices(
     if status == JUMP:
         up: bool = price > average
         since: uint256 = (seen >> 128) & MASK_32
-        poked: bool = since != 0 and up == ((seen >> 236) & 1 == 1)
+        poked: bool = (
+            since != 0
+            and up == ((seen >> 236) & 1 == 1)
+            and block.timestamp <= (self.checkpoints[id] >> 224) + MAX_GAP
+        )
         confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
         if patience != 0:
             confirmed = confirmed and poked and block.timestamp >= since + patience
@@ -256,11 +261,21 @@ def _liquidation_prices(
             return price, price, volatility, True
         return high, low, volatility, True
     last: uint256 = self.checkpoints[id] & MASK_96
-    stale_since: uint256 = (seen >> 160) & MASK_32
-    faded: uint256 = 0
-    if stale_since != 0:
-        faded = min(block.timestamp - stale_since, FADE_TIME)
+    faded: uint256 = self._faded(seen)
     return last * (FADE_TIME - faded) // FADE_TIME, last, volatility, False
+
+
+@internal
+@view
+def _faded(seen: uint256) -> uint256:
+    """
+    @dev Seconds without a price, at most FADE_TIME: those that pokes have seen, and since the last
+         of them at most MAX_GAP, so that an outage which ended unseen counts for no more.
+    """
+    last: uint256 = (seen >> 160) & MASK_32
+    if last == 0:
+        return 0
+    return min((seen >> 239) + min(block.timestamp - last, MAX_GAP), FADE_TIME)
 
 
 @internal
@@ -289,8 +304,11 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
     seen: uint256 = self.observations[id]
     quote: IRiskEngine.Quote = self._quote(id, rule)
     if quote.status == STALE:
-        if (seen >> 160) & MASK_32 == 0:
-            self.observations[id] = seen | (block.timestamp << 160)
+        self.observations[id] = (
+            (seen & ~((MASK_32 << 160) | (MASK_17 << 239)))
+            | (block.timestamp << 160)
+            | (self._faded(seen) << 239)
+        )
         return quote
 
     reference: uint256 = seen & MASK_96
@@ -308,6 +326,10 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
         jump_since = (seen >> 128) & MASK_32
         confirmed: uint256 = (seen >> 237) & 1
         if jump_since == 0 or up != (seen >> 236) & 1:
+            jump_since = block.timestamp
+            confirmed = 0
+        elif block.timestamp > (checkpoint >> 224) + MAX_GAP:
+            # nobody looked in between: it may be another one
             jump_since = block.timestamp
             confirmed = 0
         elif block.timestamp >= jump_since + CONFIRM_TIME:
