@@ -677,8 +677,6 @@ def _liquidate(
     if credit == empty(bytes32):
         self._push_seized(words, terms.seize, collateral, id, receiver)
 
-
-    # 2. the payment, after the callback
     if len(data) != 0:
         extcall ILiquidator(msg.sender).on_liquidate(
             account, debt_asset, terms.repay + terms.fund_fee, collateral, seized, data
@@ -695,8 +693,6 @@ def _liquidate(
             self._fail("nothing to repay")
         left -= shares
 
-
-    # 3. the loss, for the fund and the lenders
     bad_debt: uint256 = 0
     if terms.write_off != 0 and left != 0:
         lost: uint256 = left

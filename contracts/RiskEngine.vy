@@ -684,8 +684,6 @@ def _terms_standard(
         wanted: uint256 = (lacking * WAD + gain - 1) // gain
         repay = min(owed, self._ceil_div(min(wanted, MAX_VALUE) * debt_unit, debt_price))
 
-
-    # what all the collateral of this leg pays for, rounded up
     affordable: uint256 = self._ceil_div(valuation.collateral_value * WAD, factor)
     affordable = self._ceil_div(affordable * debt_unit, debt_price)
     if owed - repay < min_debt:
@@ -758,8 +756,6 @@ def _terms_under_water(
     if valuation.priced_value == 0 and not all_priced:
         self._fail("collateral has no valid price")
 
-
-    # full payment of this debt out of the priced collateral: C_p / (1 + tip), in proportion
     owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_value: uint256 = valuation.health.debt_value
     part: uint256 = valuation.debt_value

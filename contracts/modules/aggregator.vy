@@ -70,8 +70,6 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
     ):
         return 0, 0
 
-
-    # answer < 2**128 and 10**18 < 2**60
     price: uint256 = 0
     if source_decimals <= 18:
         price = unsafe_mul(answer, 10**unsafe_sub(18, source_decimals))

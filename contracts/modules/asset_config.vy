@@ -48,8 +48,6 @@ def _pack_rule(
     if config.borrow_ltv != 0:
         assert config.borrow_ltv + GAP <= config.liquidation_ltv, "borrow_ltv is too high"
 
-
-    # bounds of the price become powers of two, outwards
     assert config.min_price >= LOWEST_PRICE, "min_price out of range"
     assert config.max_price <= HIGHEST_PRICE, "max_price out of range"
     assert config.min_price < config.max_price, "min_price out of range"
