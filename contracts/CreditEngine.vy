@@ -29,15 +29,26 @@ from contracts.interfaces import IDebtVault
 from contracts.interfaces import IRiskEngine
 from contracts.modules import compact
 from contracts.modules import legs
+from contracts.modules import operators
 from ethereum.ercs import IERC20
 from snekmate.auth import ownable
-from snekmate.utils import signature_checker
 
 implements: ICreditEngine
 
 initializes: ownable
+# who may act for an account, and for how much
+initializes: operators
 
-exports: (ownable.owner, ownable.transfer_ownership)
+exports: (
+    ownable.owner,
+    ownable.transfer_ownership,
+    operators.set_operator,
+    operators.set_operator_by_signature,
+    operators.cancel_nonce,
+    operators.operator_of,
+    operators.is_nonce_used,
+    operators.DOMAIN_SEPARATOR,
+)
 
 
 interface ILiquidator:
@@ -55,18 +66,6 @@ RAY: constant(uint256) = 10**27
 MAX_BATCH: constant(uint256) = 16
 MAX_TOUCHED: constant(uint256) = 2 * MAX_BATCH
 MAX_TOTAL: constant(uint256) = 2**112 - 1
-UNLIMITED: constant(uint256) = 2**128 - 1
-REVOKED: constant(uint256) = 2**255  # a grant of nothing, which is not the same as no grant
-DEBT_TAGS: constant(uint256) = legs.DEBT << 208 | legs.DEBT << 216
-
-DOMAIN_TYPE: constant(bytes32) = keccak256(
-    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
-NAME: constant(bytes32) = keccak256("Breakwater")
-VERSION: constant(bytes32) = keccak256("1")
-SET_OPERATOR_TYPE: constant(bytes32) = keccak256(
-    "SetOperator(bytes32 account,address operator,address asset,uint256 actions,uint256 amount,uint256 expiry,uint256 nonce,uint256 deadline)"
-)
 
 RISK_ENGINE: immutable(address)
 
@@ -87,11 +86,6 @@ books: HashMap[address, uint256]
 #   bits 168-191  least debt [token units], see `compact`
 debts: HashMap[address, uint256]
 debts_by_id: uint256[128]
-
-# account -> operator -> asset (zero: any) -> amount 128 | expiry 40 | actions 8
-operators: HashMap[bytes32, HashMap[address, HashMap[address, uint256]]]
-# owner -> nonce // 256 -> bits of used nonces
-nonces: HashMap[address, HashMap[uint256, uint256]]
 
 # What a batch has touched so far: accounts, their words at first touch, and one byte for the tag
 # of each leg that raised risk. A row is written before it is read; only the count is reset.
@@ -240,87 +234,6 @@ def batch(steps: DynArray[ICreditEngine.Leg, MAX_BATCH], data: Bytes[1_024]):
     self.touched_count = 0
 
 
-# ------------------------------------------------------------------ operators
-
-
-@external
-def set_operator(
-    account: bytes32,
-    operator: address,
-    asset: address,
-    actions: ICreditEngine.Action,
-    amount: uint256,
-    expiry: uint256,
-):
-    """
-    @notice Replaces what `operator` may do with `asset` for the account.
-    @param asset Zero: any asset without a word of its own.
-    @param actions DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked, also against a
-           grant for any asset.
-    @param amount [token units] that may leave by WITHDRAW, BORROW and MOVE together;
-           max_value(uint256): no bound. A grant for any asset has none.
-    @param expiry [unix seconds] the last second in which it holds.
-    """
-    if msg.sender != self._owner(account):
-        self._fail("caller is not account owner")
-    self._set_operator(account, operator, asset, actions, amount, expiry)
-
-
-@external
-def set_operator_by_signature(
-    account: bytes32,
-    operator: address,
-    asset: address,
-    actions: ICreditEngine.Action,
-    amount: uint256,
-    expiry: uint256,
-    nonce: uint256,
-    deadline: uint256,
-    signature: Bytes[65],
-):
-    """
-    @notice The same by the owner's EIP-712 signature, EIP-1271 for contracts. For anyone.
-    @param nonce Any that the owner has not used; the order does not matter.
-    @param deadline [unix seconds] the last second in which the signature holds.
-    """
-    if block.timestamp > deadline:
-        self._fail("signature has expired")
-    owner: address = self._owner(account)
-    self._use_nonce(owner, nonce)
-    digest: bytes32 = keccak256(
-        concat(
-            x"1901",
-            self._domain_separator(),
-            keccak256(
-                abi_encode(
-                    SET_OPERATOR_TYPE,
-                    account,
-                    operator,
-                    asset,
-                    actions,
-                    amount,
-                    expiry,
-                    nonce,
-                    deadline,
-                )
-            ),
-        )
-    )
-    if owner == empty(address) or not signature_checker._is_valid_signature_now(
-        owner, digest, signature
-    ):
-        self._fail("signature is not valid")
-    self._set_operator(account, operator, asset, actions, amount, expiry)
-
-
-@external
-def cancel_nonce(nonce: uint256):
-    """
-    @notice Uses up a nonce of the caller, so that what was signed with it is void.
-    """
-    self._use_nonce(msg.sender, nonce)
-
-
 # ------------------------------------------------------------------ administration
 
 
@@ -425,28 +338,6 @@ def debt_of(asset: address) -> (uint256, address, uint256):
 
 @view
 @external
-def operator_of(
-    account: bytes32, operator: address, asset: address
-) -> (ICreditEngine.Action, uint256, uint256):
-    """
-    @notice Actions granted, amount left [token units; 2**128 - 1: no bound], expiry.
-    """
-    grant: uint256 = self.operators[account][operator][asset]
-    return (
-        convert(grant >> 168 & 63, ICreditEngine.Action),
-        grant & UNLIMITED,
-        (grant >> 128) & (2**40 - 1),
-    )
-
-
-@view
-@external
-def is_nonce_used(owner: address, nonce: uint256) -> bool:
-    return (self.nonces[owner][nonce >> 8] >> (nonce & 255)) & 1 == 1
-
-
-@view
-@external
 @reentrant
 def risk_engine() -> address:
     return RISK_ENGINE
@@ -459,13 +350,6 @@ def is_unlocked() -> bool:
     @notice True; reverts while a call of ours is in progress.
     """
     return True
-
-
-@view
-@external
-@reentrant
-def DOMAIN_SEPARATOR() -> bytes32:
-    return self._domain_separator()
 
 
 # ------------------------------------------------------------------ actions
@@ -490,20 +374,20 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
         self._fail("amount is too large")
 
     words: uint256[4] = self._load(account)
-    leg: uint256 = self._find(words, id)
+    leg: uint256 = legs._find(words, id)
     if (book & MAX_TOTAL) + received > compact._decode(book >> 120):
         # above the cap only an account below its initial margin may add, up to it, and not one
         # that got there by what it did in this block
-        if leg == legs.MAX_LEGS or self._has_stamp(words):
+        if leg == legs.MAX_LEGS or legs._has_stamp(words):
             self._fail("collateral cap is reached")
         if received > staticcall IRiskEngine(RISK_ENGINE).shortfall(self._position(words), id):
             self._fail("collateral cap is reached")
     if (book & MAX_TOTAL) + received > MAX_TOTAL:
         self._fail("amount is too large")
     if leg == legs.MAX_LEGS:
-        self._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
+        operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
         assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
-    self._store(account, words, self._add(words, leg, id, received))
+    self._store(account, words, legs._add(words, leg, id, received))
     self.books[asset] = book + received
     log ICreditEngine.DepositCollateral(
         account=account, asset=asset, payer=msg.sender, amount=received
@@ -519,15 +403,15 @@ def _withdraw(
 ) -> uint256:
     id: uint256 = self._id(asset)
     words: uint256[4] = self._load(account)
-    leg: uint256 = self._find(words, id)
+    leg: uint256 = legs._find(words, id)
     sent: uint256 = self._sub_amount(words, leg, amount)
-    self._authorize(account, ICreditEngine.Action.WITHDRAW, asset, sent)
+    operators._authorize(account, ICreditEngine.Action.WITHDRAW, asset, sent)
     if receiver == empty(address) or receiver == self:
         self._fail("receiver is not valid")
     after: uint256[4] = self._lower(words, leg, sent)
     self._store(account, words, after)
     self.books[asset] -= sent
-    if checked and self._has_debt(after):
+    if checked and legs._has_debt(after):
         assert staticcall IRiskEngine(RISK_ENGINE).check_initial(self._position(after), id)
     log ICreditEngine.WithdrawCollateral(
         account=account, asset=asset, receiver=receiver, amount=sent
@@ -542,7 +426,7 @@ def _borrow(
 ) -> uint256:
     word: uint256 = self._debt(asset)
     tag: uint256 = legs.DEBT | ((word >> 160) & 255)
-    self._authorize(account, ICreditEngine.Action.BORROW, asset, amount)
+    operators._authorize(account, ICreditEngine.Action.BORROW, asset, amount)
     if amount == 0:
         self._fail("amount is zero")
     if receiver == empty(address) or receiver == self:
@@ -551,11 +435,11 @@ def _borrow(
     shares: uint256 = extcall IDebtVault(vault).lend(amount, receiver)
 
     words: uint256[4] = self._load(account)
-    leg: uint256 = self._find(words, tag)
-    after: uint256[4] = self._add(words, leg, tag, shares)
+    leg: uint256 = legs._find(words, tag)
+    after: uint256[4] = legs._add(words, leg, tag, shares)
     if leg == legs.MAX_LEGS:
-        leg = self._find(after, tag)
-    after[leg >> 1] = self._stamp(after[leg >> 1])
+        leg = legs._find(after, tag)
+    after[leg >> 1] = legs._stamp(after[leg >> 1])
     self._store(account, words, after)
 
     index: uint256 = staticcall IDebtVault(vault).debt_index()
@@ -576,7 +460,7 @@ def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint2
     word: uint256 = self._debt(asset)
     tag: uint256 = legs.DEBT | ((word >> 160) & 255)
     words: uint256[4] = self._load(account)
-    leg: uint256 = self._find(words, tag)
+    leg: uint256 = legs._find(words, tag)
     if leg == legs.MAX_LEGS:
         self._fail("account has no such debt")
     owed: uint256 = legs._amount(words, leg)  # [debt shares]
@@ -604,16 +488,16 @@ def _move(
     id: uint256 = self._id(asset)
     if source == target:
         self._fail("accounts are the same")
-    if self._owner(source) != self._owner(target):
+    if operators._owner(source) != operators._owner(target):
         self._fail("accounts of two owners")
     words: uint256[4] = self._load(source)
-    leg: uint256 = self._find(words, id)
+    leg: uint256 = legs._find(words, id)
     moved: uint256 = self._sub_amount(words, leg, amount)
-    self._authorize(source, ICreditEngine.Action.MOVE, asset, moved)
+    operators._authorize(source, ICreditEngine.Action.MOVE, asset, moved)
     after: uint256[4] = self._lower(words, leg, moved)
     self._store(source, words, after)
     self._credit(target, asset, id, moved)
-    if checked and self._has_debt(after):
+    if checked and legs._has_debt(after):
         assert staticcall IRiskEngine(RISK_ENGINE).check_initial(self._position(after), id)
     log ICreditEngine.MoveCollateral(source=source, target=target, asset=asset, amount=moved)
     return moved
@@ -638,7 +522,7 @@ def _liquidate(
     tag: uint256 = legs.DEBT | (debt >> 160 & 255)
     id: uint256 = self.books[collateral] >> 112 & 255
     words: uint256[4] = self._load(account)
-    if self._has_stamp(words):
+    if legs._has_stamp(words):
         self._fail("risk was raised in this block")
     position: uint256[4] = self._position(words)
     terms: IRiskEngine.Terms = staticcall IRiskEngine(RISK_ENGINE).liquidation_terms(
@@ -681,7 +565,7 @@ def _liquidate(
         extcall ILiquidator(msg.sender).on_liquidate(
             account, debt_asset, terms.repay + terms.fund_fee, collateral, seized, data
         )
-    leg: uint256 = self._find(words, tag)
+    leg: uint256 = legs._find(words, tag)
     left: uint256 = legs._amount(words, leg)  # [debt shares]
     paid: uint256 = 0
     if terms.repay != 0:
@@ -705,7 +589,7 @@ def _liquidate(
     settled: uint256[4] = after
     settled[leg >> 1] = legs._set_amount(after[leg >> 1], leg & 1, left)
     if emptied or left == 0:
-        settled = self._compacted(settled)
+        settled = legs._compacted(settled)
     self._store(account, after, settled)
     log ICreditEngine.Liquidate(
         account=account,
@@ -781,15 +665,15 @@ def _end_check():
             continue
         account: bytes32 = self.touched[i]
         after: uint256[4] = self._load(account)
-        if not self._has_debt(after):
+        if not legs._has_debt(after):
             continue
         before: uint256[4] = self.touched_before[i]
         raised: bool = staticcall IRiskEngine(RISK_ENGINE).check_batch(
             self._position(before), self._position(after), self.touched_tags[i]
         )
-        if not raised and not self._has_stamp(before):
+        if not raised and not legs._has_stamp(before):
             # safer than before: that buys no block without liquidation
-            self._store(account, after, self._unstamped(after))
+            self._store(account, after, legs._unstamped(after))
 
 
 # ------------------------------------------------------------------ legs
@@ -827,48 +711,6 @@ def _store(account: bytes32, before: uint256[4], after: uint256[4]):
 
 @pure
 @internal
-def _find(words: uint256[4], tag: uint256) -> uint256:
-    """
-    @dev Index of the leg with `tag`; MAX_LEGS when there is none.
-    """
-    for i: uint256 in range(4):
-        tags: uint256 = words[i] >> 208
-        if tags & 255 == tag:
-            return unsafe_mul(2, i)
-        tags = tags >> 8 & 255
-        if tags == tag:
-            return unsafe_add(unsafe_mul(2, i), 1)
-        if tags == 0:
-            break
-    return legs.MAX_LEGS
-
-
-@pure
-@internal
-def _add(words: uint256[4], leg: uint256, tag: uint256, amount: uint256) -> uint256[4]:
-    """
-    @dev `amount` more on `leg`; on a new leg with `tag` when `leg` is MAX_LEGS.
-    """
-    after: uint256[4] = words
-    i: uint256 = leg
-    if i == legs.MAX_LEGS:
-        i = words[0] >> 244 & 15
-        if i == legs.MAX_LEGS:
-            self._fail("account holds 8 assets")
-        after[0] = unsafe_add(after[0], 1 << 244)
-        after[i >> 1] |= tag << unsafe_add(208, unsafe_mul(8, i & 1))
-    if amount > legs.MAX_AMOUNT:
-        self._fail("amount is too large")
-    offset: uint256 = unsafe_mul(legs.AMOUNT_BITS, i & 1)
-    word: uint256 = after[i >> 1]
-    if unsafe_add(word >> offset & legs.MAX_AMOUNT, amount) > legs.MAX_AMOUNT:
-        self._fail("amount is too large")
-    after[i >> 1] = unsafe_add(word, amount << offset)
-    return after
-
-
-@pure
-@internal
 def _sub_amount(words: uint256[4], leg: uint256, amount: uint256) -> uint256:
     """
     @dev What leaves a collateral leg when `amount` is asked for.
@@ -892,7 +734,7 @@ def _sub(words: uint256[4], leg: uint256, amount: uint256) -> uint256[4]:
     left: uint256 = legs._amount(words, leg) - amount
     after[leg >> 1] = legs._set_amount(words[leg >> 1], leg & 1, left)
     if left == 0:
-        return self._compacted(after)
+        return legs._compacted(after)
     return after
 
 
@@ -903,66 +745,9 @@ def _lower(words: uint256[4], leg: uint256, amount: uint256) -> uint256[4]:
     @dev Less collateral; with debt this raises risk, and the word is stamped.
     """
     stamped: uint256[4] = words
-    if self._has_debt(words):
-        stamped[leg >> 1] = self._stamp(words[leg >> 1])
+    if legs._has_debt(words):
+        stamped[leg >> 1] = legs._stamp(words[leg >> 1])
     return self._sub(stamped, leg, amount)
-
-
-@view
-@internal
-def _compacted(words: uint256[4]) -> uint256[4]:
-    """
-    @dev The legs that are not empty, dense. A stamp of this block is kept in word 0.
-    """
-    after: uint256[4] = empty(uint256[4])
-    count: uint256 = 0
-    stamped: bool = False
-    for i: uint256 in range(8):
-        if i & 1 == 0 and words[i >> 1] != 0:
-            stamped = stamped or legs._is_stamped(words[i >> 1])
-        amount: uint256 = legs._amount(words, i)
-        if amount != 0:
-            after[count >> 1] |= (amount << (104 * (count & 1))) | (
-                legs._tag(words, i) << (208 + 8 * (count & 1))
-            )
-            count += 1
-    after[0] |= (count << 244) | (words[0] & (15 << 248))
-    if stamped:
-        after[0] = self._stamp(after[0])
-    return after
-
-
-@view
-@internal
-def _stamp(word: uint256) -> uint256:
-    return (word & ~(legs.STAMP_MASK << 224)) | (legs._stamp_now() << 224)
-
-
-@pure
-@internal
-def _unstamped(words: uint256[4]) -> uint256[4]:
-    after: uint256[4] = words
-    for i: uint256 in range(4):
-        after[i] = words[i] & ~(legs.STAMP_MASK << 224)
-    return after
-
-
-@view
-@internal
-def _has_stamp(words: uint256[4]) -> bool:
-    """
-    @dev Whether a leg of the account raised its risk in this block.
-    """
-    for word: uint256 in words:
-        if legs._is_stamped(word):
-            return True
-    return False
-
-
-@pure
-@internal
-def _has_debt(words: uint256[4]) -> bool:
-    return (words[0] | words[1] | words[2] | words[3]) & DEBT_TAGS != 0
 
 
 @internal
@@ -971,11 +756,11 @@ def _credit(account: bytes32, asset: address, id: uint256, amount: uint256):
     @dev Adds collateral that the engine holds already.
     """
     words: uint256[4] = self._load(account)
-    leg: uint256 = self._find(words, id)
+    leg: uint256 = legs._find(words, id)
     if leg == legs.MAX_LEGS:
-        self._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
+        operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
         assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
-    self._store(account, words, self._add(words, leg, id, amount))
+    self._store(account, words, legs._add(words, leg, id, amount))
 
 
 @view
@@ -993,7 +778,7 @@ def _position_with(words: uint256[4], known: uint256, known_index: uint256) -> u
     position: uint256[4] = words
     for i: uint256 in range(4):
         word: uint256 = words[i]
-        if word & DEBT_TAGS == 0:
+        if word & legs.DEBT_TAGS == 0:
             continue
         for side: uint256 in range(2):
             tag: uint256 = word >> unsafe_add(208, unsafe_mul(8, side)) & 255
@@ -1048,77 +833,6 @@ def _debt_id(asset: address) -> uint256:
 @internal
 def _vault(word: uint256) -> address:
     return convert(word & (2**160 - 1), address)
-
-
-@pure
-@internal
-def _owner(account: bytes32) -> address:
-    return convert(convert(account, uint256) >> 96, address)
-
-
-@internal
-def _authorize(account: bytes32, action: ICreditEngine.Action, asset: address, amount: uint256):
-    """
-    @dev Owner, or an operator whose grant has the action, has not expired and has `amount` left.
-    """
-    if msg.sender == self._owner(account):
-        return
-    scope: address = asset
-    grant: uint256 = self.operators[account][msg.sender][asset]
-    if grant == 0:
-        scope = empty(address)
-        grant = self.operators[account][msg.sender][scope]
-    if (grant >> 168) & convert(action, uint256) == 0:
-        self._fail("caller may not do this")
-    if block.timestamp > (grant >> 128) & (2**40 - 1):
-        self._fail("operator's grant has expired")
-    left: uint256 = grant & UNLIMITED
-    if left != UNLIMITED:
-        if amount > left:
-            self._fail("operator's amount is spent")
-        self.operators[account][msg.sender][scope] = grant - amount
-
-
-@internal
-def _set_operator(
-    account: bytes32,
-    operator: address,
-    asset: address,
-    actions: ICreditEngine.Action,
-    amount: uint256,
-    expiry: uint256,
-):
-    bounded: uint256 = min(amount, UNLIMITED)
-    if asset == empty(address) and bounded != UNLIMITED:
-        self._fail("any asset takes no amount")
-    grant: uint256 = REVOKED
-    if actions != empty(ICreditEngine.Action):
-        grant = bounded | (min(expiry, 2**40 - 1) << 128) | (convert(actions, uint256) << 168)
-    self.operators[account][operator][asset] = grant
-    log ICreditEngine.SetOperator(
-        account=account,
-        operator=operator,
-        asset=asset,
-        actions=actions,
-        amount=bounded,
-        expiry=expiry,
-    )
-
-
-@internal
-def _use_nonce(owner: address, nonce: uint256):
-    bits: uint256 = self.nonces[owner][nonce >> 8]
-    bit: uint256 = 1 << (nonce & 255)
-    if bits & bit != 0:
-        self._fail("nonce is used")
-    self.nonces[owner][nonce >> 8] = bits | bit
-    log ICreditEngine.UseNonce(owner=owner, nonce=nonce)
-
-
-@view
-@internal
-def _domain_separator() -> bytes32:
-    return keccak256(abi_encode(DOMAIN_TYPE, NAME, VERSION, chain.id, self))
 
 
 @internal

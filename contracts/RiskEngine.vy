@@ -488,7 +488,7 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
     for i: uint256 in range(16):
         # the legs of `before`, then those that are new in `after`
         tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
-        if tag == 0 or (i >= 8 and self._find(before, tag) != legs.MAX_LEGS):
+        if tag == 0 or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
             continue
         had: uint256 = self._held(before, tag)
         has: uint256 = self._held(after, tag)
@@ -809,23 +809,11 @@ def _id(asset: address) -> uint256:
 
 @pure
 @internal
-def _find(position: uint256[4], tag: uint256) -> uint256:
-    """
-    @dev Index of the leg with `tag`, which is not zero; MAX_LEGS when there is none.
-    """
-    for i: uint256 in range(8):
-        if legs._tag(position, i) == tag:
-            return i
-    return legs.MAX_LEGS
-
-
-@pure
-@internal
 def _held(position: uint256[4], tag: uint256) -> uint256:
     """
     @dev Amount of the leg with `tag`; 0 when there is none.
     """
-    i: uint256 = self._find(position, tag)
+    i: uint256 = legs._find(position, tag)
     return 0 if i == legs.MAX_LEGS else legs._amount(position, i)
 
 

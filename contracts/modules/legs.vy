@@ -19,7 +19,7 @@
 
 AMOUNT_BITS: constant(uint256) = 104
 MAX_AMOUNT: constant(uint256) = 2**104 - 1
-PAIR_MASK: constant(uint256) = 2**224 - 1
+DEBT_TAGS: constant(uint256) = 128 << 208 | 128 << 216
 MAX_LEGS: constant(uint256) = 8
 DEBT: constant(uint256) = 128
 STAMP_MASK: constant(uint256) = 2**20 - 1
@@ -46,7 +46,7 @@ def _stamp_now() -> uint256:
 @internal
 @view
 def _is_stamped(word: uint256) -> bool:
-    return word >> 224 & STAMP_MASK == unsafe_add(block.number % STAMP_MASK, 1)
+    return word >> 224 & STAMP_MASK == self._stamp_now()
 
 
 @internal
@@ -57,3 +57,108 @@ def _set_amount(word: uint256, side: uint256, amount: uint256) -> uint256:
     """
     offset: uint256 = unsafe_mul(AMOUNT_BITS, side)
     return (word & ~(MAX_AMOUNT << offset)) | (amount << offset)
+
+
+@pure
+@internal
+def _find(words: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Index of the leg with `tag`; MAX_LEGS when there is none.
+    """
+    for i: uint256 in range(4):
+        tags: uint256 = words[i] >> 208
+        if tags & 255 == tag:
+            return unsafe_mul(2, i)
+        tags = tags >> 8 & 255
+        if tags == tag:
+            return unsafe_add(unsafe_mul(2, i), 1)
+        if tags == 0:
+            break
+    return MAX_LEGS
+
+
+@pure
+@internal
+def _add(words: uint256[4], leg: uint256, tag: uint256, amount: uint256) -> uint256[4]:
+    """
+    @dev `amount` more on `leg`; on a new leg with `tag` when `leg` is MAX_LEGS.
+    """
+    after: uint256[4] = words
+    i: uint256 = leg
+    if i == MAX_LEGS:
+        i = words[0] >> 244 & 15
+        if i == MAX_LEGS:
+            self._fail("account holds 8 assets")
+        after[0] = unsafe_add(after[0], 1 << 244)
+        after[i >> 1] |= tag << unsafe_add(208, unsafe_mul(8, i & 1))
+    if amount > MAX_AMOUNT:
+        self._fail("amount is too large")
+    offset: uint256 = unsafe_mul(AMOUNT_BITS, i & 1)
+    word: uint256 = after[i >> 1]
+    if unsafe_add(word >> offset & MAX_AMOUNT, amount) > MAX_AMOUNT:
+        self._fail("amount is too large")
+    after[i >> 1] = unsafe_add(word, amount << offset)
+    return after
+
+
+@view
+@internal
+def _compacted(words: uint256[4]) -> uint256[4]:
+    """
+    @dev The legs that are not empty, dense. A stamp of this block is kept in word 0.
+    """
+    after: uint256[4] = empty(uint256[4])
+    count: uint256 = 0
+    stamped: bool = False
+    for i: uint256 in range(8):
+        if i & 1 == 0 and words[i >> 1] != 0:
+            stamped = stamped or self._is_stamped(words[i >> 1])
+        amount: uint256 = self._amount(words, i)
+        if amount != 0:
+            after[count >> 1] |= (amount << (104 * (count & 1))) | (
+                self._tag(words, i) << (208 + 8 * (count & 1))
+            )
+            count += 1
+    after[0] |= (count << 244) | (words[0] & (15 << 248))
+    if stamped:
+        after[0] = self._stamp(after[0])
+    return after
+
+
+@view
+@internal
+def _stamp(word: uint256) -> uint256:
+    return (word & ~(STAMP_MASK << 224)) | (self._stamp_now() << 224)
+
+
+@pure
+@internal
+def _unstamped(words: uint256[4]) -> uint256[4]:
+    after: uint256[4] = words
+    for i: uint256 in range(4):
+        after[i] = words[i] & ~(STAMP_MASK << 224)
+    return after
+
+
+@view
+@internal
+def _has_stamp(words: uint256[4]) -> bool:
+    """
+    @dev Whether a leg of the account raised its risk in this block.
+    """
+    for word: uint256 in words:
+        if self._is_stamped(word):
+            return True
+    return False
+
+
+@pure
+@internal
+def _has_debt(words: uint256[4]) -> bool:
+    return (words[0] | words[1] | words[2] | words[3]) & DEBT_TAGS != 0
+
+
+@pure
+@internal
+def _fail(why: String[32]):
+    raise why
