@@ -38,6 +38,7 @@ _PAIR = 2**224 - 1
 _AVERAGE_TIME = 2_700
 _CONFIRM_TIME_BIT = 237
 _FADE_TIME = 86_400
+_MAX_GAP = 3_600
 _WAIT_TIME = 1_800
 _DAY = 86_400
 _MAX_VALUE = 2**120
@@ -297,7 +298,11 @@ class Asset:
         if status == JUMP:
             average = self.average(now)
             since = bits(self.seen, 128, 32)
-            poked = since != 0 and (source.price > average) == bool(self.seen >> 236 & 1)
+            poked = (
+                since != 0
+                and (source.price > average) == bool(self.seen >> 236 & 1)
+                and now <= (self.checkpoint >> 224) + _MAX_GAP
+            )
             confirmed = source.status == 2 or (poked and bool(self.seen >> _CONFIRM_TIME_BIT & 1))
             if patience:
                 confirmed = confirmed and poked and now >= since + patience
@@ -308,17 +313,20 @@ class Asset:
             if self._waited(now) >= _WAIT_TIME:
                 return source.price, source.price, True
             return source.high, source.low, True
-        last, since = self.checkpoint & _M96, bits(self.seen, 160, 32)
-        faded = min(now - since, _FADE_TIME) if since else 0
-        return last * (_FADE_TIME - faded) // _FADE_TIME, last, False
+        last = self.checkpoint & _M96
+        return last * (_FADE_TIME - self._faded(now)) // _FADE_TIME, last, False
+
+    def _faded(self, now: int) -> int:
+        last = bits(self.seen, 160, 32)
+        if last == 0:
+            return 0
+        return min((self.seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME)
 
     def _waited(self, now: int) -> int:
-        if now >= bits(self.seen, 192, 32) + _DAY:
-            return 0
         waited = bits(self.seen, 224, 12)
         if self.seen >> 238 & 1:
-            waited += now - (self.checkpoint >> 224)
-        return min(waited, _WAIT_TIME)
+            return min(waited + now - (self.checkpoint >> 224), _WAIT_TIME)
+        return 0 if now >= bits(self.seen, 192, 32) + _DAY else waited
 
 
 # ------------------------------------------------------------ accounts
@@ -338,8 +346,13 @@ def legs(words: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
+def stamp(block: int) -> int:
+    """What a word bears when one of its legs raised risk in `block`."""
+    return 1 + block % (2**20 - 1)
+
+
 def stamps(words: Sequence[int]) -> list[int]:
-    """Blocks, modulo 2**20, in which a leg of each used word last raised risk."""
+    """Stamps of the used words: of the block in which a leg last raised risk; 0: never."""
     return [bits(word, 224, 20) for word in words if word]
 
 
@@ -558,7 +571,7 @@ class Observer:
             "rule": oracle["rules"]["slot"] + id,
             "checkpoint": oracle["checkpoints"]["slot"] + id,
             "seen": oracle["observations"]["slot"] + id,
-            "term": risk["terms"]["slot"] + id,
+            "term": risk["maintenance"]["terms"]["slot"] + id,
             "latch": mapped(risk["latch"]["_expiries"]["slot"], asset),
             "breaker": mapped(self._slots["CircuitBreaker"]["latches"]["slot"], asset),
         }

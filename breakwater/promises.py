@@ -27,6 +27,7 @@ from breakwater.observation import (
     ceil_div,
     grow,
     legs,
+    stamp,
     stamps,
 )
 from breakwater.units import RAY, WAD, account_owner
@@ -363,7 +364,7 @@ def liquidated(o: Observation) -> Iterator[Finding]:
         health = before.health(words, before.now, _terms_patience(before, log.account))
         yield Finding(WAD - 1 - health.health_factor, f"health of {name} before liquidation")
         yield Finding(-abs(log.health_factor - health.health_factor), f"health reported for {name}")
-        fresh = before.block & (2**20 - 1) in stamps(words)
+        fresh = stamp(before.block) in stamps(words)
         yield Finding(-int(fresh), f"{name} raised its risk in the block of its liquidation")
         if health.under_water:
             yield Finding(-abs(log.incentive - health.tip), f"incentive under water of {name}")

@@ -11,6 +11,8 @@
 from contracts.interfaces import IConfigurator
 
 BPS: constant(uint256) = 10_000
+BPS_WAD: constant(uint256) = 10**14  # one basis point
+MAX_VALUE: constant(uint256) = 2**120  # [WAD] value of one leg: 1.3e18 USD
 GAP: constant(uint256) = 200  # [BPS] least distance from borrow_ltv to liquidation_ltv
 MASK_14: constant(uint256) = 2**14 - 1
 IS_FEED: constant(uint256) = 31
@@ -163,6 +165,64 @@ def _liquidation_ltv(term: uint256) -> uint256:
     if target > start:
         return start + (target - start) * elapsed // duration
     return start - (start - target) * elapsed // duration
+
+
+@pure
+@internal
+def _decimals(rule: uint256) -> uint256:
+    return (rule >> 222) & 31
+
+
+@pure
+@internal
+def _debt_weight(rule: uint256) -> uint256:
+    """
+    @dev [BPS] 10_000 to 35_500.
+    """
+    return unsafe_add(BPS, unsafe_mul(rule >> 206 & 255, 100))
+
+
+@pure
+@internal
+def _value_down(amount: uint256, price: uint256, rule: uint256) -> uint256:
+    """
+    @dev amount < 2**104, price < 2**96; a token has 6 to 24 decimals.
+    """
+    return min(unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)
+
+
+@pure
+@internal
+def _value_up(amount: uint256, price: uint256, rule: uint256) -> uint256:
+    unit: uint256 = 10**(rule >> 222 & 31)
+    return min(
+        unsafe_div(unsafe_add(unsafe_mul(amount, price), unsafe_sub(unit, 1)), unit), MAX_VALUE
+    )
+
+
+@pure
+@internal
+def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
+    """
+    @dev max(floor, base - slope * max(0, volatility - reference)) [BPS]
+    """
+    base: uint256 = rule >> 184 & 16_383
+    slope: uint256 = rule >> 228 & 127  # [1_000 bps]
+    if slope == 0:
+        return base
+    reference: uint256 = (rule >> 235 & 255) * 10 * BPS_WAD
+    if volatility <= reference:
+        return base
+    drop: uint256 = (volatility - reference) * slope // (10 * BPS_WAD)
+    return max(self._floor(rule), base - min(drop, base))
+
+
+@pure
+@internal
+def _floor(rule: uint256) -> uint256:
+    base: uint256 = (rule >> 184) & 16_383
+    drop: uint256 = ((rule >> 198) & 255) * 50
+    return base - drop if base > drop else 0
 
 
 @pure

@@ -10,10 +10,8 @@
         was revoked. The domain separator is computed at each use, with the chain's present id.
 """
 
-
 from contracts.interfaces import ICreditEngine
 from snekmate.utils import signature_checker
-
 
 UNLIMITED: constant(uint256) = 2**128 - 1
 REVOKED: constant(uint256) = 2**255  # a grant of nothing, which is not the same as no grant

@@ -1,0 +1,250 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Initial margin
+@license MIT
+@notice Whether new risk may be taken: initial margin at pessimistic prices, leverage cap, levels
+        of what was touched, and the clause for batches that make an account safer.
+@dev    Part of the `RiskEngine`. ROUNDING: collateral values down, debt values up.
+"""
+
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from contracts.modules import legs
+from contracts.modules import maintenance
+from contracts.modules import price_oracle
+
+uses: price_oracle
+uses: maintenance
+
+WAD: constant(uint256) = 10**18
+BPS: constant(uint256) = 10_000
+
+# Why a margin check failed.
+MARGIN_OK: constant(uint256) = 0
+MARGIN_LOW: constant(uint256) = 1
+LEVERAGE_HIGH: constant(uint256) = 2
+DEBT_UNPRICED: constant(uint256) = 3
+LEVEL_JUMP: constant(uint256) = 4
+LEVEL_DISPERSED: constant(uint256) = 5
+LEVEL_STALE: constant(uint256) = 6
+LEVEL_CAUTION: constant(uint256) = 7
+LEVEL_HALT: constant(uint256) = 8
+
+
+@view
+@internal
+def _initial(position: uint256[4], touched: uint256) -> uint256:
+    """
+    @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
+         collateral leg by leg until it suffices. On the path of every loan: the sums are unsafe,
+         values being below 2**120 and weights below 2**16.
+    """
+    required: uint256 = 0  # [WAD * BPS]
+    debt: uint256 = 0  # [WAD]
+    max_leverage: uint256 = 255  # [5_000 bps]
+    unseen: uint256 = touched
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    for i: uint256 in range(8):
+        word: uint256 = position[i >> 1]
+        if i & 1 == 1:
+            word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
+        tag: uint256 = word >> 208 & 255
+        if tag < legs.DEBT:
+            if tag == 0:
+                break
+            continue
+        id: uint256 = tag & 127
+        rule: uint256 = price_oracle.rules[id]
+        low, price, high, average, state = price_oracle._read(id, rule)
+        if tag == unseen:
+            if state & 12 != 0:
+                return self._level_reason(state)
+            unseen = 0
+        if price == 0:
+            return DEBT_UNPRICED
+        value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
+        debt = unsafe_add(debt, value)
+        required = unsafe_add(required, unsafe_mul(value, asset_config._debt_weight(rule)))
+        max_leverage = min(max_leverage, rule >> 214 & 255)
+
+    enough: bool = debt == 0
+    collateral: uint256 = 0  # [WAD * BPS]
+    exposure: uint256 = 0  # [WAD]
+    for i: uint256 in range(8):
+        word: uint256 = position[i >> 1]
+        if i & 1 == 1:
+            word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
+        tag: uint256 = word >> 208 & 255
+        if tag == 0 or (enough and unseen == 0):
+            break
+        if tag >= legs.DEBT or (enough and tag != unseen):
+            continue
+        rule: uint256 = price_oracle.rules[tag]
+        low, price, high, average, state = price_oracle._read(tag, rule)
+        if tag == unseen:
+            if state & 12 != 0:
+                return self._level_reason(state)
+            unseen = 0
+        if enough or state & 8 != 0:
+            continue
+        value: uint256 = asset_config._value_down(word & legs.MAX_AMOUNT, min(low, average), rule)
+        exposure = unsafe_add(exposure, value)
+        collateral = unsafe_add(
+            collateral,
+            unsafe_mul(value, asset_config._borrow_ltv(rule, price_oracle._volatility_of(state))),
+        )
+        max_leverage = min(max_leverage, rule >> 214 & 255)
+        # exposure / (exposure - debt) <= max_leverage / 2, without division
+        enough = collateral >= required and unsafe_mul(
+            exposure, unsafe_sub(max_leverage, 2)
+        ) >= unsafe_mul(debt, max_leverage)
+
+    if not enough:
+        return MARGIN_LOW if collateral < required else LEVERAGE_HIGH
+    if unseen != 0:
+        # a leg that was emptied by what raised the risk
+        id: uint256 = unseen & 127
+        low, price, high, average, state = price_oracle._read(id, price_oracle.rules[id])
+        if state & 12 != 0:
+            return self._level_reason(state)
+    return MARGIN_OK
+
+
+@view
+@internal
+def _margin(position: uint256[4]) -> IRiskEngine.Margin:
+    margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
+    max_leverage: uint256 = 255
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            continue
+        rule: uint256 = price_oracle.rules[tag & 127]
+        quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
+        amount: uint256 = legs._amount(position, i)
+        max_leverage = min(max_leverage, (rule >> 214) & 255)
+        if tag >= legs.DEBT:
+            price: uint256 = max(quote.high, quote.average)
+            if quote.status == price_oracle.STALE:
+                price = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
+            value: uint256 = asset_config._value_up(amount, price, rule)
+            margin.debt += value
+            margin.required += value * asset_config._debt_weight(rule)
+        elif quote.level != 2:
+            value: uint256 = asset_config._value_down(amount, min(quote.low, quote.average), rule)
+            margin.exposure += value
+            margin.collateral += value * asset_config._borrow_ltv(rule, quote.volatility)
+    margin.collateral = margin.collateral // BPS
+    margin.required = (margin.required + BPS - 1) // BPS
+    margin.max_leverage = max_leverage * WAD // 2
+    return margin
+
+
+@view
+@internal
+def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
+    """
+    @dev Whether `after` owes no more of anything, and neither health nor collateral over debt is
+         lower. Each asset counts at whichever of spot and average is the worse for the caller:
+         collateral that leaves and debt that stays at the higher, all else at the lower. So no
+         swap gains from a price that is away from its average.
+    """
+    old: IRiskEngine.Health = empty(IRiskEngine.Health)
+    new: IRiskEngine.Health = empty(IRiskEngine.Health)
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    for i: uint256 in range(16):
+        # the legs of `before`, then those that are new in `after`
+        tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
+        if tag == 0 or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
+            continue
+        had: uint256 = self._held(before, tag)
+        has: uint256 = self._held(after, tag)
+        rule: uint256 = price_oracle.rules[tag & 127]
+        low, price, high, average, state = price_oracle._read(tag & 127, rule)
+        low = min(low, average)
+        high = max(high, average)
+        if tag < legs.DEBT:
+            ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
+            counted: uint256 = high if has < had else low
+            value: uint256 = asset_config._value_down(had, counted, rule)
+            old.collateral_value += value
+            old.weighted_collateral += value * ltv // BPS
+            value = asset_config._value_down(has, counted, rule)
+            new.collateral_value += value
+            new.weighted_collateral += value * ltv // BPS
+            continue
+        # nothing is safer while what is owed has no price
+        if has > had or (price == 0 and has != 0):
+            return False
+        counted: uint256 = low if has < had else high
+        value: uint256 = asset_config._value_up(had, counted, rule)
+        old.debt_value += value
+        old.weighted_debt += value * asset_config._debt_weight(rule) // BPS
+        value = asset_config._value_up(has, counted, rule)
+        new.debt_value += value
+        new.weighted_debt += value * asset_config._debt_weight(rule) // BPS
+    return (
+        new.weighted_collateral * old.weighted_debt >= old.weighted_collateral * new.weighted_debt
+        and new.collateral_value * old.debt_value >= old.collateral_value * new.debt_value
+    )
+
+
+@pure
+@internal
+def _held(position: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Amount of the leg with `tag`; 0 when there is none.
+    """
+    i: uint256 = legs._find(position, tag)
+    return 0 if i == legs.MAX_LEGS else legs._amount(position, i)
+
+
+@pure
+@internal
+def _level_reason(state: uint256) -> uint256:
+    """
+    @dev Why a level above NORMAL holds, out of what `price_oracle._read` returns.
+    """
+    status: uint256 = state & 3
+    if status == price_oracle.STALE:
+        return LEVEL_STALE
+    if state & 8 != 0:
+        return LEVEL_HALT
+    if status == price_oracle.JUMP:
+        return LEVEL_JUMP
+    if status == price_oracle.DISPERSED:
+        return LEVEL_DISPERSED
+    return LEVEL_CAUTION
+
+
+@pure
+@internal
+def _explain(why: uint256):
+    if why == MARGIN_LOW:
+        self._fail("initial margin is not met")
+    if why == LEVERAGE_HIGH:
+        self._fail("leverage is too high")
+    if why == DEBT_UNPRICED or why == LEVEL_STALE:
+        self._fail("price is stale")
+    if why == LEVEL_JUMP:
+        self._fail("price is in a jump")
+    if why == LEVEL_DISPERSED:
+        self._fail("price sources disagree")
+    if why == LEVEL_CAUTION:
+        self._fail("asset is in caution")
+    self._fail("asset is halted")
+
+
+@pure
+@internal
+def _fail(why: String[32]):
+    raise why

@@ -1,0 +1,383 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Maintenance
+@license MIT
+@notice Health of a position at liquidation prices, and the terms on which it is liquidated.
+@dev    Part of the `RiskEngine`; formulae in docs/specification.md, Liquidation. Holds what is
+        kept of an asset for maintenance alone.
+        ROUNDING: collateral values down, debt values up; what a liquidator pays up, what he takes
+        down.
+"""
+
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from contracts.modules import legs
+from contracts.modules import price_oracle
+
+uses: price_oracle
+
+WAD: constant(uint256) = 10**18
+BPS: constant(uint256) = 10_000
+BPS_WAD: constant(uint256) = 10**14  # one basis point
+FUND_SHARE: constant(uint256) = 1_000  # [BPS] of the incentive above the tip, for the fund
+TARGET_CEILING: constant(uint256) = 1_250 * 10**15  # [WAD] a higher target closes whole debts
+JUMP_PATIENCE: constant(uint256) = 600  # [s] before an account is found under water by a jump
+DUST_VALUE: constant(uint256) = WAD  # collateral worth less goes to the liquidator for free
+
+
+# A position valued for maintenance, with what a liquidation of one pair needs.
+struct Valuation:
+    health: IRiskEngine.Health
+    priced_value: uint256  # [WAD] of the collateral that has a valid price
+    unpriced: uint256  # bit i: leg i has no valid price
+    debt_leg: uint256  # index of the pair's debt; MAX_LEGS: not held
+    debt_price: uint256  # [WAD]
+    debt_value: uint256  # [WAD]
+    collateral_leg: uint256  # index of the pair's collateral; MAX_LEGS: not held
+    collateral_price: uint256  # [WAD]
+    collateral_value: uint256  # [WAD]
+    # the strictest of the collaterals' schedules, part by part
+    tip: uint256  # [WAD]
+    incentive_min: uint256  # [WAD]
+    incentive_max: uint256  # [WAD]
+    slope: uint256  # [WAD]
+    target: uint256  # [WAD] max_value: close whole debts
+
+
+# Terms of an asset, read only for maintenance, one word by id:
+#   bits   0-13   liquidation_ltv at the start of the ramp [bps]
+#   bits  14-27   liquidation_ltv at its end [bps]
+#   bits  28-67   start of the ramp [unix seconds]
+#   bits  68-91   its duration [s]
+#   bits  92-105  tip [bps]
+#   bits 106-119  incentive_min [bps]
+#   bits 120-133  incentive_max [bps]
+#   bits 134-149  incentive_slope [bps]
+#   bits 150-163  target_health [bps]
+#   bits 164-183  target_slope [bps]
+#   bit  184      closes whole debts
+terms: uint256[128]
+
+
+@view
+@internal
+def _liquidation_terms(
+    position: uint256[4],
+    debt_tag: uint256,
+    collateral_tag: uint256,
+    max_repay: uint256,
+    min_debt: uint256,
+) -> IRiskEngine.Terms:
+    valuation: Valuation = self._valuation(position, 0, debt_tag, collateral_tag)
+    if valuation.health.health_factor >= WAD:
+        self._fail("account is healthy")
+    under_water: bool = self._is_under_water(valuation)
+    if under_water:
+        # a loss that rests on a jump waits for it to last
+        valuation = self._valuation(position, JUMP_PATIENCE, debt_tag, collateral_tag)
+        if valuation.health.health_factor >= WAD:
+            self._fail("price jump is too recent")
+        under_water = self._is_under_water(valuation)
+    if valuation.debt_leg == legs.MAX_LEGS:
+        self._fail("account has no such debt")
+    if valuation.unpriced >> valuation.debt_leg & 1 == 1:
+        self._fail("debt has no valid price")
+    if under_water:
+        return self._terms_under_water(position, valuation, max_repay, min_debt)
+    if valuation.collateral_leg == legs.MAX_LEGS:
+        self._fail("account has no such collateral")
+    if valuation.unpriced >> valuation.collateral_leg & 1 == 1:
+        self._fail("collateral has no valid price")
+    return self._terms_standard(position, valuation, collateral_tag, max_repay, min_debt)
+
+
+@view
+@internal
+def _valuation(
+    position: uint256[4], patience: uint256, debt_tag: uint256, collateral_tag: uint256
+) -> Valuation:
+    """
+    @dev Values every leg at liquidation prices and gathers the liquidation schedule: of each of
+         its parts the largest among the collaterals, so that an account has one schedule. Sums
+         are unsafe: values are below 2**120, weights below 2**16.
+    """
+    result: Valuation = empty(Valuation)
+    result.debt_leg = legs.MAX_LEGS
+    result.collateral_leg = legs.MAX_LEGS
+    collateral: uint256 = 0  # [WAD * BPS]
+    debt: uint256 = 0  # [WAD * BPS]
+    tip: uint256 = 0  # [BPS], as the three below
+    incentive_min: uint256 = 0
+    incentive_max: uint256 = 0
+    slope: uint256 = 0
+    as_collateral: uint256 = 0
+    as_debt: uint256 = 0
+    volatility: uint256 = 0
+    priced: bool = False
+    for i: uint256 in range(8):
+        word: uint256 = position[i >> 1] >> unsafe_mul(104, i & 1)
+        tag: uint256 = position[i >> 1] >> unsafe_add(208, unsafe_mul(8, i & 1)) & 255
+        if tag == 0:
+            break
+        rule: uint256 = price_oracle.rules[tag & 127]
+        as_collateral, as_debt, volatility, priced = price_oracle._liquidation_prices(
+            tag & 127, rule, patience
+        )
+        if not priced:
+            result.unpriced |= 1 << i
+        if tag >= legs.DEBT:
+            value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, as_debt, rule)
+            result.health.debt_value = unsafe_add(result.health.debt_value, value)
+            debt = unsafe_add(debt, unsafe_mul(value, asset_config._debt_weight(rule)))
+            if tag == debt_tag:
+                result.debt_leg = i
+                result.debt_price = as_debt
+                result.debt_value = value
+        else:
+            value: uint256 = asset_config._value_down(word & legs.MAX_AMOUNT, as_collateral, rule)
+            result.health.collateral_value = unsafe_add(result.health.collateral_value, value)
+            if priced:
+                result.priced_value = unsafe_add(result.priced_value, value)
+            if tag == collateral_tag:
+                result.collateral_leg = i
+                result.collateral_price = as_collateral
+                result.collateral_value = value
+            term: uint256 = self.terms[tag]
+            collateral = unsafe_add(
+                collateral, unsafe_mul(value, asset_config._liquidation_ltv(term))
+            )
+            tip = max(tip, term >> 92 & 16_383)
+            incentive_min = max(incentive_min, term >> 106 & 16_383)
+            incentive_max = max(incentive_max, term >> 120 & 16_383)
+            slope = max(slope, term >> 134 & 65_535)
+            if debt_tag != 0:
+                result.target = max(result.target, self._target(rule, term, volatility))
+    result.health.weighted_collateral = collateral // BPS
+    result.health.weighted_debt = unsafe_add(debt, BPS - 1) // BPS
+    result.health.health_factor = max_value(uint256)
+    if debt != 0:
+        result.health.health_factor = unsafe_div(unsafe_mul(collateral, WAD), debt)
+    result.tip = unsafe_mul(tip, BPS_WAD)
+    result.incentive_min = unsafe_mul(incentive_min, BPS_WAD)
+    result.incentive_max = unsafe_mul(incentive_max, BPS_WAD)
+    result.slope = unsafe_mul(slope, BPS_WAD)
+    return result
+
+
+@pure
+@internal
+def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
+    """
+    @dev Health factor that a liquidation restores [WAD]; max_value closes whole debts.
+         Volatility is below 2**63, the slope below 2**20.
+    """
+    reference: uint256 = unsafe_mul(rule >> 235 & 255, 10 * BPS_WAD)
+    target: uint256 = unsafe_mul(term >> 150 & 16_383, BPS_WAD)
+    if volatility > reference:
+        target = unsafe_add(
+            target,
+            unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)) // BPS,
+        )
+    if target > TARGET_CEILING or term >> 184 & 1 == 1:
+        return max_value(uint256)
+    return target
+
+
+@pure
+@internal
+def _is_under_water(valuation: Valuation) -> bool:
+    return (
+        valuation.health.collateral_value * WAD
+        <= valuation.health.debt_value * (WAD + valuation.tip)
+    )
+
+
+@view
+@internal
+def _terms_standard(
+    position: uint256[4],
+    valuation: Valuation,
+    collateral_id: uint256,
+    max_repay: uint256,
+    min_debt: uint256,
+) -> IRiskEngine.Terms:
+    """
+    @dev A slice of one pair that lifts the account to its target health, and never lowers it.
+         Bounds: health < 2**60, values < 2**123, prices < 2**94, units < 2**80, amounts < 2**104.
+    """
+    health: uint256 = valuation.health.health_factor
+    leg: uint256 = valuation.collateral_leg
+    debt_rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
+    weight: uint256 = asset_config._debt_weight(debt_rule)  # [BPS]
+    ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
+
+    # The incentive rises with violation; it takes neither the account below its debt nor its
+    # health down.
+    tip: uint256 = valuation.tip
+    incentive: uint256 = min(
+        unsafe_add(
+            valuation.incentive_min,
+            unsafe_div(unsafe_mul(valuation.slope, unsafe_sub(WAD, health)), WAD),
+        ),
+        valuation.incentive_max,
+    )
+    # above water: C / D > 1
+    surplus: uint256 = unsafe_sub(
+        unsafe_mul(valuation.health.collateral_value, WAD) // valuation.health.debt_value, WAD
+    )
+    incentive = min(incentive, max(tip, surplus))
+    if ltv != 0:
+        break_even: uint256 = unsafe_div(unsafe_mul(health, weight), ltv)
+        incentive = min(incentive, max(tip, unsafe_sub(max(break_even, WAD), WAD)))
+        if unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight):
+            # the pair that would not may have no price: then any priced one must do
+            if valuation.unpriced == 0 or self._has_admissible(position, valuation):
+                self._fail("pair would lower health")
+    factor: uint256 = unsafe_add(WAD, incentive)
+
+    owed: uint256 = legs._amount(position, valuation.debt_leg)
+    debt_price: uint256 = valuation.debt_price
+    debt_unit: uint256 = 10**asset_config._decimals(debt_rule)
+    repay: uint256 = owed
+    # a pair that is let pass for want of a price may not lift health at all: no slice then
+    if valuation.target != max_value(uint256) and valuation.target * weight > factor * ltv + BPS:
+        # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
+        lacking: uint256 = (
+            valuation.target * valuation.health.weighted_debt // WAD
+            - valuation.health.weighted_collateral
+        )
+        gain: uint256 = (valuation.target * weight - factor * ltv) // BPS
+        wanted: uint256 = (lacking * WAD + gain - 1) // gain
+        repay = min(
+            owed, self._ceil_div(min(wanted, asset_config.MAX_VALUE) * debt_unit, debt_price)
+        )
+
+    affordable: uint256 = self._ceil_div(valuation.collateral_value * WAD, factor)
+    affordable = self._ceil_div(affordable * debt_unit, debt_price)
+    if owed - repay < min_debt:
+        repay = owed
+    takes_all: bool = affordable <= repay
+    repay = min(repay, affordable)
+    if max_repay < repay:
+        takes_all = False
+        repay = max_repay
+        if owed - repay < min_debt:
+            if owed <= min_debt:
+                self._fail("repay leaves debt below min")
+            repay = owed - min_debt
+    if repay == 0:
+        self._fail("nothing to repay")
+
+    seized: uint256 = legs._amount(position, leg)
+    if not takes_all:
+        taken: uint256 = (
+            min(repay * debt_price // debt_unit, asset_config.MAX_VALUE) * factor // WAD
+        )
+        unit: uint256 = 10**asset_config._decimals(price_oracle.rules[collateral_id])
+        seized = min(seized, taken * unit // valuation.collateral_price)
+
+    terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
+    terms.repay = repay
+    terms.fund_fee = repay * (incentive - tip) // WAD * FUND_SHARE // BPS
+    terms.seize[leg >> 1] = seized << unsafe_mul(legs.AMOUNT_BITS, leg & 1)
+    terms.health_factor = health
+    terms.incentive = incentive
+    return terms
+
+
+@view
+@internal
+def _has_admissible(position: uint256[4], valuation: Valuation) -> bool:
+    """
+    @dev Whether, at the tip, some pair with prices lowers no health: the lowest ltv among the
+         collaterals worth more than dust, against the highest weight among the debts.
+    """
+    ltv: uint256 = BPS
+    weight: uint256 = 0
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0 or valuation.unpriced >> i & 1 == 1:
+            continue
+        rule: uint256 = price_oracle.rules[tag & 127]
+        if tag >= legs.DEBT:
+            weight = max(weight, asset_config._debt_weight(rule))
+            continue
+        price: uint256 = price_oracle._read(tag, rule)[1]
+        if asset_config._value_down(legs._amount(position, i), price, rule) > DUST_VALUE:
+            ltv = min(ltv, asset_config._liquidation_ltv(self.terms[tag]))
+    return (WAD + valuation.tip) * ltv <= valuation.health.health_factor * weight
+
+
+@view
+@internal
+def _terms_under_water(
+    position: uint256[4], valuation: Valuation, max_repay: uint256, min_debt: uint256
+) -> IRiskEngine.Terms:
+    """
+    @dev Of an account that cannot pay debt and tip, each debt gets its proportional part of every
+         collateral, whoever is repaid first, and the rest of that debt is written off at once.
+         Collateral without a valid price is not seized, and while there is any nothing is
+         written off.
+    """
+    all_priced: bool = True
+    for i: uint256 in range(8):
+        if valuation.unpriced >> i & 1 == 1 and legs._tag(position, i) < legs.DEBT:
+            all_priced = False
+    if valuation.priced_value == 0 and not all_priced:
+        self._fail("collateral has no valid price")
+
+    owed: uint256 = legs._amount(position, valuation.debt_leg)
+    debt_value: uint256 = valuation.health.debt_value
+    part: uint256 = valuation.debt_value
+    repay: uint256 = 0
+    if valuation.health.collateral_value >= DUST_VALUE:
+        rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
+        repay = self._ceil_div(valuation.priced_value * WAD, WAD + valuation.tip)
+        repay = self._ceil_div(repay * part, debt_value)
+        repay = min(
+            owed, self._ceil_div(repay * 10**asset_config._decimals(rule), valuation.debt_price)
+        )
+
+    fraction: uint256 = WAD
+    if max_repay < repay:
+        fraction = max_repay * WAD // repay
+        repay = max_repay
+        if fraction == 0:
+            self._fail("nothing to repay")
+    terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
+    terms.repay = repay
+    if all_priced:
+        if fraction == WAD:
+            terms.write_off = owed - repay
+        else:
+            terms.write_off = max(owed * fraction // WAD, repay) - repay
+            if owed - repay - terms.write_off < min_debt:
+                self._fail("repay leaves debt below min")
+    terms.health_factor = valuation.health.health_factor
+    terms.incentive = valuation.tip
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            break
+        if tag < legs.DEBT and valuation.unpriced >> i & 1 == 0:
+            taken: uint256 = legs._amount(position, i)
+            if fraction != WAD or part != debt_value:
+                taken = taken * part // debt_value * fraction // WAD
+            terms.seize[i >> 1] |= taken << (legs.AMOUNT_BITS * (i & 1))
+    return terms
+
+
+@pure
+@internal
+def _ceil_div(a: uint256, b: uint256) -> uint256:
+    """
+    @dev The callers keep a + b below 2**256.
+    """
+    return unsafe_add(a, unsafe_sub(b, 1)) // b
+
+
+@pure
+@internal
+def _fail(why: String[32]):
+    raise why
