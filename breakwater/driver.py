@@ -166,8 +166,8 @@ class CircuitBreaker(Contract):
         return self._transact("transfer_ownership", (new_owner,), sender)
 
     def poke(self, asset: Address, *, sender: Address) -> Receipt:
-        """Stores the oracle's checkpoint of `asset` and trips or resets what it shows. For
-        anyone.
+        """Stores the oracle's checkpoint of `asset`, trips what it shows and lifts what has
+        expired; a good price shortens nothing. For anyone.
 
         Returns: The asset's price status (see `IRiskEngine`).
         """
@@ -286,7 +286,7 @@ class Configurator(Contract):
         return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
 
     def risk_engine(self) -> str:
-        """`risk_engine()`"""
+        """Where the rules are written."""
         found: str = self._call("risk_engine", ())
         return found
 
@@ -327,6 +327,66 @@ class CreditEngine(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
+    def set_operator(
+        self,
+        account: bytes,
+        operator: Address,
+        asset: Address,
+        actions: int,
+        amount: int,
+        expiry: int,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`set_operator(bytes32, address, address, uint256, uint256, uint256)`"""
+        return self._transact(
+            "set_operator", (account, operator, asset, actions, amount, expiry), sender
+        )
+
+    def set_operator_by_signature(
+        self,
+        account: bytes,
+        operator: Address,
+        asset: Address,
+        actions: int,
+        amount: int,
+        expiry: int,
+        nonce: int,
+        deadline: int,
+        signature: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`set_operator_by_signature(bytes32, address, address, uint256, uint256, uint256,
+        uint256, uint256, bytes)`
+        """
+        return self._transact(
+            "set_operator_by_signature",
+            (account, operator, asset, actions, amount, expiry, nonce, deadline, signature),
+            sender,
+        )
+
+    def cancel_nonce(self, nonce: int, *, sender: Address) -> Receipt:
+        """`cancel_nonce(uint256)`"""
+        return self._transact("cancel_nonce", (nonce,), sender)
+
+    def operator_of(
+        self, account: bytes, operator: Address, asset: Address
+    ) -> tuple[int, int, int]:
+        """`operator_of(bytes32, address, address)`"""
+        found: tuple[int, int, int] = self._call("operator_of", (account, operator, asset))
+        return found
+
+    def is_nonce_used(self, owner: Address, nonce: int) -> bool:
+        """`is_nonce_used(address, uint256)`"""
+        found: bool = self._call("is_nonce_used", (owner, nonce))
+        return found
+
+    def DOMAIN_SEPARATOR(self) -> bytes:
+        """`DOMAIN_SEPARATOR()`"""
+        found: bytes = self._call("DOMAIN_SEPARATOR", ())
+        return found
+
     def deposit_collateral(
         self, account: bytes, asset: Address, amount: int, *, sender: Address
     ) -> Receipt:
@@ -366,9 +426,11 @@ class CreditEngine(Contract):
     def move_collateral(
         self, source: bytes, target: bytes, asset: Address, amount: int, *, sender: Address
     ) -> Receipt:
-        """Moves collateral between two accounts of one owner.
+        """Moves collateral between two accounts of one owner. With debt left behind the initial
+        margin must be met.
 
         amount: max_value(uint256): all of it.
+        Returns: What was moved.
         """
         return self._transact("move_collateral", (source, target, asset, amount), sender)
 
@@ -412,59 +474,6 @@ class CreditEngine(Contract):
         """
         return self._transact("batch", (steps, data), sender)
 
-    def set_operator(
-        self,
-        account: bytes,
-        operator: Address,
-        asset: Address,
-        actions: int,
-        amount: int,
-        expiry: int,
-        *,
-        sender: Address,
-    ) -> Receipt:
-        """Replaces what `operator` may do with `asset` for the account.
-
-        asset: Zero: any asset without a word of its own.
-        actions: DEPOSIT (new collateral), WITHDRAW, BORROW, MOVE; none: revoked, also against a
-            grant for any asset.
-        amount: [token units] that may leave by WITHDRAW, BORROW and MOVE together;
-            max_value(uint256): no bound. A grant for any asset has none.
-        expiry: [unix seconds] the last second in which it holds.
-        """
-        return self._transact(
-            "set_operator", (account, operator, asset, actions, amount, expiry), sender
-        )
-
-    def set_operator_by_signature(
-        self,
-        account: bytes,
-        operator: Address,
-        asset: Address,
-        actions: int,
-        amount: int,
-        expiry: int,
-        nonce: int,
-        deadline: int,
-        signature: bytes,
-        *,
-        sender: Address,
-    ) -> Receipt:
-        """The same by the owner's EIP-712 signature, EIP-1271 for contracts. For anyone.
-
-        nonce: Any that the owner has not used; the order does not matter.
-        deadline: [unix seconds] the last second in which the signature holds.
-        """
-        return self._transact(
-            "set_operator_by_signature",
-            (account, operator, asset, actions, amount, expiry, nonce, deadline, signature),
-            sender,
-        )
-
-    def cancel_nonce(self, nonce: int, *, sender: Address) -> Receipt:
-        """Uses up a nonce of the caller, so that what was signed with it is void."""
-        return self._transact("cancel_nonce", (nonce,), sender)
-
     def list_collateral(
         self, asset: Address, cap: int, takes_fee: bool, *, sender: Address
     ) -> Receipt:
@@ -476,8 +485,10 @@ class CreditEngine(Contract):
         return self._transact("list_collateral", (asset, cap, takes_fee), sender)
 
     def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
-        """cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
-        accounts below their initial margin.
+        """Sets how much of a collateral all accounts together may hold. For the owner.
+
+        cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
+            accounts below their initial margin.
         """
         return self._transact("set_cap", (asset, cap), sender)
 
@@ -489,7 +500,10 @@ class CreditEngine(Contract):
         return self._transact("list_debt", (vault, min_debt), sender)
 
     def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
-        """min_debt: [token units] rounded down to 16 significant bits."""
+        """Sets the smallest debt an account may leave. For the owner.
+
+        min_debt: [token units] rounded down to 16 significant bits.
+        """
         return self._transact("set_min_debt", (asset, min_debt), sender)
 
     def words_of(self, account: bytes) -> list[int]:
@@ -512,31 +526,14 @@ class CreditEngine(Contract):
         found: tuple[int, str, int] = self._call("debt_of", (asset,))
         return found
 
-    def operator_of(
-        self, account: bytes, operator: Address, asset: Address
-    ) -> tuple[int, int, int]:
-        """Actions granted, amount left [token units; 2**128 - 1: no bound], expiry."""
-        found: tuple[int, int, int] = self._call("operator_of", (account, operator, asset))
-        return found
-
-    def is_nonce_used(self, owner: Address, nonce: int) -> bool:
-        """`is_nonce_used(address, uint256)`"""
-        found: bool = self._call("is_nonce_used", (owner, nonce))
-        return found
-
     def risk_engine(self) -> str:
-        """`risk_engine()`"""
+        """Where margin is judged and prices are read."""
         found: str = self._call("risk_engine", ())
         return found
 
     def is_unlocked(self) -> bool:
         """True; reverts while a call of ours is in progress."""
         found: bool = self._call("is_unlocked", ())
-        return found
-
-    def DOMAIN_SEPARATOR(self) -> bytes:
-        """`DOMAIN_SEPARATOR()`"""
-        found: bytes = self._call("DOMAIN_SEPARATOR", ())
         return found
 
 
@@ -1115,7 +1112,7 @@ class Lens(Contract):
         return Liquidation(*found)
 
     def quote(self, asset: Address) -> Quote:
-        """`quote(address)`"""
+        """Price, average, volatility, status and level of an asset as of now."""
         found = self._call("quote", (asset,))
         return Quote(*found)
 
@@ -1302,11 +1299,13 @@ class RiskEngine(Contract):
         return self._transact("write_asset", (asset, rule, term), sender)
 
     def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
-        """`set_breaker(address)`"""
+        """Names the circuit breaker, which alone pokes and latches. For the owner."""
         return self._transact("set_breaker", (breaker,), sender)
 
     def set_configurator(self, configurator: Address, *, sender: Address) -> Receipt:
-        """`set_configurator(address)`"""
+        """Names the configurator, which alone lists assets and writes their rules. For the
+        owner.
+        """
         return self._transact("set_configurator", (configurator,), sender)
 
     def check_initial(self, position: Sequence[int], touched: int) -> bool:
@@ -1403,8 +1402,8 @@ class RiskEngine(Contract):
         return found
 
     def words_of(self, asset: Address) -> tuple[int, int, int, int]:
-        """Rules, terms, checkpoint and observation of an asset, packed as stored; `Lens` unpacks
-        them.
+        """Rules, terms, checkpoint and observation of an asset, packed as stored;
+        `Lens.config_of` unpacks the first two.
         """
         found: tuple[int, int, int, int] = self._call("words_of", (asset,))
         return found

@@ -134,6 +134,9 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
 @view
 @external
 def risk_engine() -> address:
+    """
+    @notice Where the rules are written.
+    """
     return RISK_ENGINE
 
 

@@ -154,8 +154,10 @@ def repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint25
 @external
 def move_collateral(source: bytes32, target: bytes32, asset: address, amount: uint256) -> uint256:
     """
-    @notice Moves collateral between two accounts of one owner.
+    @notice Moves collateral between two accounts of one owner. With debt left behind the initial
+            margin must be met.
     @param amount max_value(uint256): all of it.
+    @return What was moved.
     """
     return self._move(source, target, asset, amount, True)
 
@@ -258,6 +260,7 @@ def list_collateral(asset: address, cap: uint256, takes_fee: bool):
 @external
 def set_cap(asset: address, cap: uint256):
     """
+    @notice Sets how much of a collateral all accounts together may hold. For the owner.
     @param cap [token units] rounded down to 16 significant bits. Zero stops adding, except by
            accounts below their initial margin.
     """
@@ -287,6 +290,7 @@ def list_debt(vault: address, min_debt: uint256):
 @external
 def set_min_debt(asset: address, min_debt: uint256):
     """
+    @notice Sets the smallest debt an account may leave. For the owner.
     @param min_debt [token units] rounded down to 16 significant bits.
     """
     ownable._check_owner()
@@ -340,6 +344,9 @@ def debt_of(asset: address) -> (uint256, address, uint256):
 @external
 @reentrant
 def risk_engine() -> address:
+    """
+    @notice Where margin is judged and prices are read.
+    """
     return RISK_ENGINE
 
 

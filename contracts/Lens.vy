@@ -10,7 +10,6 @@
 
 from contracts.interfaces import IConfigurator
 from contracts.interfaces import ICreditEngine
-from contracts.interfaces import IDebtVault
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import legs
@@ -237,7 +236,7 @@ def why_blocked(
         if owed < min_debt:
             return "debt is below the minimum"
         return self._why_not(position, tag, owed)
-    assert action == ICreditEngine.Action.WITHDRAW, "action must be BORROW or WITHDRAW"
+    assert action == ICreditEngine.Action.WITHDRAW, "action is not explained"
     tag: uint256 = staticcall RISK_ENGINE.id_of(asset)
     has_debt: bool = False
     leg: uint256 = legs.MAX_LEGS
@@ -302,6 +301,9 @@ def preview_liquidate(
 @view
 @external
 def quote(asset: address) -> IRiskEngine.Quote:
+    """
+    @notice Price, average, volatility, status and level of an asset as of now.
+    """
     return staticcall RISK_ENGINE.quote(asset)
 
 

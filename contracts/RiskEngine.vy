@@ -126,6 +126,9 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
 
 @external
 def set_breaker(breaker: address):
+    """
+    @notice Names the circuit breaker, which alone pokes and latches. For the owner.
+    """
     ownable._check_owner()
     if breaker == empty(address):
         self._fail("breaker is zero")
@@ -135,6 +138,9 @@ def set_breaker(breaker: address):
 
 @external
 def set_configurator(configurator: address):
+    """
+    @notice Names the configurator, which alone lists assets and writes their rules. For the owner.
+    """
     ownable._check_owner()
     if configurator == empty(address):
         self._fail("configurator is zero")

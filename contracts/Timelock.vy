@@ -2,7 +2,7 @@
 # pragma nonreentrancy off
 """
 @title Timelock
-@license MIT
+@license AGPL-3.0-only, as snekmate whose interface this is
 @notice Owner of everything: snekmate's timelock controller, as it is.
 
         ROLES

@@ -18,9 +18,6 @@
         limit * 64 / 63 for the rule of 63/64, 2,600 for a cold address, and a margin.
 """
 
-from contracts.interfaces import IAggregatorV3
-from contracts.interfaces import IPriceFeed
-
 AGGREGATOR_GAS: constant(uint256) = 40_000
 FEED_GAS: constant(uint256) = 200_000
 GAS_MARGIN: constant(uint256) = 4_000

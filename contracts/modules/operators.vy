@@ -129,6 +129,9 @@ def operator_of(
 @view
 @external
 def is_nonce_used(owner: address, nonce: uint256) -> bool:
+    """
+    @notice Whether a signature with this nonce can no longer be used.
+    """
     return (self.nonces[owner][nonce >> 8] >> (nonce & 255)) & 1 == 1
 
 
@@ -136,6 +139,9 @@ def is_nonce_used(owner: address, nonce: uint256) -> bool:
 @external
 @reentrant
 def DOMAIN_SEPARATOR() -> bytes32:
+    """
+    @notice EIP-712 domain of what owners sign, with the chain's present id.
+    """
     return self._domain_separator()
 
 

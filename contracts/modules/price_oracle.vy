@@ -53,7 +53,6 @@ MAX_GAP: constant(uint256) = 3_600  # [s] between two pokes for which what both 
 
 VOLATILITY_UNIT: constant(uint256) = 10**9
 MAX_VOLATILITY: constant(uint256) = 2**32 - 1
-MAX_PRICE: constant(uint256) = 10**28  # [WAD] fits into 96 bits
 
 MASK_17: constant(uint256) = 2**17 - 1
 MASK_32: constant(uint256) = 2**32 - 1
