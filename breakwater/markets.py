@@ -502,6 +502,7 @@ def _market(path: Path, top: _Section) -> Market:
     assets = {symbol: _asset(symbol, item, symbols, on_devnet) for symbol, item in asset_items}
     for symbol, item in asset_items:
         _check_base(assets, symbol, item)
+    _check_pairs({symbol: item.section() for symbol, item in asset_items}, assets)
     devnet = _devnet(devnet_item, assets) if devnet_item is not None else None
     assets = {symbol: _priced(asset, assets, devnet) for symbol, asset in assets.items()}
     vaults = {}
@@ -665,12 +666,6 @@ def _check_listing(section: _Section, values: Mapping[str, Any], price: int) -> 
         raise section.at("incentive_max").refused(
             f"at least incentive_min, {percent(values['incentive_min'])}"
         )
-    if (BPS + values["incentive_max"]) * liquidation >= BPS * BPS:
-        most = (BPS * BPS - 1) // (BPS + values["incentive_max"])
-        raise section.at("liquidation_ltv").refused(
-            f"at most {percent(most)}: with an incentive of {percent(values['incentive_max'])} a "
-            "liquidation above it would lower health"
-        )
     lower, upper = values["min_price"], values["max_price"]
     if lower >= upper:
         shown = f"{format_units(upper, 18)} USD"
@@ -679,6 +674,38 @@ def _check_listing(section: _Section, values: Mapping[str, Any], price: int) -> 
         raise section.at("max_price").refused("at most 2**62 times min_price")
     if price and not lower <= price < upper:
         raise section.at("price").refused("from min_price to max_price")
+
+
+def _check_pairs(sections: Mapping[str, _Section], assets: Mapping[str, Asset]) -> None:
+    """The conditions between assets that `Configurator` demands."""
+    listed = {symbol: asset.parameters for symbol, asset in assets.items()}
+    first = next(iter(listed))
+    for symbol, values in listed.items():
+        if values["tip"] != listed[first]["tip"]:
+            raise (
+                sections[symbol]
+                .at("tip")
+                .refused(
+                    f"{_bps(listed[first]['tip'])}, as that of {first}: one tip for all assets"
+                )
+            )
+    worst = max(listed, key=lambda symbol: listed[symbol]["incentive_max"])
+    incentive = listed[worst]["incentive_max"]
+    most = (BPS * BPS - 1) // (BPS + incentive)
+    for symbol, values in listed.items():
+        if values["liquidation_ltv"] > most:
+            raise (
+                sections[symbol]
+                .at("liquidation_ltv")
+                .refused(
+                    f"at most {_bps(most)}: with the highest incentive, {_bps(incentive)} of"
+                    f" {worst}, a liquidation above it could lower health"
+                )
+            )
+
+
+def _bps(value: int) -> str:
+    return f"{format_units(value, 2)} %"
 
 
 def _check_ages(section: _Section, feed: Feed, values: Mapping[str, Any]) -> None:

@@ -9,10 +9,10 @@ docs/specification.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
 
@@ -500,7 +500,7 @@ class Observer:
         self.risk = risk.address
         self.breaker = breaker.address
         self.accounts = list(accounts)
-        self._slots = {
+        self._layouts = {
             name: artifacts.load(name).layout["storage_layout"]
             for name in ("CreditEngine", "RiskEngine", "LendingVault", "CircuitBreaker")
         }
@@ -561,34 +561,38 @@ class Observer:
     # ------------------------------------------------------------ slots
 
     def _asset_slots(self, asset: str) -> dict[str, int]:
-        engine, risk = self._slots["CreditEngine"], self._slots["RiskEngine"]
-        oracle = risk["price_oracle"]
-        id = self.host.storage(self.risk, mapped(oracle["ids"]["slot"], asset))
+        id = self.host.storage(self.risk, mapped(self._slot("RiskEngine", "ids"), asset))
         return {
             "id": id,
-            "book": mapped(engine["books"]["slot"], asset),
-            "debt": mapped(engine["debts"]["slot"], asset),
-            "rule": oracle["rules"]["slot"] + id,
-            "checkpoint": oracle["checkpoints"]["slot"] + id,
-            "seen": oracle["observations"]["slot"] + id,
-            "term": risk["maintenance"]["terms"]["slot"] + id,
-            "latch": mapped(risk["latch"]["_expiries"]["slot"], asset),
-            "breaker": mapped(self._slots["CircuitBreaker"]["latches"]["slot"], asset),
+            "book": mapped(self._slot("CreditEngine", "books"), asset),
+            "debt": mapped(self._slot("CreditEngine", "debts"), asset),
+            "rule": self._slot("RiskEngine", "rules") + id,
+            "checkpoint": self._slot("RiskEngine", "checkpoints") + id,
+            "seen": self._slot("RiskEngine", "observations") + id,
+            "term": self._slot("RiskEngine", "terms") + id,
+            "latch": mapped(self._slot("RiskEngine", "_expiries"), asset),
+            "breaker": mapped(self._slot("CircuitBreaker", "latches"), asset),
         }
 
     def _vault_slots(self, vault: LendingVault) -> tuple[str, dict[str, int]]:
-        layout = self._slots["LendingVault"]
         names = ("_books", "_rates", "_claims")
-        slots = {name: int(layout[name]["slot"]) for name in names}
-        slots["fund"] = mapped(layout["_balances"]["slot"], vault.fund())
+        slots = {name: self._slot("LendingVault", name) for name in names}
+        slots["fund"] = mapped(self._slot("LendingVault", "_balances"), vault.fund())
         return vault.address, slots
+
+    def _slot(self, contract: str, name: str) -> int:
+        """Slot of a variable of a contract, or of one of its modules."""
+        found = list(_slots_of(self._layouts[contract], name))
+        if len(found) != 1:
+            raise LookupError(f"{contract} has {len(found)} variables {name}")
+        return found[0]
 
     # ------------------------------------------------------------ parts
 
     def _words(self, account: bytes) -> Words:
         base = self._account_slots.get(account)
         if base is None:
-            base = mapped(self._slots["CreditEngine"]["accounts"]["slot"], account)
+            base = mapped(self._slot("CreditEngine", "accounts"), account)
             self._account_slots[account] = base
         storage, engine = self.host.storage, self.engine
         first = storage(engine, base)
@@ -672,6 +676,14 @@ class Observer:
         if found.low >> (upper - span) == 0 or found.high >> upper != 0:
             return NO_PRICE
         return found
+
+
+def _slots_of(layout: Mapping[str, Any], name: str) -> Iterator[int]:
+    for key, entry in layout.items():
+        if "slot" not in entry:
+            yield from _slots_of(entry, name)
+        elif key == name:
+            yield int(entry["slot"])
 
 
 def mapped(slot: int, key: str | bytes) -> int:

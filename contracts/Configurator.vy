@@ -65,11 +65,11 @@ def list_asset(asset: address, config: IConfigurator.AssetConfig) -> uint256:
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = asset_config._pack(config, decimals, feed_decimals)
-    if config.liquidation_ltv != 0:
-        # else a dust of another asset would change who is under water
-        assert self.tip == 0 or config.tip == self.tip, "tip differs from the others"
-        self.tip = config.tip
-        self._check_pairs(config.incentive_max, config.liquidation_ltv)
+    # else a dust of another asset would change who is under water; those without a
+    # liquidation_ltv too, which may be held, and may get one
+    assert self.tip == 0 or config.tip == self.tip, "tip differs from the others"
+    self.tip = config.tip
+    self._check_pairs(config.incentive_max, config.liquidation_ltv)
     id: uint256 = extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
     log IConfigurator.ListAsset(asset=asset, id=id, config=config)
     return id

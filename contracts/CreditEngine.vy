@@ -231,7 +231,7 @@ def batch(steps: DynArray[ICreditEngine.Leg, MAX_BATCH], data: Bytes[1_024]):
                 data,
             )
         else:
-            self._fail("unknown action")
+            legs._fail("unknown action")
     self._end_check()
     self.touched_count = 0
 
@@ -248,10 +248,10 @@ def list_collateral(asset: address, cap: uint256, takes_fee: bool):
     """
     ownable._check_owner()
     if self.books[asset] != 0:
-        self._fail("collateral is listed already")
+        legs._fail("collateral is listed already")
     id: uint256 = staticcall IRiskEngine(RISK_ENGINE).id_of(asset)
     if id == 0:
-        self._fail("asset is not listed")
+        legs._fail("asset is not listed")
     self.books[asset] = (id << 112) | (convert(takes_fee, uint256) << 144)
     log ICreditEngine.ListCollateral(asset=asset, id=id, cap=cap, takes_fee=takes_fee)
     self._set_cap(asset, cap)
@@ -266,7 +266,7 @@ def set_cap(asset: address, cap: uint256):
     """
     ownable._check_owner()
     if self.books[asset] == 0:
-        self._fail("asset is no collateral")
+        legs._fail("asset is no collateral")
     self._set_cap(asset, cap)
 
 
@@ -279,10 +279,10 @@ def list_debt(vault: address, min_debt: uint256):
     ownable._check_owner()
     asset: address = staticcall IDebtVault(vault).asset()
     if self.debts[asset] != 0:
-        self._fail("debt is listed already")
+        legs._fail("debt is listed already")
     id: uint256 = staticcall IRiskEngine(RISK_ENGINE).id_of(asset)
     if id == 0:
-        self._fail("asset is not listed")
+        legs._fail("asset is not listed")
     log ICreditEngine.ListDebt(asset=asset, vault=vault, id=id, min_debt=min_debt)
     self._write_debt(asset, convert(vault, uint256) | (id << 160), min_debt)
 
@@ -367,7 +367,7 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     book: uint256 = self.books[asset]
     id: uint256 = (book >> 112) & 255
     if id == 0:
-        self._fail("asset is no collateral")
+        legs._fail("asset is no collateral")
     received: uint256 = amount
     if (book >> 144) & 1 == 1:
         before: uint256 = staticcall IERC20(asset).balanceOf(self)
@@ -376,9 +376,9 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
         if received > amount:
             received = amount
     if received == 0:
-        self._fail("amount is zero")
+        legs._fail("amount is zero")
     if received > legs.MAX_AMOUNT:
-        self._fail("amount is too large")
+        legs._fail("amount is too large")
 
     words: uint256[4] = self._load(account)
     leg: uint256 = legs._find(words, id)
@@ -386,11 +386,11 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
         # above the cap only an account below its initial margin may add, up to it, and not one
         # that got there by what it did in this block
         if leg == legs.MAX_LEGS or legs._has_stamp(words):
-            self._fail("collateral cap is reached")
+            legs._fail("collateral cap is reached")
         if received > staticcall IRiskEngine(RISK_ENGINE).shortfall(self._position(words), id):
-            self._fail("collateral cap is reached")
+            legs._fail("collateral cap is reached")
     if (book & MAX_TOTAL) + received > MAX_TOTAL:
-        self._fail("amount is too large")
+        legs._fail("amount is too large")
     if leg == legs.MAX_LEGS:
         operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
         assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
@@ -414,7 +414,7 @@ def _withdraw(
     sent: uint256 = self._sub_amount(words, leg, amount)
     operators._authorize(account, ICreditEngine.Action.WITHDRAW, asset, sent)
     if receiver == empty(address) or receiver == self:
-        self._fail("receiver is not valid")
+        legs._fail("receiver is not valid")
     after: uint256[4] = self._lower(words, leg, sent)
     self._store(account, words, after)
     self.books[asset] -= sent
@@ -435,9 +435,9 @@ def _borrow(
     tag: uint256 = legs.DEBT | ((word >> 160) & 255)
     operators._authorize(account, ICreditEngine.Action.BORROW, asset, amount)
     if amount == 0:
-        self._fail("amount is zero")
+        legs._fail("amount is zero")
     if receiver == empty(address) or receiver == self:
-        self._fail("receiver is not valid")
+        legs._fail("receiver is not valid")
     vault: address = self._vault(word)
     shares: uint256 = extcall IDebtVault(vault).lend(amount, receiver)
 
@@ -451,7 +451,7 @@ def _borrow(
 
     index: uint256 = staticcall IDebtVault(vault).debt_index()
     if self._owed(legs._amount(after, leg), index) < compact._decode(word >> 168):
-        self._fail("debt is below the minimum")
+        legs._fail("debt is below the minimum")
     if checked:
         assert staticcall IRiskEngine(RISK_ENGINE).check_initial(
             self._position_with(after, tag, index), tag
@@ -469,18 +469,18 @@ def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint2
     words: uint256[4] = self._load(account)
     leg: uint256 = legs._find(words, tag)
     if leg == legs.MAX_LEGS:
-        self._fail("account has no such debt")
+        legs._fail("account has no such debt")
     owed: uint256 = legs._amount(words, leg)  # [debt shares]
     vault: address = self._vault(word)
     assets: uint256 = 0
     shares: uint256 = 0
     assets, shares = extcall IDebtVault(vault).collect(amount, owed, msg.sender, 0)
     if shares == 0:
-        self._fail("amount is too small")
+        legs._fail("amount is too small")
     if shares != owed:
         index: uint256 = staticcall IDebtVault(vault).debt_index()
         if self._owed(owed - shares, index) < compact._decode(word >> 168):
-            self._fail("debt is below the minimum")
+            legs._fail("debt is below the minimum")
     self._store(account, words, self._sub(words, leg, shares))
     log ICreditEngine.Repay(
         account=account, asset=asset, payer=msg.sender, assets=assets, shares=shares
@@ -494,9 +494,9 @@ def _move(
 ) -> uint256:
     id: uint256 = self._id(asset)
     if source == target:
-        self._fail("accounts are the same")
+        legs._fail("accounts are the same")
     if operators._owner(source) != operators._owner(target):
-        self._fail("accounts of two owners")
+        legs._fail("accounts of two owners")
     words: uint256[4] = self._load(source)
     leg: uint256 = legs._find(words, id)
     moved: uint256 = self._sub_amount(words, leg, amount)
@@ -522,15 +522,15 @@ def _liquidate(
     data: Bytes[1_024],
 ) -> (uint256, uint256):
     if credit == account:
-        self._fail("credit is the account itself")
+        legs._fail("credit is the account itself")
     if credit == empty(bytes32) and (receiver == empty(address) or receiver == self):
-        self._fail("receiver is not valid")
+        legs._fail("receiver is not valid")
     debt: uint256 = self._debt(debt_asset)
     tag: uint256 = legs.DEBT | (debt >> 160 & 255)
     id: uint256 = self.books[collateral] >> 112 & 255
     words: uint256[4] = self._load(account)
     if legs._has_stamp(words):
-        self._fail("risk was raised in this block")
+        legs._fail("risk was raised in this block")
     position: uint256[4] = self._position(words)
     terms: IRiskEngine.Terms = staticcall IRiskEngine(RISK_ENGINE).liquidation_terms(
         position, tag, id, max_repay, compact._decode(debt >> 168)
@@ -564,7 +564,7 @@ def _liquidate(
                 self._credit(credit, asset, taken_id, taken)
     self._store(account, words, after)
     if seized < min_seized:
-        self._fail("too little would be seized")
+        legs._fail("too little would be seized")
     if credit == empty(bytes32):
         self._push_seized(words, terms.seize, collateral, id, receiver)
 
@@ -581,7 +581,7 @@ def _liquidate(
             terms.repay, left, msg.sender, terms.fund_fee
         )
         if shares == 0:
-            self._fail("nothing to repay")
+            legs._fail("nothing to repay")
         left -= shares
 
     bad_debt: uint256 = 0
@@ -723,14 +723,14 @@ def _sub_amount(words: uint256[4], leg: uint256, amount: uint256) -> uint256:
     @dev What leaves a collateral leg when `amount` is asked for.
     """
     if leg == legs.MAX_LEGS:
-        self._fail("account has no such collateral")
+        legs._fail("account has no such collateral")
     held: uint256 = legs._amount(words, leg)
     if amount == max_value(uint256):
         return held
     if amount == 0:
-        self._fail("amount is zero")
+        legs._fail("amount is zero")
     if amount > held:
-        self._fail("not enough collateral")
+        legs._fail("not enough collateral")
     return amount
 
 
@@ -817,7 +817,7 @@ def _owed(shares: uint256, index: uint256) -> uint256:
 def _id(asset: address) -> uint256:
     id: uint256 = (self.books[asset] >> 112) & 255
     if id == 0:
-        self._fail("asset is no collateral")
+        legs._fail("asset is no collateral")
     return id
 
 
@@ -826,7 +826,7 @@ def _id(asset: address) -> uint256:
 def _debt(asset: address) -> uint256:
     word: uint256 = self.debts[asset]
     if word == 0:
-        self._fail("asset is no debt asset")
+        legs._fail("asset is no debt asset")
     return word
 
 
@@ -861,16 +861,10 @@ def _write_debt(asset: address, word: uint256, min_debt: uint256):
 @internal
 def _pull(asset: address, amount: uint256):
     if not extcall IERC20(asset).transferFrom(msg.sender, self, amount, default_return_value=True):
-        self._fail("token transfer failed")
+        legs._fail("token transfer failed")
 
 
 @internal
 def _push(asset: address, receiver: address, amount: uint256):
     if not extcall IERC20(asset).transfer(receiver, amount, default_return_value=True):
-        self._fail("token transfer failed")
-
-
-@pure
-@internal
-def _fail(why: String[32]):
-    raise why
+        legs._fail("token transfer failed")

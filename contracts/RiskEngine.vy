@@ -30,6 +30,7 @@ from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import initial_margin
 from contracts.modules import latch
+from contracts.modules import legs
 from contracts.modules import maintenance
 from contracts.modules import price_oracle
 from snekmate.auth import ownable
@@ -71,7 +72,7 @@ def __init__(breaker: address, owner: address):
 @external
 def poke(asset: address) -> uint256:
     if msg.sender != self.breaker:
-        self._fail("caller is not the breaker")
+        legs._fail("caller is not the breaker")
     id: uint256 = self._id(asset)
     quote: IRiskEngine.Quote = price_oracle._poke(id)
     log IRiskEngine.Poke(
@@ -88,9 +89,9 @@ def poke(asset: address) -> uint256:
 @reentrant
 def set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
     if msg.sender != self.breaker:
-        self._fail("caller is not the breaker")
+        legs._fail("caller is not the breaker")
     if price_oracle.ids[asset] == 0:
-        self._fail("asset is not listed")
+        legs._fail("asset is not listed")
     price_oracle._set_level(asset, caution_until, halt_until, held_until)
     log IRiskEngine.SetLevel(asset=asset, caution_until=caution_until, halt_until=halt_until)
 
@@ -108,12 +109,12 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
     @return Its id, 1 to 127.
     """
     if msg.sender != self.configurator:
-        self._fail("caller is not configurator")
+        legs._fail("caller is not configurator")
     id: uint256 = price_oracle.ids[asset]
     if id == 0:
         id = price_oracle.count + 1
         if id > 127:
-            self._fail("too many assets")
+            legs._fail("too many assets")
         price_oracle.count = id
         price_oracle._begin(asset, id, rule)
     else:
@@ -131,7 +132,7 @@ def set_breaker(breaker: address):
     """
     ownable._check_owner()
     if breaker == empty(address):
-        self._fail("breaker is zero")
+        legs._fail("breaker is zero")
     self.breaker = breaker
     log IRiskEngine.SetBreaker(breaker=breaker)
 
@@ -143,7 +144,7 @@ def set_configurator(configurator: address):
     """
     ownable._check_owner()
     if configurator == empty(address):
-        self._fail("configurator is zero")
+        legs._fail("configurator is zero")
     self.configurator = configurator
     log IRiskEngine.SetConfigurator(configurator=configurator)
 
@@ -191,7 +192,7 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
 @reentrant
 def check_listable(id: uint256) -> bool:
     if price_oracle._read(id, price_oracle.rules[id])[1] == 0:
-        self._fail("price is stale")
+        legs._fail("price is stale")
     return True
 
 
@@ -208,9 +209,16 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
     ltv: uint256 = asset_config._borrow_ltv(rule, quote.volatility)
     if ltv == 0:
         ltv = asset_config._liquidation_ltv(maintenance.terms[tag & 127])
-    weight: uint256 = min(quote.low, quote.average) * ltv
+    price: uint256 = min(quote.low, quote.average)
+    weight: uint256 = price * ltv
     if weight == 0:
         return 0
+    if quote.level == 2 or asset_config._borrow_ltv(rule, quote.volatility) == 0:
+        # what is held of it, which the margin leaves out: else it could be topped up forever
+        held: uint256 = initial_margin._held(position, tag & 127)
+        margin.collateral += asset_config._value_down(held, price, rule) * ltv // BPS
+        if margin.collateral >= margin.required:
+            return 0
     missing: uint256 = min(margin.required - margin.collateral, asset_config.MAX_VALUE)
     return missing * BPS * 10**asset_config._decimals(rule) // weight
 
@@ -298,14 +306,5 @@ def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
 def _id(asset: address) -> uint256:
     id: uint256 = price_oracle.ids[asset]
     if id == 0:
-        self._fail("asset is not listed")
+        legs._fail("asset is not listed")
     return id
-
-
-# ------------------------------------------------------------------ reasons
-
-
-@pure
-@internal
-def _fail(why: String[32]):
-    raise why

@@ -23,7 +23,9 @@ PATIENCE = 600
 WAIT_TIME = 1_800
 """[s] in a day for which sources that disagree delay liquidation"""
 FADE_TIME = DAY
-"""[s] in which collateral without a price fades to nothing"""
+"""[s] seen without a price in which collateral fades to nothing"""
+MAX_GAP = 3_600
+"""[s] from one poke to the next, for which what both saw is believed"""
 MAX_VOLATILITY = 2**32 - 1
 """[1e-9] where volatility saturates"""
 
@@ -43,10 +45,13 @@ class Checkpoint:
     """price of the last sample of volatility"""
     reference_time: int = 0
     jump_since: int = 0
-    """first of the pokes in a row that saw this jump, 0: none"""
+    """first of the pokes in a row, no gap above MAX_GAP, that saw this jump; 0: none"""
     jump_is_up: bool = False
     confirmed: bool = False
-    stale_since: int = 0
+    stale_at: int = 0
+    """last poke, where it saw no price; 0: it saw one"""
+    stale_seconds: int = 0
+    """for which pokes in a row have seen no price"""
 
     @classmethod
     def first(cls, price: int, now: int) -> Checkpoint:
@@ -87,10 +92,17 @@ def volatility_after(volatility: int, price: int, reference: int, elapsed: int) 
     return min(isqrt(variance * WAD), MAX_VOLATILITY * 10**9)
 
 
+def faded(checkpoint: Checkpoint, now: int) -> int:
+    """Seconds without a price: what pokes saw, and at most MAX_GAP since the last of them."""
+    if checkpoint.stale_at == 0:
+        return 0
+    return min(checkpoint.stale_seconds + min(now - checkpoint.stale_at, MAX_GAP), FADE_TIME)
+
+
 def poke(checkpoint: Checkpoint, price: int, now: int, band: int) -> Checkpoint:
     """The checkpoint after a poke that found `price`, 0 for none. One source."""
     if price == 0:
-        return replace(checkpoint, stale_since=checkpoint.stale_since or now)
+        return replace(checkpoint, stale_at=now, stale_seconds=faded(checkpoint, now))
     average = average_at(checkpoint, now)
     volatility = checkpoint.volatility
     reference, reference_time = checkpoint.reference, checkpoint.reference_time
@@ -101,7 +113,8 @@ def poke(checkpoint: Checkpoint, price: int, now: int, band: int) -> Checkpoint:
     if is_jump(price, average, band):
         up = price > average
         since, confirmed = checkpoint.jump_since, checkpoint.confirmed
-        if since == 0 or up != checkpoint.jump_is_up:
+        gap = now - checkpoint.time
+        if since == 0 or up != checkpoint.jump_is_up or gap > MAX_GAP:
             since, confirmed = now, False
         elif now >= since + CONFIRM_TIME:
             confirmed = True
@@ -123,18 +136,18 @@ def liquidation_prices(
 ) -> tuple[int, int, bool]:
     """What one source's price counts at as collateral and as debt, and whether it is valid.
 
-    In a jump that is not confirmed, or that has not lasted `patience` seconds, whichever of spot
-    and average favours the borrower. Without a price the last one, fading to zero as collateral.
+    In a jump that is not confirmed by pokes, the last at most MAX_GAP ago, or that has not lasted
+    `patience` seconds, whichever of spot and average favours the borrower. Without a price the last
+    one, fading to zero as collateral.
     """
     if price == 0:
-        faded = 0
-        if checkpoint.stale_since:
-            faded = min(now - checkpoint.stale_since, FADE_TIME)
-        return checkpoint.spot * (FADE_TIME - faded) // FADE_TIME, checkpoint.spot, False
+        left = FADE_TIME - faded(checkpoint, now)
+        return checkpoint.spot * left // FADE_TIME, checkpoint.spot, False
     average = average_at(checkpoint, now)
     if not is_jump(price, average, band):
         return price, price, True
     seen = checkpoint.jump_since != 0 and checkpoint.jump_is_up == (price > average)
+    seen = seen and now <= checkpoint.time + MAX_GAP
     confirmed = seen and checkpoint.confirmed and now >= checkpoint.jump_since + patience
     if confirmed:
         return price, price, True

@@ -109,6 +109,29 @@ def incentive(state: Health, plan: Schedule, weight: int, ltv: int) -> int:
     return result
 
 
+def has_admissible(
+    legs: Sequence[Leg],
+    rules: Mapping[str, Rules],
+    prices: Mapping[str, Prices],
+    state: Health,
+    tip: int,
+) -> bool:
+    """Whether at the tip some pair of priced legs, its collateral worth more than dust, lowers no
+    health. While there is one a pair that lowers it is refused, whatever else has no price.
+    """
+    priced = [leg for leg in legs if prices[leg.asset].is_priced]
+    return any(
+        (WAD + tip) * rules[held.asset].liquidation_ltv
+        <= state.health_factor * rules[owed.asset].debt_weight
+        for held in priced
+        for owed in priced
+        if owed.is_debt
+        and not held.is_debt
+        and collateral_value(held.amount, prices[held.asset].price, rules[held.asset].decimals)
+        > DUST_VALUE
+    )
+
+
 def terms(
     legs: Sequence[Leg],
     rules: Mapping[str, Rules],
@@ -142,14 +165,16 @@ def terms(
         raise Refused("collateral has no valid price")
     weight, ltv = rules[debt].debt_weight, rules[collateral].liquidation_ltv
     beta = incentive(state, plan, weight, ltv)
-    all_priced = all(prices[leg.asset].is_priced for leg in legs)
-    if all_priced and (WAD + beta) * ltv > state.health_factor * weight:
-        raise Refused("pair would lower health")
+    if (WAD + beta) * ltv > state.health_factor * weight:
+        all_priced = all(prices[leg.asset].is_priced for leg in legs)
+        if all_priced or has_admissible(legs, rules, prices, state, plan.tip):
+            raise Refused("pair would lower health")
 
     price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
     worth = collateral_value(held, prices[collateral].as_collateral, rules[collateral].decimals)
     repay, exact = owed, Fraction(owed)
-    if plan.target is not None:
+    # a pair that passes for want of a price may lift no health at all: then there is no slice
+    if plan.target is not None and plan.target * weight > (WAD + beta) * ltv + BPS:
         lacking = plan.target * state.weighted_debt // WAD - state.weighted_collateral
         gain = (plan.target * weight - (WAD + beta) * ltv) // BPS
         value = min(mul_div_up(lacking, WAD, gain), MAX_VALUE)

@@ -194,14 +194,69 @@ def margin(legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str,
 def shortfall(
     legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices], asset: str
 ) -> int:
-    """Units of collateral that lift a position to its initial margin, rounded down."""
+    """Units of a collateral that lift a position to its initial margin, rounded down.
+
+    The asset counts at its borrow_ltv at every level, or at its liquidation_ltv where it has none;
+    what the account holds of it counts alike, so that nobody adds the same shortfall twice.
+    """
     sums = margin(legs, rules, prices)
     rule, price = rules[asset], prices[asset]
-    ltv = dynamic_borrow_ltv(rule, price.volatility)
-    worth = Fraction(min(price.low, price.average) * ltv, BPS * 10**rule.decimals)
-    if sums.collateral >= sums.required or price.level == 2 or worth == 0:
+    borrow_ltv = dynamic_borrow_ltv(rule, price.volatility)
+    ltv = borrow_ltv or rule.liquidation_ltv
+    spot = min(price.low, price.average)
+    worth = Fraction(spot * ltv, BPS * 10**rule.decimals)
+    has = sums.collateral
+    if price.level == 2 or borrow_ltv == 0:
+        held = sum(leg.amount for leg in legs if leg.asset == asset and not leg.is_debt)
+        has += collateral_value(held, spot, rule.decimals) * ltv // BPS
+    if has >= sums.required or worth == 0:
         return 0
-    return int((sums.required - sums.collateral) / worth)
+    return int((sums.required - has) / worth)
+
+
+def is_safer(
+    before: Sequence[Leg],
+    after: Sequence[Leg],
+    rules: Mapping[str, Rules],
+    prices: Mapping[str, Prices],
+) -> bool:
+    """Whether `after` owes no more of anything, and neither health nor collateral over debt is
+    lower wherever between spot and average each price is. Never while something owed has no price.
+
+    new debt / old debt is at most that with what stays at the higher price and what was repaid at
+    the lower; sum p x (has x old debt - had x new debt) >= 0, each p where its term is least.
+    """
+    changes: dict[tuple[str, bool], list[int]] = {}
+    for when, legs in enumerate((before, after)):
+        for leg in legs:
+            changes.setdefault((leg.asset, leg.is_debt), [0, 0])[when] += leg.amount
+    for weighted in (False, True):
+        old = new = 0
+        for (asset, is_debt), (had, has) in changes.items():
+            if not is_debt:
+                continue
+            rule, price = rules[asset], prices[asset]
+            if has > had or (has != 0 and price.status == STALE):
+                return False
+            weight = rule.debt_weight if weighted else BPS
+            kept = debt_value(has, max(price.high, price.average), rule.decimals)
+            paid = collateral_value(had - has, min(price.low, price.average), rule.decimals)
+            new += kept * weight // BPS
+            old += (kept + paid) * weight // BPS
+        balance = 0
+        for (asset, is_debt), (had, has) in changes.items():
+            if is_debt:
+                continue
+            rule, price = rules[asset], prices[asset]
+            weight = rule.liquidation_ltv if weighted else BPS
+            at = min(price.low, price.average)
+            if has * old < had * new:
+                at = max(price.high, price.average)
+            balance += collateral_value(has, at, rule.decimals) * weight // BPS * old
+            balance -= collateral_value(had, at, rule.decimals) * weight // BPS * new
+        if balance < 0:
+            return False
+    return True
 
 
 def health(legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]) -> Health:

@@ -118,30 +118,38 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
 @view
 @internal
 def _margin(position: uint256[4]) -> IRiskEngine.Margin:
+    """
+    @dev The sums over all legs; unsafe for the same bounds as in `_initial`.
+    """
     margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
-    max_leverage: uint256 = 255
+    margin.max_leverage = 255  # [5_000 bps] until the end
     for i: uint256 in range(8):
         tag: uint256 = legs._tag(position, i)
         if tag == 0:
-            continue
+            break
         rule: uint256 = price_oracle.rules[tag & 127]
         quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
         amount: uint256 = legs._amount(position, i)
-        max_leverage = min(max_leverage, (rule >> 214) & 255)
+        margin.max_leverage = min(margin.max_leverage, rule >> 214 & 255)
         if tag >= legs.DEBT:
             price: uint256 = max(quote.high, quote.average)
             if quote.status == price_oracle.STALE:
                 price = price_oracle.checkpoints[tag & 127] & price_oracle.MASK_96
             value: uint256 = asset_config._value_up(amount, price, rule)
-            margin.debt += value
-            margin.required += value * asset_config._debt_weight(rule)
+            margin.debt = unsafe_add(margin.debt, value)
+            margin.required = unsafe_add(
+                margin.required, unsafe_mul(value, asset_config._debt_weight(rule))
+            )
         elif quote.level != 2:
             value: uint256 = asset_config._value_down(amount, min(quote.low, quote.average), rule)
-            margin.exposure += value
-            margin.collateral += value * asset_config._borrow_ltv(rule, quote.volatility)
+            margin.exposure = unsafe_add(margin.exposure, value)
+            margin.collateral = unsafe_add(
+                margin.collateral,
+                unsafe_mul(value, asset_config._borrow_ltv(rule, quote.volatility)),
+            )
     margin.collateral = margin.collateral // BPS
-    margin.required = (margin.required + BPS - 1) // BPS
-    margin.max_leverage = max_leverage * WAD // 2
+    margin.required = unsafe_add(margin.required, BPS - 1) // BPS
+    margin.max_leverage = unsafe_mul(margin.max_leverage, WAD // 2)
     return margin
 
 
@@ -150,52 +158,60 @@ def _margin(position: uint256[4]) -> IRiskEngine.Margin:
 def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
     """
     @dev Whether `after` owes no more of anything, and neither health nor collateral over debt is
-         lower. Each asset counts at whichever of spot and average is the worse for the caller:
-         collateral that leaves and debt that stays at the higher, all else at the lower. So no
-         swap gains from a price that is away from its average.
+         lower, wherever between spot and average each price truly is: so that no swap gains from
+         a price that is away from its average. Debt that stays counts at the higher of the two,
+         what was repaid at the lower; a collateral that falls by more than the debt at the
+         higher, any other at the lower.
     """
-    old: IRiskEngine.Health = empty(IRiskEngine.Health)
-    new: IRiskEngine.Health = empty(IRiskEngine.Health)
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     average: uint256 = 0
     state: uint256 = 0
+    # debt before and after, at its value and weighted [WAD]
+    old: uint256[2] = [0, 0]
+    new: uint256[2] = [0, 0]
     for i: uint256 in range(16):
         # the legs of `before`, then those that are new in `after`
         tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
-        if tag == 0 or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
+        if tag < legs.DEBT or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
             continue
         had: uint256 = self._held(before, tag)
         has: uint256 = self._held(after, tag)
         rule: uint256 = price_oracle.rules[tag & 127]
         low, price, high, average, state = price_oracle._read(tag & 127, rule)
-        low = min(low, average)
-        high = max(high, average)
-        if tag < legs.DEBT:
-            ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
-            counted: uint256 = high if has < had else low
-            value: uint256 = asset_config._value_down(had, counted, rule)
-            old.collateral_value += value
-            old.weighted_collateral += value * ltv // BPS
-            value = asset_config._value_down(has, counted, rule)
-            new.collateral_value += value
-            new.weighted_collateral += value * ltv // BPS
-            continue
         # nothing is safer while what is owed has no price
         if has > had or (price == 0 and has != 0):
             return False
-        counted: uint256 = low if has < had else high
-        value: uint256 = asset_config._value_up(had, counted, rule)
-        old.debt_value += value
-        old.weighted_debt += value * asset_config._debt_weight(rule) // BPS
-        value = asset_config._value_up(has, counted, rule)
-        new.debt_value += value
-        new.weighted_debt += value * asset_config._debt_weight(rule) // BPS
-    return (
-        new.weighted_collateral * old.weighted_debt >= old.weighted_collateral * new.weighted_debt
-        and new.collateral_value * old.debt_value >= old.collateral_value * new.debt_value
-    )
+        kept: uint256 = asset_config._value_up(has, max(high, average), rule)
+        paid: uint256 = asset_config._value_down(had - has, min(low, average), rule)
+        weight: uint256 = asset_config._debt_weight(rule)
+        new = [new[0] + kept, new[1] + kept * weight // BPS]
+        old = [old[0] + kept + paid, old[1] + (kept + paid) * weight // BPS]
+
+
+    # collateral after times debt before, less collateral before times debt after
+    more: uint256[2] = [0, 0]
+    less: uint256[2] = [0, 0]
+    for i: uint256 in range(16):
+        tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
+        if tag == 0 or tag >= legs.DEBT or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
+            continue
+        had: uint256 = self._held(before, tag)
+        has: uint256 = self._held(after, tag)
+        rule: uint256 = price_oracle.rules[tag]
+        low, price, high, average, state = price_oracle._read(tag, rule)
+        ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
+        for k: uint256 in range(2):
+            counted: uint256 = min(low, average)
+            if has * old[k] < had * new[k]:
+                counted = max(high, average)
+            weight: uint256 = BPS if k == 0 else ltv
+            value: uint256 = asset_config._value_down(has, counted, rule)
+            more[k] += value * weight // BPS * old[k]
+            value = asset_config._value_down(had, counted, rule)
+            less[k] += value * weight // BPS * new[k]
+    return more[0] >= less[0] and more[1] >= less[1]
 
 
 @pure
@@ -230,21 +246,15 @@ def _level_reason(state: uint256) -> uint256:
 @internal
 def _explain(why: uint256):
     if why == MARGIN_LOW:
-        self._fail("initial margin is not met")
+        legs._fail("initial margin is not met")
     if why == LEVERAGE_HIGH:
-        self._fail("leverage is too high")
+        legs._fail("leverage is too high")
     if why == DEBT_UNPRICED or why == LEVEL_STALE:
-        self._fail("price is stale")
+        legs._fail("price is stale")
     if why == LEVEL_JUMP:
-        self._fail("price is in a jump")
+        legs._fail("price is in a jump")
     if why == LEVEL_DISPERSED:
-        self._fail("price sources disagree")
+        legs._fail("price sources disagree")
     if why == LEVEL_CAUTION:
-        self._fail("asset is in caution")
-    self._fail("asset is halted")
-
-
-@pure
-@internal
-def _fail(why: String[32]):
-    raise why
+        legs._fail("asset is in caution")
+    legs._fail("asset is halted")

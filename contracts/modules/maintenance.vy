@@ -71,24 +71,24 @@ def _liquidation_terms(
 ) -> IRiskEngine.Terms:
     valuation: Valuation = self._valuation(position, 0, debt_tag, collateral_tag)
     if valuation.health.health_factor >= WAD:
-        self._fail("account is healthy")
+        legs._fail("account is healthy")
     under_water: bool = self._is_under_water(valuation)
     if under_water:
         # a loss that rests on a jump waits for it to last
         valuation = self._valuation(position, JUMP_PATIENCE, debt_tag, collateral_tag)
         if valuation.health.health_factor >= WAD:
-            self._fail("price jump is too recent")
+            legs._fail("price jump is too recent")
         under_water = self._is_under_water(valuation)
     if valuation.debt_leg == legs.MAX_LEGS:
-        self._fail("account has no such debt")
+        legs._fail("account has no such debt")
     if valuation.unpriced >> valuation.debt_leg & 1 == 1:
-        self._fail("debt has no valid price")
+        legs._fail("debt has no valid price")
     if under_water:
         return self._terms_under_water(position, valuation, max_repay, min_debt)
     if valuation.collateral_leg == legs.MAX_LEGS:
-        self._fail("account has no such collateral")
+        legs._fail("account has no such collateral")
     if valuation.unpriced >> valuation.collateral_leg & 1 == 1:
-        self._fail("collateral has no valid price")
+        legs._fail("collateral has no valid price")
     return self._terms_standard(position, valuation, collateral_tag, max_repay, min_debt)
 
 
@@ -233,7 +233,7 @@ def _terms_standard(
         if unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight):
             # the pair that would not may have no price: then any priced one must do
             if valuation.unpriced == 0 or self._has_admissible(position, valuation):
-                self._fail("pair would lower health")
+                legs._fail("pair would lower health")
     factor: uint256 = unsafe_add(WAD, incentive)
 
     owed: uint256 = legs._amount(position, valuation.debt_leg)
@@ -264,10 +264,10 @@ def _terms_standard(
         repay = max_repay
         if owed - repay < min_debt:
             if owed <= min_debt:
-                self._fail("repay leaves debt below min")
+                legs._fail("repay leaves debt below min")
             repay = owed - min_debt
     if repay == 0:
-        self._fail("nothing to repay")
+        legs._fail("nothing to repay")
 
     seized: uint256 = legs._amount(position, leg)
     if not takes_all:
@@ -325,7 +325,7 @@ def _terms_under_water(
         if valuation.unpriced >> i & 1 == 1 and legs._tag(position, i) < legs.DEBT:
             all_priced = False
     if valuation.priced_value == 0 and not all_priced:
-        self._fail("collateral has no valid price")
+        legs._fail("collateral has no valid price")
 
     owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_value: uint256 = valuation.health.debt_value
@@ -344,7 +344,7 @@ def _terms_under_water(
         fraction = max_repay * WAD // repay
         repay = max_repay
         if fraction == 0:
-            self._fail("nothing to repay")
+            legs._fail("nothing to repay")
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
     terms.repay = repay
     if all_priced:
@@ -353,7 +353,7 @@ def _terms_under_water(
         else:
             terms.write_off = max(owed * fraction // WAD, repay) - repay
             if owed - repay - terms.write_off < min_debt:
-                self._fail("repay leaves debt below min")
+                legs._fail("repay leaves debt below min")
     terms.health_factor = valuation.health.health_factor
     terms.incentive = valuation.tip
     for i: uint256 in range(8):
@@ -375,9 +375,3 @@ def _ceil_div(a: uint256, b: uint256) -> uint256:
     @dev The callers keep a + b below 2**256.
     """
     return unsafe_add(a, unsafe_sub(b, 1)) // b
-
-
-@pure
-@internal
-def _fail(why: String[32]):
-    raise why

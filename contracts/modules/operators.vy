@@ -11,6 +11,7 @@
 """
 
 from contracts.interfaces import ICreditEngine
+from contracts.modules import legs
 from snekmate.utils import signature_checker
 
 UNLIMITED: constant(uint256) = 2**128 - 1
@@ -51,7 +52,7 @@ def set_operator(
     @param expiry [unix seconds] the last second in which it holds.
     """
     if msg.sender != self._owner(account):
-        self._fail("caller is not account owner")
+        legs._fail("caller is not account owner")
     self._set_operator(account, operator, asset, actions, amount, expiry)
 
 
@@ -73,7 +74,7 @@ def set_operator_by_signature(
     @param deadline [unix seconds] the last second in which the signature holds.
     """
     if block.timestamp > deadline:
-        self._fail("signature has expired")
+        legs._fail("signature has expired")
     owner: address = self._owner(account)
     self._use_nonce(owner, nonce)
     digest: bytes32 = keccak256(
@@ -98,7 +99,7 @@ def set_operator_by_signature(
     if owner == empty(address) or not signature_checker._is_valid_signature_now(
         owner, digest, signature
     ):
-        self._fail("signature is not valid")
+        legs._fail("signature is not valid")
     self._set_operator(account, operator, asset, actions, amount, expiry)
 
 
@@ -158,13 +159,13 @@ def _authorize(account: bytes32, action: ICreditEngine.Action, asset: address, a
         scope = empty(address)
         grant = self.operators[account][msg.sender][scope]
     if (grant >> 168) & convert(action, uint256) == 0:
-        self._fail("caller may not do this")
+        legs._fail("caller may not do this")
     if block.timestamp > (grant >> 128) & (2**40 - 1):
-        self._fail("operator's grant has expired")
+        legs._fail("operator's grant has expired")
     left: uint256 = grant & UNLIMITED
     if left != UNLIMITED:
         if amount > left:
-            self._fail("operator's amount is spent")
+            legs._fail("operator's amount is spent")
         self.operators[account][msg.sender][scope] = grant - amount
 
 
@@ -179,7 +180,7 @@ def _set_operator(
 ):
     bounded: uint256 = min(amount, UNLIMITED)
     if asset == empty(address) and bounded != UNLIMITED:
-        self._fail("any asset takes no amount")
+        legs._fail("any asset takes no amount")
     grant: uint256 = REVOKED
     if actions != empty(ICreditEngine.Action):
         grant = bounded | (min(expiry, 2**40 - 1) << 128) | (convert(actions, uint256) << 168)
@@ -199,7 +200,7 @@ def _use_nonce(owner: address, nonce: uint256):
     bits: uint256 = self.nonces[owner][nonce >> 8]
     bit: uint256 = 1 << (nonce & 255)
     if bits & bit != 0:
-        self._fail("nonce is used")
+        legs._fail("nonce is used")
     self.nonces[owner][nonce >> 8] = bits | bit
     log ICreditEngine.UseNonce(owner=owner, nonce=nonce)
 
@@ -214,9 +215,3 @@ def _domain_separator() -> bytes32:
 @internal
 def _owner(account: bytes32) -> address:
     return convert(convert(account, uint256) >> 96, address)
-
-
-@pure
-@internal
-def _fail(why: String[32]):
-    raise why

@@ -247,11 +247,11 @@ def _liquidation_prices(
         poked: bool = (
             since != 0
             and up == ((seen >> 236) & 1 == 1)
-            and block.timestamp <= (self.checkpoints[id] >> 224) + MAX_GAP
+            and block.timestamp <= unsafe_add(self.checkpoints[id] >> 224, MAX_GAP)
         )
         confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
         if patience != 0:
-            confirmed = confirmed and poked and block.timestamp >= since + patience
+            confirmed = confirmed and poked and block.timestamp >= unsafe_add(since, patience)
         if confirmed:
             return high, low, volatility, True
         return max(high, average), min(low, average), volatility, True
@@ -274,7 +274,7 @@ def _faded(seen: uint256) -> uint256:
     last: uint256 = (seen >> 160) & MASK_32
     if last == 0:
         return 0
-    return min((seen >> 239) + min(block.timestamp - last, MAX_GAP), FADE_TIME)
+    return min(unsafe_add(seen >> 239, min(unsafe_sub(block.timestamp, last), MAX_GAP)), FADE_TIME)
 
 
 @internal
@@ -287,8 +287,8 @@ def _waited(seen: uint256, checkpoint: uint256) -> uint256:
     """
     waited: uint256 = (seen >> 224) & 4095
     if (seen >> 238) & 1 == 1:
-        return min(waited + block.timestamp - (checkpoint >> 224), WAIT_TIME)
-    if block.timestamp >= ((seen >> 192) & MASK_32) + DAY:
+        return min(unsafe_add(waited, unsafe_sub(block.timestamp, checkpoint >> 224)), WAIT_TIME)
+    if block.timestamp >= unsafe_add((seen >> 192) & MASK_32, DAY):
         return 0
     return waited
 
@@ -312,7 +312,8 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
 
     reference: uint256 = seen & MASK_96
     reference_time: uint256 = (seen >> 96) & MASK_32
-    elapsed: uint256 = block.timestamp - reference_time
+    # no stored time is in the future, and all are below 2**32
+    elapsed: uint256 = unsafe_sub(block.timestamp, reference_time)
     if elapsed >= SAMPLE_TIME:
         quote.volatility = self._volatility(quote, reference, elapsed)
         reference = quote.price
@@ -327,11 +328,11 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
         if jump_since == 0 or up != (seen >> 236) & 1:
             jump_since = block.timestamp
             confirmed = 0
-        elif block.timestamp > (checkpoint >> 224) + MAX_GAP:
+        elif block.timestamp > unsafe_add(checkpoint >> 224, MAX_GAP):
             # nobody looked in between: it may be another one
             jump_since = block.timestamp
             confirmed = 0
-        elif block.timestamp >= jump_since + CONFIRM_TIME:
+        elif block.timestamp >= unsafe_add(jump_since, CONFIRM_TIME):
             confirmed = 1
         flags = (up << 236) | (confirmed << 237)
 
@@ -363,15 +364,21 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
 @pure
 def _volatility(quote: IRiskEngine.Quote, reference: uint256, elapsed: uint256) -> uint256:
     """
-    @dev Daily volatility [WAD] after one more sample. Saturates at 429 %.
+    @dev Daily volatility [WAD] after one more sample. Saturates at 429 %. Unsafe: prices are
+         below 2**96, the clipped change and the volatility below 2**67, times below 2**32.
     """
-    gap: uint256 = (quote.price - reference if quote.price > reference else reference - quote.price)
-    change: uint256 = min(gap * WAD // reference, 100 * WAD)
-    variance: uint256 = quote.volatility * quote.volatility // WAD
-    sample: uint256 = change * change // WAD * DAY // elapsed
-    weight: uint256 = elapsed * WAD // (elapsed + VOLATILITY_TIME)
-    variance = (variance * (WAD - weight) + sample * weight) // WAD
-    return min(isqrt(variance * WAD), MAX_VOLATILITY * VOLATILITY_UNIT)
+    gap: uint256 = unsafe_sub(max(quote.price, reference), min(quote.price, reference))
+    change: uint256 = min(unsafe_div(unsafe_mul(gap, WAD), reference), 100 * WAD)
+    variance: uint256 = unsafe_div(unsafe_mul(quote.volatility, quote.volatility), WAD)
+    sample: uint256 = unsafe_div(
+        unsafe_mul(unsafe_div(unsafe_mul(change, change), WAD), DAY), elapsed
+    )
+    weight: uint256 = unsafe_div(unsafe_mul(elapsed, WAD), unsafe_add(elapsed, VOLATILITY_TIME))
+    variance = unsafe_div(
+        unsafe_add(unsafe_mul(variance, unsafe_sub(WAD, weight)), unsafe_mul(sample, weight)),
+        WAD,
+    )
+    return min(isqrt(unsafe_mul(variance, WAD)), MAX_VOLATILITY * VOLATILITY_UNIT)
 
 
 @internal

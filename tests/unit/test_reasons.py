@@ -10,7 +10,11 @@ TESTS = ROOT / "tests" / "unit"
 
 SOURCES = {
     "CreditEngine.vy": ["credit_engine"],
+    "modules/operators.vy": ["credit_engine"],
+    "modules/legs.vy": ["credit_engine"],
     "RiskEngine.vy": ["risk_engine", "credit_engine"],
+    "modules/initial_margin.vy": ["risk_engine", "credit_engine"],
+    "modules/maintenance.vy": ["risk_engine", "credit_engine"],
     "modules/price_oracle.vy": ["price_oracle"],
     "Configurator.vy": ["configurator"],
     "modules/asset_config.vy": ["configurator"],

@@ -6,7 +6,7 @@ from breakwater.driver import Configurator
 from breakwater.mocks import AggregatorMock, TokenMock
 from breakwater.model import margin
 from breakwater.units import WAD
-from tests.market import CONFIG, ZERO, refuses
+from tests.market import ASSETS, CONFIG, ZERO, refuses
 
 DAY = 86_400
 
@@ -64,9 +64,8 @@ def test_list_asset__everything_reads_back(market, listing, decimals, feed_decim
         {"volatility_ref": 0}, {"volatility_ref": 2_550}, {"volatility_slope": 127_000},
         {"borrow_ltv": 0, "borrow_ltv_floor": 0}, {"borrow_ltv_floor": 8_000},
         {"borrow_ltv": 0, "borrow_ltv_floor": 0, "liquidation_ltv": 0},
-        {"liquidation_ltv": 9_800, "incentive_max": 200, "borrow_ltv": 9_600,
-         "borrow_ltv_floor": 9_600},
-        {"tip": 1}, {"tip": 100}, {"incentive_max": 100}, {"incentive_slope": 65_535},
+        {"liquidation_ltv": 9_259, "borrow_ltv": 9_059, "borrow_ltv_floor": 9_009},
+        {"incentive_max": 100}, {"incentive_slope": 65_535},
         {"target_health": 10_001}, {"target_health": 16_000}, {"target_slope": 1_000_000},
         {"closes_whole": True},
     ],
@@ -114,7 +113,16 @@ def test_list_asset__ends_of_the_ranges(market, listing, changes):
         ({"target_health": 10_000}, "target_health out of range"),
         ({"target_health": 16_001}, "target_health out of range"),
         ({"target_slope": 1_000_001}, "target_slope out of range"),
-        ({"liquidation_ltv": 9_260}, "liquidation_ltv is too high"),
+        ({"liquidation_ltv": 9_260}, "incentive too high for an ltv"),
+        ({"liquidation_ltv": 10_000}, "liquidation_ltv is too high"),
+        ({"incentive_max": 2_049}, "incentive too high for an ltv"),
+        ({"liquidation_ltv": 9_260, "incentive_max": 100}, "incentive too high for an ltv"),
+        ({"tip": 49}, "tip differs from the others"),
+        ({"tip": 51}, "tip differs from the others"),
+        (
+            {"tip": 51, "borrow_ltv": 0, "borrow_ltv_floor": 0, "liquidation_ltv": 0},
+            "tip differs from the others",
+        ),
     ],
 )
 def test_list_asset__out_of_range_reverts(listing, changes, reason):
@@ -229,11 +237,51 @@ def test_ramp_liquidation_ltv__refusals(market):
         ramp(weth, 8_299, 3 * DAY - 1, sender=market.owner)
     with refuses("ramp is too slow"):
         ramp(weth, 8_299, 180 * DAY + 1, sender=market.owner)
-    with refuses("liquidation_ltv is too high"):
+    with refuses("incentive too high for an ltv"):
         ramp(weth, 9_260, 0, sender=market.owner)
     with refuses("asset is not listed"):
         ramp(market.other, 1, 10 * DAY, sender=market.owner)
     ramp(weth, 9_259, 180 * DAY, sender=market.owner)
+
+
+@pytest.mark.parametrize(
+    ("changes", "others"),
+    [
+        ({"tip": 1}, {}),
+        ({"tip": 100}, {}),
+        ({"liquidation_ltv": 9_800, "incentive_max": 200, "borrow_ltv": 9_600,
+          "borrow_ltv_floor": 9_600}, {"incentive_max": 200}),
+    ],
+)  # fmt: skip
+def test_list_asset__ends_of_what_all_assets_share(new_market, changes, others):
+    """Where every asset keeps it, the tip may be at either end, and an ltv close to one."""
+    shared = {"tip": changes.get("tip", 50), **others}
+    market = new_market(
+        **dict.fromkeys(ASSETS, shared),
+        NEW={"decimals": 18, "dollars": 5, **shared, **changes},
+    )
+    config = market.assets["NEW"].config
+    found = market.lens.config_of(market.assets["NEW"])
+    assert found._replace(min_price=0, max_price=0) == config._replace(min_price=0, max_price=0)
+    assert market.configurator.tip() == shared["tip"]
+
+
+def test_list_asset__keeps_the_highest_of_all(market, listing):
+    """(1 + highest incentive_max) x highest liquidation_ltv < 1, whichever assets they are of."""
+    found = market.configurator
+    assert (found.tip(), found.max_incentive(), found.max_liquidation_ltv()) == (50, 800, 8_300)
+    listing(incentive_max=2_000, liquidation_ltv=8_300)
+    assert (found.max_incentive(), found.max_liquidation_ltv()) == (2_000, 8_300)
+    with refuses("incentive too high for an ltv"):
+        found.ramp_liquidation_ltv(market.assets["WBTC"], 8_334, 0, sender=market.owner)
+    found.ramp_liquidation_ltv(market.assets["WBTC"], 8_333, 0, sender=market.owner)
+    assert found.max_liquidation_ltv() == 8_333
+    with refuses("incentive too high for an ltv"):
+        listing(
+            incentive_max=2_001, liquidation_ltv=5_000, borrow_ltv=4_800, borrow_ltv_floor=4_800
+        )
+    found.ramp_liquidation_ltv(market.assets["WBTC"], 8_000, 10 * DAY, sender=market.owner)
+    assert found.max_liquidation_ltv() == 8_333  # it never falls
 
 
 def test_risk_engine__is_named(market):

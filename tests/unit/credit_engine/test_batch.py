@@ -197,9 +197,9 @@ def test_batch__that_lowers_leverage_holds_both_measures(ready):
 
     before = market.health(account)
     with refuses("initial margin is not met"):
-        # what leaves counts at 49,000, its average; this would raise health alone
-        batch(market, *swap("2.4"))
-    batch(market, *swap("2.46"))
+        # what leaves counts at 50,000, its average; this would raise health alone
+        batch(market, *swap("2.49"))
+    batch(market, *swap("2.5"))
     assert market.health(account).exact > before.exact
     with refuses("initial margin is not met"):
         batch(market, market.leg(WITHDRAW, "WETH", 1, account))
@@ -269,6 +269,10 @@ def test_batch__partial_exit_around_a_collateral_that_fell_reverts(new_market):
     market.price("WBTC", 20_000)
     with refuses("initial margin is not met"):
         batch(market, *lowering(market, 50_000 * USD, 30 * WAD))
+    with refuses("price is in a jump"):
+        # a unit of what fell must not bring the rest of it to its average
+        unit = market.leg(WITHDRAW, "WBTC", 1)
+        batch(market, unit, *lowering(market, 50_000 * USD, 30 * WAD))
 
 
 @pytest.mark.everywhere

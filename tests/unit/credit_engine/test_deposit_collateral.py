@@ -1,5 +1,7 @@
 """`deposit_collateral`: who may add what, the cap, tokens that keep a part."""
 
+from dataclasses import replace
+
 import pytest
 
 from breakwater.driver import CreditEngine
@@ -108,6 +110,7 @@ def test_deposit_collateral__above_the_cap_up_to_the_initial_margin(new_market):
     weth = market.assets["WETH"]
     market.deposit("WETH", 9)
     market.borrow("USDC", 14_000)
+    market.host.advance(12)
     market.price("WETH", 1_900)
     spot = market.spot()
     average = market.risk.quote(weth).average
@@ -134,6 +137,7 @@ def test_deposit_collateral__a_fraction_of_a_token_above_the_cap(new_market):
     market.deposit("WBTC", 1)
     market.engine.set_cap(wbtc, 0, sender=market.owner)
     market.borrow("USDC", 35_000)
+    market.host.advance(12)
     market.price("WBTC", 49_000)
     market.give("WBTC", market.borrower, 10**8)
     assert market.risk.shortfall(market.engine.position_of(market.account()), wbtc.id) == 2_040_816
@@ -141,6 +145,56 @@ def test_deposit_collateral__a_fraction_of_a_token_above_the_cap(new_market):
     market.engine.deposit_collateral(market.account(), wbtc, 2_040_000, sender=market.borrower)
     with refuses("collateral cap is reached"):
         market.engine.deposit_collateral(market.account(), wbtc, 2_000, sender=market.borrower)
+
+
+def test_deposit_collateral__above_the_cap_not_in_the_block_of_a_loan(new_market):
+    """Who is below the initial margin by what he did in this block may not add above the cap."""
+    market = new_market(WETH={"cap": 10 * WAD})
+    weth = market.assets["WETH"]
+    market.deposit("WETH", 9)
+    market.host.advance(12)
+    market.borrow("USDC", 14_000)
+    market.price("WETH", 1_900)
+    market.give("WETH", market.borrower, WAD)
+    market.engine.set_cap(weth, WAD, sender=market.owner)
+    with refuses("collateral cap is reached"):
+        market.engine.deposit_collateral(market.account(), weth, 1, sender=market.borrower)
+    market.host.advance(0, 1)
+    market.engine.deposit_collateral(market.account(), weth, 1, sender=market.borrower)
+
+
+def test_deposit_collateral__above_the_cap_no_shortfall_twice(new_market):
+    """A collateral that the margin leaves out, halted or with no borrow_ltv, fills it but once."""
+    from breakwater.model import margin
+
+    market = new_market(WETH={"cap": 10 * WAD})
+    weth, account = market.assets["WETH"], market.account()
+    market.deposit("WETH", 9)
+    market.borrow("USDC", 14_000)
+    market.host.advance(12)
+    market.price("WETH", 1_700)
+    market.settle("WETH")
+    market.give("WETH", market.borrower, 100 * WAD)
+    start = market.host.snapshot()
+    rules = market.rules()
+    for ltv, level in ((8_000, 2), (0, 0)):
+        if level:
+            market.breaker.trip(weth, level, 10**5, sender=market.guardian)
+        else:
+            market.configurator.set_borrow_ltv(weth, 0, sender=market.owner)
+        quote = market.risk.quote(weth)
+        price = margin.Prices.flat(quote.price, quote.average)
+        prices = {**market.spot(), "WETH": replace(price, level=level)}
+        rules["WETH"] = replace(rules["WETH"], borrow_ltv=ltv, borrow_ltv_floor=ltv)
+        missing = margin.shortfall(market.legs(), rules, prices, "WETH")
+        assert 0 < missing < 2 * WAD
+        position = market.engine.position_of(account)
+        assert missing - 1 <= market.risk.shortfall(position, weth.id) <= missing
+        market.engine.set_cap(weth, 0, sender=market.owner)
+        market.engine.deposit_collateral(account, weth, missing - 1, sender=market.borrower)
+        with refuses("collateral cap is reached"):
+            market.engine.deposit_collateral(account, weth, missing // 100, sender=market.borrower)
+        market.host.restore(start)
 
 
 @pytest.mark.everywhere

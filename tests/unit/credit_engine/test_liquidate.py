@@ -1,5 +1,6 @@
 """`liquidate`, an account that can pay: terms to the unit, caps, receivers, the callback."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,7 +11,7 @@ from breakwater.host import interface_of
 from breakwater.mocks import FlashBorrowerMock, OddTokenMock
 from breakwater.model import liquidation
 from breakwater.units import MAX_UINT256, WAD, account_id
-from tests.market import DEPOSIT, ZERO, refuses
+from tests.market import ASSETS, DEPOSIT, ZERO, refuses
 
 
 def open_account(market, collateral, debts, account=None):
@@ -168,7 +169,7 @@ def test_liquidate__caps(market, cap):
 def test_liquidate__cap_that_cancels_no_share_reverts(market, cap):
     """One unit is less than a share once the index has grown: it may seize nothing."""
     open_account(market, {"WETH": 100}, {"USDC": 160_000})
-    market.host.advance(86_400)
+    market.host.advance(80_000)
     market.price("WETH", 1_850)
     with refuses("nothing to repay"):
         market.liquidate("USDC", "WETH", cap)
@@ -216,6 +217,7 @@ def pair_market(new_market, second):
     """50 of collateral at 0.95 and `second` at 0.50 against a debt of 100, in hundreds."""
     rules = {"decimals": 18, "dollars": 100, "incentive_max": 500}
     market = new_market(
+        **{name: {"incentive_max": 500} for name in ASSETS},
         HIGH={**rules, "borrow_ltv": 9_300, "liquidation_ltv": 9_500},
         LOW={**rules, "borrow_ltv": 4_700, "liquidation_ltv": 5_000},
     )
@@ -244,11 +246,25 @@ def test_liquidate__incentive_is_cut_to_break_even(new_market):
 
 
 def test_liquidate__other_collateral_while_one_has_no_price(new_market):
-    """The pair that would raise health may have no price: then any priced one must do."""
+    """The pair that would raise health may have no price: then any priced one must do, unless a
+    priced one above dust would raise it too.
+    """
     market = pair_market(new_market, 92)
+    market.deposit("WETH", "0.0006")  # above dust at 2,000
     market.poke("LOW")
     market.break_feed("LOW")
-    market.liquidate("USDC", "HIGH", 10**9)
+    start = market.host.snapshot()
+    low = {"LOW": replace(market.spot()["LOW"], is_priced=False)}
+    assert market.health().health_factor > 9 * WAD // 10
+    with refuses("pair would lower health"):
+        market.liquidate("USDC", "HIGH", 10**9)
+    with pytest.raises(liquidation.Refused, match="pair would lower health"):
+        market.terms("USDC", "HIGH", 10**9, **low)
+    market.host.restore(start)
+    market.price("WETH", 1_600)  # dust
+    terms = market.terms("USDC", "HIGH", 10**9, **low)
+    event = market.liquidate("USDC", "HIGH", 10**9).event("Liquidate")
+    assert (event.repaid, event.seized) == (terms.repay, terms.seize["HIGH"])
     with refuses("collateral has no valid price"):
         market.liquidate("USDC", "LOW", 10**9)
 

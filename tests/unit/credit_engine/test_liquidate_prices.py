@@ -65,6 +65,31 @@ def test_liquidate__pokes_must_see_the_same_jump(jumpy):
         market.host.restore(start)
 
 
+@pytest.mark.parametrize(("gap", "confirmed"), [(3_600, True), (3_601, False)])
+def test_liquidate__pokes_of_a_jump_are_an_hour_apart_at_most(jumpy, gap, confirmed):
+    """Nobody looked in between: it may be another jump. And the last was at most an hour ago."""
+    market = jumpy
+    poke(market, 1_500)
+    poke(market, 1_500, gap)
+    assert market.risk.quote(market.assets["WETH"]).status == average.JUMP
+    start = market.host.snapshot()
+    if not confirmed:
+        assert (
+            market.risk.health_of(market.engine.position_of(market.account())).collateral_value
+            > 160_000 * WAD
+        )
+        poke(market, 1_400, MINUTE)
+    market.host.restore(start)
+    position = market.engine.position_of(market.account())
+    spot = 150_000 * WAD
+    assert (market.risk.health_of(position).collateral_value == spot) == confirmed
+    market.price("WETH", 1_000)
+    market.host.advance(gap)
+    market.refresh()
+    value = market.risk.health_of(position).collateral_value
+    assert (value == 100_000 * WAD) == confirmed
+
+
 def test_liquidate__jump_upwards_of_the_debt(new_market):
     """Debt counts at the lower of spot and average until the jump is confirmed."""
     market = new_market(WETH={"jump_band": 500})
@@ -188,8 +213,35 @@ def fading(market):
     return market.risk.health_of(position).collateral_value
 
 
+def unseen(market, name, seconds):
+    """Pokes every half hour of an asset without a price."""
+    market.poke(name)
+    for _ in range(seconds // 1_800):
+        market.host.advance(1_800)
+        market.poke(name)
+
+
+def test_liquidate__collateral_fades_only_as_pokes_saw_it(two):
+    """A silence between two pokes fades by an hour at most, and after the last by another."""
+    market = two
+    market.break_feed("WBTC")
+    market.poke("WBTC")
+    for seconds in (3_600, 7_200):
+        for gap in (3_599, 1, 80_000):
+            market.host.advance(gap)
+            market.refresh("WETH", "USDC", "DAI")
+            counted = min(seconds, seconds - 3_600 + gap)
+            if gap == 1:
+                counted = seconds
+            left = 50_000 * WAD * (86_400 - counted) // 86_400
+            assert abs(fading(market) - 24_000 * WAD - left) <= 10**11
+        market.poke("WBTC")
+
+
 def test_liquidate__collateral_without_a_price_fades(two):
-    """At its last valid price, going to zero over 24 hours from the poke that missed it."""
+    """At its last valid price, going to zero over 24 hours from the poke that missed it, of which
+    pokes must see every one.
+    """
     market = two
     market.break_feed("WBTC")
     market.host.advance(7_200)
@@ -198,7 +250,10 @@ def test_liquidate__collateral_without_a_price_fades(two):
     market.poke("WBTC")
     for elapsed in (0, 1, 3_600, 43_200, 86_399, 86_400, 100_000):
         start = market.host.snapshot()
-        market.host.advance(elapsed)
+        for _ in range(elapsed // 3_600):
+            market.host.advance(3_600)
+            market.poke("WBTC")
+        market.host.advance(elapsed % 3_600)
         market.refresh("WETH", "USDC", "DAI")
         left = 50_000 * WAD * (86_400 - min(elapsed, 86_400)) // 86_400
         assert abs(fading(market) - 24_000 * WAD - left) <= 10**11
@@ -208,8 +263,7 @@ def test_liquidate__collateral_without_a_price_fades(two):
 def test_liquidate__collateral_without_a_price_is_not_seized_others_are(two):
     market = two
     market.break_feed("WBTC")
-    market.poke("WBTC")
-    market.host.advance(30_000)
+    unseen(market, "WBTC", 30_000)
     market.refresh("WETH", "USDC", "DAI")
     with refuses("collateral has no valid price"):
         market.liquidate("USDC", "WBTC")
@@ -230,8 +284,8 @@ def test_liquidate__debt_without_a_price_is_not_paid_others_are(two):
 def test_liquidate__price_that_comes_back_ends_the_fading(two):
     market = two
     market.break_feed("WBTC")
-    market.poke("WBTC")
-    market.host.advance(40_000)
+    unseen(market, "WBTC", 40_000)
+    assert fading(market) < 60_000 * WAD
     market.refresh()
     market.poke("WBTC")
     assert fading(market) == 74_000 * WAD

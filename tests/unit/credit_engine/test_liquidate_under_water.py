@@ -209,7 +209,9 @@ def test_liquidate__account_without_collateral_books_its_loss(market):
     market.host.advance(0, 1)
     market.break_feed("WBTC")
     market.poke("WBTC")
-    market.host.advance(86_400)
+    for _ in range(24):
+        market.host.advance(3_600)
+        market.poke("WBTC")
     market.refresh("WETH", "USDC", "DAI")
     assert market.risk.health_of(market.engine.position_of(market.account())).collateral_value == (
         2_000 * WAD

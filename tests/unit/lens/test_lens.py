@@ -201,7 +201,7 @@ def test_why_blocked__without_debt_nothing_holds_a_withdrawal(market):
 
 
 def test_why_blocked__other_actions_revert(market):
-    with refuses("action must be BORROW or WITHDRAW"):
+    with refuses("action is not explained"):
         market.lens.why_blocked(market.account(), DEPOSIT, market.assets["WETH"], 1)
 
 

@@ -28,7 +28,8 @@ def checkpoint(market, name="WETH"):
         reference=seen & (2**96 - 1),
         reference_time=seen >> 96 & (2**32 - 1),
         jump_since=seen >> 128 & (2**32 - 1),
-        stale_since=seen >> 160 & (2**32 - 1),
+        stale_at=seen >> 160 & (2**32 - 1),
+        stale_seconds=seen >> 239,
         jump_is_up=bool(seen >> 236 & 1),
         confirmed=bool(seen >> 237 & 1),
     )
@@ -157,7 +158,9 @@ def test_quote__broken_source_harms_nothing_else(new_market, host, mode):
     market.borrow("USDC", 1_600)
     market.host.advance(12)
     market.poke("BAD")
-    market.host.advance(86_400)
+    for _ in range(24):
+        market.host.advance(3_600)
+        market.poke("BAD")
     market.refresh()
     market.price("WETH", 1_500)
     market.liquidate("USDC", "WETH")

@@ -72,12 +72,12 @@ def test_load__devnet() -> None:
             "is 0.9 x: must be 1 x to 3.55 x in steps of 0.01 x",
         ),
         ("max_leverage: 5 x", "max_leverage: 5.2 x", "must be 1 x to 127.5 x in steps of 0.5 x"),
-        ("tip: 1 %", "tip: 0.001 %", "assets.WETH.tip is 0.001 %: must be 0.01 % to 50 %"),
-        ("tip: 1 %", "tip: 1", "assets.WETH.tip is 1 without a unit: must be 0.01 % to 50 %"),
-        ("tip: 1 %", "tip: 1 x", "assets.WETH.tip is in x, not in %: must be 0.01 % to 50 %"),
-        ("tip: 1 %", "tip: one", "assets.WETH.tip is one: must be 0.01 % to 50 %"),
-        ("tip: 1 %", "tip:", "assets.WETH.tip is nothing: must be 0.01 % to 50 %"),
-        ("tip: 1 %", "tip: [1 %]", "assets.WETH.tip is a list: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip: 0.001 %", "assets.USDC.tip is 0.001 %: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip: 1", "assets.USDC.tip is 1 without a unit: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip: 1 x", "assets.USDC.tip is in x, not in %: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip: one", "assets.USDC.tip is one: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip:", "assets.USDC.tip is nothing: must be 0.01 % to 50 %"),
+        ("tip: 1 %", "tip: [1 %]", "assets.USDC.tip is a list: must be 0.01 % to 50 %"),
         (
             "    max_age: 75 min\n    min",
             "    max_age: 75.5 min\n    min",
@@ -139,12 +139,28 @@ def test_load__devnet() -> None:
         ),
         ("borrow_ltv_floor: 63 %", "borrow_ltv_floor: 63.2 %", "in steps of 0.5 % below it"),
         ("borrow_ltv_floor: 63 %", "borrow_ltv_floor: 74 %", "must be 0 % to borrow_ltv (73 %)"),
-        ("tip: 1 %", "tip: 2 %", "assets.WETH.tip is 2 %: must be at most incentive_min, 1 %"),
+        ("tip: 1 %", "tip: 2 %", "assets.USDC.tip is 2 %: must be at most incentive_min, 1 %"),
         ("incentive_max: 8 %", "incentive_max: 0.5 %", "must be at least incentive_min, 1 %"),
         (
             "liquidation_ltv: 83 %",
             "liquidation_ltv: 92.6 %",
             "assets.WETH.liquidation_ltv is 92.6 %: must be at most 92.59 %",
+        ),
+        # between assets
+        (
+            "tip: 1 %\n    incentive_min: 1 %\n    incentive_max: 8 %",
+            "tip: 0.9 %\n    incentive_min: 1 %\n    incentive_max: 8 %",
+            "assets.WETH.tip is 0.9 %: must be 1 %, as that of USDC: one tip for all assets",
+        ),
+        (
+            "incentive_max: 8 %",
+            "incentive_max: 25 %",
+            "must be at most 79.99 %: with the highest incentive, 25 % of WETH",
+        ),
+        (
+            "incentive_max: 5 %",
+            "incentive_max: 25 %",
+            "must be at most 79.99 %: with the highest incentive, 25 % of USDC",
         ),
         ("target_health: 1.05 x", "target_health: 1 x", "must be 1.0001 x to 1.6 x"),
         ("min_price: 0.5 USD", "min_price: 3 USD", "must be below max_price, 2 USD"),
@@ -162,8 +178,8 @@ def test_load__devnet() -> None:
         # between parameters
         (
             "min_debt: 100 USDC",
-            "min_debt: 99 USDC",
-            "must be at least 100 USDC: its least incentive, 0.5 %",
+            "min_debt: 49 USDC",
+            "must be at least 50 USDC: its least incentive, 1 %",
         ),
         (
             "min_debt: 100 USDC",
@@ -218,7 +234,7 @@ def test_load__names_the_line_of_a_list_entry(tmp_path: Path) -> None:
 def test_load__unknown_parameter(tmp_path: Path) -> None:
     path = write(tmp_path, ("    tip: 1 %\n", "    tip: 1 %\n    bonus: 5 %\n"))
     said = refused(path)
-    assert said.startswith(f"{path}:{line_of(path, 'bonus')}: assets.WETH.bonus is not a parameter")
+    assert said.startswith(f"{path}:{line_of(path, 'bonus')}: assets.USDC.bonus is not a parameter")
 
 
 def test_load__misspelt_parameter(tmp_path: Path) -> None:

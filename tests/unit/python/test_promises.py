@@ -12,7 +12,7 @@ from breakwater import markets
 from breakwater.demo.simulation import Settings, Simulation, script
 from breakwater.evm import EvmHost
 from breakwater.host import Log
-from breakwater.observation import DEBT, Observation, Timed, Trial, legs
+from breakwater.observation import DEBT, Observation, Timed, Trial, legs, stamp
 from breakwater.promises import DAY, Held, Ledger, Promise, Violation, catalogue
 
 Doctor = Callable[[list[Observation]], Observation]
@@ -160,7 +160,7 @@ def liquidated_at_once(seen: list[Observation]) -> Observation:
     assert o.previous is not None
     account = o.events("Liquidate")[0].account
     words = list(o.previous.accounts[account])
-    words[0] = words[0] & ~(0xFFFFF << 224) | (o.previous.block & 0xFFFFF) << 224
+    words[0] = words[0] & ~(0xFFFFF << 224) | stamp(o.previous.block) << 224
     accounts = {**o.previous.accounts, account: tuple(words)}
     return replace(o, previous=replace(o.previous, accounts=accounts))
 

@@ -138,7 +138,8 @@ def test_check_batch__levels_of_what_was_touched(new_market):
     for name, reason in cases:
         with refuses(reason):
             market.risk.check_batch(before, worse, ids["USDC"] << 8 | ids[name])
-    assert market.risk.check_batch(before, before, ids["WETH"])
+    # passed as no riskier, not by its initial margin
+    assert market.risk.check_batch(before, before, ids["WETH"]) is False
     with refuses("price is stale"):
         market.risk.check_batch(before, before, ids["WBTC"])
     until = market.host.now + 100
@@ -157,10 +158,18 @@ def test_check_listable__needs_a_price(market):
         market.risk.check_listable(market.assets["WETH"].id)
 
 
-def test_shortfall__halted_or_without_weight_lifts_nothing(rich):
+def test_shortfall__unpriced_or_without_weight_lifts_nothing(rich):
     position = rich.position(("USDC", 10**9, True))
-    assert rich.risk.shortfall(position, rich.assets["HALF"].id) == 0
-    assert rich.risk.shortfall(position, rich.assets["WETH"].id) > 0
+    assert rich.risk.shortfall(position, rich.assets["NONE"].id) == 0
+    # 1,000 USD at the liquidation_ltv of 50 %, the borrow_ltv being 0
+    assert rich.risk.shortfall(position, rich.assets["HALF"].id) == 2_000 * 10**24 // 3
+    until = rich.host.now + 100
+    rich.risk.set_breaker(rich.other, sender=rich.owner)
+    rich.risk.set_level(rich.assets["WETH"], 0, until, 0, sender=rich.other)
+    assert rich.risk.shortfall(position, rich.assets["WETH"].id) == 625 * 10**15
+    # what is held of it counts, though the margin leaves it out
+    held = rich.position(("WETH", 6 * 10**17, False), ("USDC", 10**9, True))
+    assert rich.risk.shortfall(held, rich.assets["WETH"].id) == 25 * 10**15
     rich.break_feed("WETH")
     assert rich.risk.shortfall(position, rich.assets["WETH"].id) == 0
     assert rich.risk.shortfall([0] * 4, rich.assets["WBTC"].id) == 0

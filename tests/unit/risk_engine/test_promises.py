@@ -25,11 +25,13 @@ FIXED = settings(
 def market():
     """Unlike ltvs and weights, one schedule with a tip of 1 %."""
     changes = {
-        "WETH": {"liquidation_ltv": 9_000, "borrow_ltv": 8_500, "tip": 100},
+        "WETH": {"liquidation_ltv": 9_000, "borrow_ltv": 8_500},
         "WBTC": {"liquidation_ltv": 6_000, "borrow_ltv": 5_500},
         "USDC": {"debt_weight": 11_000},
     }
-    listed = {name: {**rules, **changes.get(name, {})} for name, rules in ASSETS.items()}
+    listed = {
+        name: {**rules, "tip": 100, **changes.get(name, {})} for name, rules in ASSETS.items()
+    }
     return Market(EvmHost(), listed, ("USDC", "DAI"), cash=0)
 
 
@@ -206,17 +208,22 @@ def test_check_batch__initial_margin_or_safer(market, worth, ratio, changes, mov
     }
     refused = margin.initial(legs, rules, prices)
     if refused is None:
-        assert passed
+        assert passed is True
         return
+    safer = margin.is_safer(before, legs, rules, prices)
+    assert (why is None) == safer
+    assert passed is not True
     owed = {leg.asset: leg.amount for leg in before if leg.is_debt}
     owes_more = any(leg.amount > owed[leg.asset] for leg in legs if leg.is_debt)
-    old, new = margin.health(before, rules, prices), margin.health(legs, rules, prices)
-    lower = new.exact is not None and (
-        new.exact < old.exact
-        or new.collateral_value * old.debt_value < old.collateral_value * new.debt_value
-    )
-    if passed:
+    if why is None:
         assert not owes_more
-        assert not lower
+        # at spot and at the average, whichever is right
+        for told in (prices, {name: margin.Prices.flat(p.average) for name, p in prices.items()}):
+            old, new = margin.health(before, rules, told), margin.health(legs, rules, told)
+            assert new.exact is None or (
+                new.exact >= old.exact * (1 - Fraction(1, 10**15))
+                and new.collateral_value * old.debt_value
+                >= old.collateral_value * new.debt_value * (1 - Fraction(1, 10**15))
+            )
     else:
         assert why == refused
