@@ -189,10 +189,8 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         new = [new[0] + kept, new[1] + kept * weight // BPS]
         old = [old[0] + kept + paid, old[1] + (kept + paid) * weight // BPS]
 
-
-    # collateral after times debt before, less collateral before times debt after
-    more: uint256[2] = [0, 0]
-    less: uint256[2] = [0, 0]
+    more: uint256[2] = [0, 0]  # collateral after * debt before
+    less: uint256[2] = [0, 0]  # collateral before * debt after
     for i: uint256 in range(16):
         tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
         if tag == 0 or tag >= legs.DEBT or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
