@@ -509,30 +509,27 @@ def no_arithmetic(o: Observation) -> Iterator[Finding]:
 
 
 class GuardianBudget:
-    """GATE-1: holds and halts, from the latches as they are set."""
+    """GATE-1: what a person holds, from the latches as they stand. Sensors end with their cause."""
 
     def __init__(self) -> None:
-        self._halts: dict[str, list[list[int]]] = {}
+        self._holds: dict[str, list[list[int]]] = {}
 
     def __call__(self, o: Observation) -> Iterator[Finding]:
         for asset in o.assets.values():
             for at, what in ((0, "caution"), (64, "halt"), (128, "hold")):
                 left = o.now + HOLD - bits(asset.latch, at, 64)
                 yield Finding(left, f"{what} of {asset.address} runs at most 7 days on")
-        for timed in o.logs:
-            log = timed.log
-            if log.name != "SetLevel" or "asset" not in log.args:
-                continue
-            halts = self._halts.setdefault(log.asset, [])
-            if halts and halts[-1][1] >= timed.time:
-                halts[-1][1] = max(log.halt_until, timed.time)
-            elif log.halt_until > timed.time:
-                halts.append([timed.time, log.halt_until])
-        for address, halts in self._halts.items():
-            for _, end in halts:
+            end = bits(asset.latch, 128, 64)
+            holds = self._holds.setdefault(asset.address, [])
+            if holds and holds[-1][1] >= o.now:
+                holds[-1][1] = max(end, o.now)
+            elif end > o.now:
+                holds.append([o.now, end])
+        for address, holds in self._holds.items():
+            for _, end in holds:
                 begin = end - 30 * DAY
-                total = sum(max(min(e, end) - max(s, begin), 0) for s, e in halts)
-                yield Finding(HOLD - total, f"halts of {address} in 30 days")
+                total = sum(max(min(e, end) - max(s, begin), 0) for s, e in holds)
+                yield Finding(HOLD - total, f"holds of {address} in 30 days")
 
 
 def cool_down(o: Observation) -> Iterator[Finding]:

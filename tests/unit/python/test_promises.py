@@ -13,7 +13,7 @@ from breakwater.demo.simulation import Settings, Simulation, script
 from breakwater.evm import EvmHost
 from breakwater.host import Log
 from breakwater.observation import DEBT, Observation, Timed, Trial, legs, stamp
-from breakwater.promises import DAY, Held, Ledger, Promise, Violation, catalogue
+from breakwater.promises import DAY, GuardianBudget, Held, Ledger, Promise, Violation, catalogue
 
 Doctor = Callable[[list[Observation]], Observation]
 
@@ -298,6 +298,25 @@ DOCTORED: list[tuple[str, Doctor]] = [
     ("CAP-1", cap_passed),
     ("CAP-1", collateral_cap_passed),
 ]
+
+
+def test_guardian_budget__counts_what_is_held_and_not_what_sensors_halt(seen):
+    """Two holds of 4 days within 30 are a day too many; a halt without a hold is none."""
+    first = next(iter(seen[-1].assets))
+
+    def at(days, held_days, halt_days=0):
+        o = seen[-1]
+        now = o.now + days * DAY
+        latch = (now + halt_days * DAY) << 64 | ((now + held_days * DAY) if held_days else 0) << 128
+        return replace(o, now=now, assets={first: replace(o.assets[first], latch=latch)})
+
+    def worst(*observations):
+        judge = GuardianBudget()
+        return min(finding.slack for o in observations for finding in judge(o))
+
+    assert worst(at(0, 4), at(10, 3)) == 0
+    assert worst(at(0, 4), at(10, 4)) == -DAY
+    assert worst(*(at(day, 0, halt_days=1) for day in range(20))) >= 0
 
 
 @pytest.mark.parametrize(
