@@ -253,7 +253,7 @@ def lend(assets: uint256, receiver: address) -> uint256:
     if books >> 255 != 0:
         self._check_level(0)
     if assets == 0:
-        self._fail("zero amount")
+        self._fail("amount is zero")
     if assets > books & M112:
         self._fail("not enough cash")
     config: uint256 = self._config
@@ -264,7 +264,7 @@ def lend(assets: uint256, receiver: address) -> uint256:
     owed: uint256 = unsafe_add(books >> 112 & M112, shares)
     # both below 2**113, and the debt cap is below 2**104: debt shares fit
     if unsafe_div(unsafe_mul(owed, index), RAY) > self._expand(config >> DEBT_CAP_AT):
-        self._fail("debt cap reached")
+        self._fail("debt cap is reached")
 
     books = unsafe_sub(unsafe_add(books, unsafe_mul(shares, 2**112)), assets)
     self._books = books
@@ -378,7 +378,7 @@ def flashLoan(receiver: address, token: address, amount: uint256, data: Bytes[1_
     if token != ASSET:
         self._fail("token is not lent")
     if amount == 0:
-        self._fail("zero amount")
+        self._fail("amount is zero")
     if amount > books & M112:
         self._fail("not enough cash")
     fee: uint256 = self._flash_fee(amount, books)
@@ -907,7 +907,7 @@ def _enter(amount: uint256, receiver: address, by_shares: bool) -> uint256:
     if books >> 255 != 0:
         self._check_level(CAUTION)
     if amount == 0:
-        self._fail("zero amount")
+        self._fail("amount is zero")
     config: uint256 = self._config
     word: uint256 = self._accrued(books, config)
     total: uint256 = self._total(books, word)
@@ -928,7 +928,7 @@ def _enter(amount: uint256, receiver: address, by_shares: bool) -> uint256:
     if unsafe_add(total, assets) > self._expand(config >> DEPOSIT_CAP_AT):
         if self._fund == empty(address):
             self._fail("vault is not open")
-        self._fail("deposit cap reached")
+        self._fail("deposit cap is reached")
     if not by_shares:
         # the cap keeps assets below 2**104
         shares = unsafe_div(unsafe_mul(amount, all_shares), all_assets)
@@ -959,7 +959,7 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
     if books >> 255 != 0:
         self._check_level(CAUTION)
     if amount == 0:
-        self._fail("zero amount")
+        self._fail("amount is zero")
     if receiver == empty(address):
         self._fail("receiver is zero")
     config: uint256 = self._config
@@ -1390,13 +1390,13 @@ def _expand(bits: uint256) -> uint256:
 @internal
 def _send(receiver: address, amount: uint256):
     if not extcall IERC20(ASSET).transfer(receiver, amount, default_return_value=True):
-        self._fail("transfer failed")
+        self._fail("token transfer failed")
 
 
 @internal
 def _pull(payer: address, amount: uint256):
     if not extcall IERC20(ASSET).transferFrom(payer, self, amount, default_return_value=True):
-        self._fail("transfer failed")
+        self._fail("token transfer failed")
 
 
 # -------------------------------------------------------------------- internals: checks
@@ -1411,7 +1411,7 @@ def _check_level(highest: uint256):
     level: uint256 = latch._level(self)
     if level > highest:
         if level == CAUTION:
-            self._fail("vault is under caution")
+            self._fail("vault is in caution")
         self._fail("vault is halted")
 
 

@@ -221,11 +221,11 @@ def why_blocked(
             return "amount is zero"
         level: uint256 = staticcall IVaultViews(vault).level()
         if level != 0:
-            return "vault is under caution" if level == 1 else "vault is halted"
+            return "vault is in caution" if level == 1 else "vault is halted"
         if amount > staticcall IVaultViews(vault).cash():
             return "not enough cash"
         if amount > self._lendable(vault):
-            return "debt cap reached"
+            return "debt cap is reached"
         tag: uint256 = legs.DEBT | debt_id
         owed: uint256 = self._debt_after(
             staticcall CREDIT_ENGINE.words_of(id),

@@ -243,9 +243,7 @@ def test_borrow__stale_prices(market):
     market.borrow("USDC", 35_000)
 
 
-@pytest.mark.parametrize(
-    ("level", "reason"), [(1, "vault is under caution"), (2, "vault is halted")]
-)
+@pytest.mark.parametrize(("level", "reason"), [(1, "vault is in caution"), (2, "vault is halted")])
 def test_borrow__vault_above_normal_reverts(market, level, reason):
     market.deposit("WETH", 10)
     market.breaker.trip(market.assets["USDC"], level, HOUR, sender=market.guardian)
@@ -275,7 +273,7 @@ def test_borrow__debt_cap_reverts(market):
     market.deposit("WETH", 10)
     usdc = market.assets["USDC"]
     usdc.vault.set_caps(10**15, 1_000 * 10**6, sender=market.owner)
-    with refuses("debt cap reached"):
+    with refuses("debt cap is reached"):
         market.borrow("USDC", 1_001)
     market.borrow("USDC", 1_000)
 

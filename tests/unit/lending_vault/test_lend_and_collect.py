@@ -31,10 +31,10 @@ def test_lend__only_engine(busy):
 
 def test_lend__limits(busy):
     lend = ("lend",)
-    busy.refuses("zero amount", *lend, 0, busy.borrower, sender=busy.engine)
+    busy.refuses("amount is zero", *lend, 0, busy.borrower, sender=busy.engine)
     busy.refuses("not enough cash", *lend, 10 * busy.unit + 1, busy.borrower, sender=busy.engine)
     busy.act("set_caps", 10**30, 91 * busy.unit, sender=busy.owner)
-    busy.refuses("debt cap reached", *lend, busy.unit + 1, busy.borrower, sender=busy.engine)
+    busy.refuses("debt cap is reached", *lend, busy.unit + 1, busy.borrower, sender=busy.engine)
     busy.lend(busy.unit)
 
 
@@ -125,7 +125,7 @@ def test_collect__works_at_halt(busy):
 
 def test_lend__caution_reverts_until_it_expires(busy):
     busy.act("set_level", busy.host.now + 100, 0, 0, sender=busy.breaker)
-    busy.refuses("vault is under caution", "lend", 1, busy.borrower, sender=busy.engine)
+    busy.refuses("vault is in caution", "lend", 1, busy.borrower, sender=busy.engine)
     busy.act("withdraw", 1, busy.lender, busy.lender)
     busy.host.advance(100)
     busy.lend(1)

@@ -116,7 +116,7 @@ def test_flash_loan__refusals(flash):
     args = (flash.engine, flash.token)
     flash.refuses("flash callback failed", "flashLoan", *args, 1, b"")
     flash.refuses("not enough cash", "flashLoan", *args, 51 * flash.unit, b"")
-    flash.refuses("zero amount", "flashLoan", *args, 0, b"")
+    flash.refuses("amount is zero", "flashLoan", *args, 0, b"")
     flash.refuses("token is not lent", "flashLoan", flash.engine, flash.engine, 1, b"")
 
 

@@ -45,7 +45,7 @@ def test_max__is_the_most_that_works(busy):
     busy.act("redeem", shares, busy.lender, busy.lender)
     assert busy.read("cash") == busy.read("maxWithdraw", busy.lender) == 0
     room = busy.read("maxDeposit", busy.lender)
-    busy.refuses("deposit cap reached", "deposit", room + 1, busy.lender)
+    busy.refuses("deposit cap is reached", "deposit", room + 1, busy.lender)
 
 
 def test_round_trip__never_gains(busy):
@@ -124,6 +124,6 @@ def test_odd_token__false_reverts_and_nothing_is_fine(new_world, answer):
         world.collect(1, 1)
         world.collect(0, 1)
     else:
-        world.refuses("transfer failed", "deposit", 1, world.lender)
-        world.refuses("transfer failed", "withdraw", 1, world.lender, world.lender)
-        world.refuses("transfer failed", "lend", 1, world.borrower, sender=world.engine)
+        world.refuses("token transfer failed", "deposit", 1, world.lender)
+        world.refuses("token transfer failed", "withdraw", 1, world.lender, world.lender)
+        world.refuses("token transfer failed", "lend", 1, world.borrower, sender=world.engine)

@@ -160,7 +160,7 @@ def test_why_blocked__is_the_reason_of_the_revert(indebted, action, name, amount
 @pytest.mark.parametrize(
     ("level", "vault", "asset"),
     [
-        (1, "vault is under caution", "asset is in caution"),
+        (1, "vault is in caution", "asset is in caution"),
         (2, "vault is halted", "asset is halted"),
     ],
 )
@@ -180,7 +180,7 @@ def test_why_blocked__by_the_debt_cap(indebted):
     market = indebted
     market.assets["USDC"].vault.set_caps(10**15, 20_000 * 10**6, sender=market.owner)
     told = market.lens.why_blocked(market.account(), BORROW, market.assets["USDC"], 10**9)
-    assert told == attempt(market, BORROW, "USDC", 10**9) == "debt cap reached"
+    assert told == attempt(market, BORROW, "USDC", 10**9) == "debt cap is reached"
 
 
 def test_why_blocked__by_eight_assets(new_market):
