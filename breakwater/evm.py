@@ -8,6 +8,7 @@ warm), so receipts carry none. One host serves one thread; run several processes
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +41,13 @@ GENESIS_TIME = 1_700_000_000
 
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x(?P<data>[0-9a-f]*) \}$")
 _HALT = re.compile(r"^Halt \{ reason: (?P<reason>.+), gas_used: \d+ \}$")
+_ACCOUNT = re.compile(
+    r"(?P<address>0x[0-9a-f]{40}): Account \{ info: .*? storage: \{(?P<storage>.*?)\}, status:",
+    re.DOTALL,
+)
+_WORD = re.compile(
+    r"(\d+): StorageSlot \{ previous_or_original_value: \d+, present_value: (\d+) \}"
+)
 _PADDING = bytes(33)  # what pyrevm appends to the code of every contract
 
 
@@ -51,6 +59,14 @@ class EvmHost:
     on a node.
     """
 
+    def __new__(cls, *args: Any, **settings: Any) -> EvmHost:
+        """With BREAKWATER_COVERAGE in the environment, a host that keeps what it ran."""
+        if cls is EvmHost and os.environ.get("BREAKWATER_COVERAGE"):
+            from breakwater.coverage.host import CoverageHost
+
+            return object.__new__(CoverageHost)
+        return object.__new__(cls)
+
     def __init__(
         self,
         *,
@@ -59,10 +75,14 @@ class EvmHost:
         chain_id: int = 31_337,
         block_per_transaction: bool = False,
         seconds_per_block: int = 1,
+        code_size_limit: int | None = None,
     ) -> None:
+        """`code_size_limit` [bytes]: None for the limit that chains have."""
         self.chain_id = chain_id
         self._evm = pyrevm.EVM(
-            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id)),
+            env=pyrevm.Env(
+                cfg=pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_size_limit)
+            ),
             gas_limit=GAS_LIMIT,
             spec_id="CANCUN",
         )
@@ -145,6 +165,16 @@ class EvmHost:
         """The word at a storage slot."""
         return int(self._evm.storage(address, slot))
 
+    def stored(self) -> dict[str, dict[int, int]]:
+        """Every word of storage that was read or written, by address and slot. Slow: it is read
+        from the text of the EVM's journal.
+        """
+        found: dict[str, dict[int, int]] = {}
+        for account in _ACCOUNT.finditer(self._evm.journal_str):
+            words = {int(slot): int(value) for slot, value in _WORD.findall(account["storage"])}
+            found[checksum(account["address"])] = words
+        return found
+
     def balance(self, address: str) -> int:
         """Native coins, in wei."""
         return int(self._evm.get_balance(address))
@@ -184,7 +214,7 @@ class EvmHost:
         try:
             address = checksum(self._evm.deploy(sender, data, value))
         except RuntimeError as error:
-            raise _failure(error) from None
+            raise self._failed(error) from None
         self._newest = address
         self._after_transaction()
         return address
@@ -209,7 +239,7 @@ class EvmHost:
         try:
             output = evm.message_call(sender, address, data, value)
         except RuntimeError as error:
-            raise _failure(error) from None
+            raise self._failed(error) from None
         result = evm.result
         receipt = Receipt(codec, output, lambda: _raw_logs(result), self._decoder, None)
         self._after_transaction()
@@ -236,15 +266,27 @@ class EvmHost:
         caller = sender or _NOBODY
         try:
             if codec.reads_only:
-                return codec.decode(evm.message_call(caller, address, data, is_static=True))
+                return codec.decode(self._read(caller, address, data))
             checkpoint = evm.snapshot()
             try:
                 output = evm.message_call(caller, address, data, value)
             finally:
+                self._before_undo()
                 evm.revert(checkpoint)
         except RuntimeError as error:
-            raise _failure(error) from None
+            raise self._failed(error) from None
         return codec.decode(output)
+
+    # What `breakwater.coverage.host` does in another way.
+
+    def _read(self, caller: str, address: str, data: bytes) -> bytes:
+        return bytes(self._evm.message_call(caller, address, data, is_static=True))
+
+    def _before_undo(self) -> None:
+        pass
+
+    def _failed(self, error: RuntimeError) -> Exception:
+        return _failure(error)
 
     # ------------------------------------------------------------ snapshots
 
@@ -269,6 +311,7 @@ class EvmHost:
         else:
             refuse_snapshot(snapshot)
         _, checkpoint, now, block, newest = self._snapshots[index]
+        self._before_undo()
         # Later checkpoints go first, newest to oldest: each is used up while it is still alive.
         for later in reversed(self._snapshots[index + 1 :]):
             self._evm.revert(later[1])

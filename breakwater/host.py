@@ -156,9 +156,16 @@ class Receipt:
 
     @property
     def value(self) -> Any:
-        """The decoded return value: None, one value, or a tuple."""
+        """The decoded return value: None, one value, or a tuple; the bytes themselves where they
+        are not what the ABI says, as of a token that returns raw words.
+        """
         if self._value is None:
-            decoded = None if self._function is None else self._function.decode(self._output)
+            decoded: Any = None
+            if self._function is not None:
+                try:
+                    decoded = self._function.decode(self._output)
+                except Exception:  # of eth-abi, or ValueError
+                    decoded = self._output
             self._value = (decoded,)
         return self._value[0]
 

@@ -1,7 +1,17 @@
-"""The protocol's formulae in exact integers and fractions, without an EVM.
+"""The protocol in exact integers, without an EVM: what every call must do, by the specification.
 
-Written from DESIGN.md (sections 3 and 4) and from the headers of the contracts. Pure functions:
-amounts in token units, prices in WAD per whole token, values in WAD, parameters in basis points.
+A chain of models answers calls as the contracts do: returned value, reason of a refusal, events in
+order, and every word of storage. `breakwater.fuzz.compare` holds the two against each other.
+
+    chain         state, calls, locks and undoing, on which all models stand
+    engine        accounts, liquidations, batches; operators: who may act for an account
+    vault, fund   lending and its insurance; shares: their price
+    risk          margin, liquidation terms, prices; oracle: from a source to a price; feeds
+    breaker, configurator, timelock, latch, lens, owned
+    tokens, mocks, calls    what exists for tests only
+    protocol      the models of a whole market
+
+Pure formulae, in token units, WAD per whole token, WAD of value, and basis points:
 
     margin        values, initial margin, leverage cap, health, ramps
     liquidation   terms of a liquidation, standard and under water

@@ -1,12 +1,13 @@
 """Average, volatility and status of a price, and what a liquidation may count it at.
 
-DESIGN section 4 and the header of `price_oracle`. Prices are WAD per whole token, times seconds.
+Specification, Prices. Prices are WAD per whole token, times seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isqrt
+from typing import NamedTuple
 
 from breakwater.units import BPS, DAY, WAD
 
@@ -32,13 +33,13 @@ MAX_VOLATILITY = 2**32 - 1
 VALID, JUMP, DISPERSED, STALE = range(4)
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """What a poke stores."""
 
-    spot: int
-    average: int
-    time: int
+    spot: int = 0
+    average: int = 0
+    time: int = 0
+    """of the last poke that saw a price"""
     volatility: int = 0
     """[WAD], a multiple of 1e9"""
     reference: int = 0
@@ -52,6 +53,12 @@ class Checkpoint:
     """last poke, where it saw no price; 0: it saw one"""
     stale_seconds: int = 0
     """for which pokes in a row have seen no price"""
+    waited_at: int = 0
+    """last poke that found or ended a wait for sources that disagree"""
+    waited: int = 0
+    """seconds waited since a day went by without"""
+    disagrees: bool = False
+    """the last poke that saw a price saw sources that disagree"""
 
     @classmethod
     def first(cls, price: int, now: int) -> Checkpoint:
@@ -67,6 +74,7 @@ def weight(elapsed: int) -> int:
     return x - x * x // (2 * WAD) + x * x // WAD * x // (6 * WAD)
 
 
+@lru_cache(maxsize=1_024)
 def average_at(checkpoint: Checkpoint, now: int) -> int:
     """The average extrapolated to now; its way from the stored average is rounded down."""
     gap = checkpoint.spot - checkpoint.average
@@ -99,18 +107,36 @@ def faded(checkpoint: Checkpoint, now: int) -> int:
     return min(checkpoint.stale_seconds + min(now - checkpoint.stale_at, MAX_GAP), FADE_TIME)
 
 
-def poke(checkpoint: Checkpoint, price: int, now: int, band: int) -> Checkpoint:
-    """The checkpoint after a poke that found `price`, 0 for none. One source."""
+def waited(checkpoint: Checkpoint, now: int) -> int:
+    """Seconds for which disagreement has delayed liquidations, none left out before a whole day
+    went by without. The time since a poke that saw it counts, whatever sources did since.
+    """
+    if checkpoint.disagrees:
+        return min(checkpoint.waited + now - checkpoint.time, WAIT_TIME)
+    return 0 if now - checkpoint.waited_at >= DAY else checkpoint.waited
+
+
+def poked_volatility(checkpoint: Checkpoint, price: int, now: int) -> int:
+    """Volatility as a poke that found `price` computes it [WAD], before it is cut to 1e-9."""
+    elapsed = now - checkpoint.reference_time
+    if elapsed < SAMPLE_TIME:
+        return checkpoint.volatility
+    return volatility_after(checkpoint.volatility, price, checkpoint.reference, elapsed)
+
+
+def poke(
+    checkpoint: Checkpoint, price: int, now: int, band: int, disagrees: bool = False
+) -> Checkpoint:
+    """The checkpoint after a poke that found `price`, 0 for none, of sources that may disagree."""
     if price == 0:
-        return replace(checkpoint, stale_at=now, stale_seconds=faded(checkpoint, now))
+        return checkpoint._replace(stale_at=now, stale_seconds=faded(checkpoint, now))
     average = average_at(checkpoint, now)
-    volatility = checkpoint.volatility
+    volatility = poked_volatility(checkpoint, price, now)
     reference, reference_time = checkpoint.reference, checkpoint.reference_time
     if now - reference_time >= SAMPLE_TIME:
-        volatility = volatility_after(volatility, price, reference, now - reference_time)
         reference, reference_time = price, now
     since, up, confirmed = 0, False, False
-    if is_jump(price, average, band):
+    if not disagrees and is_jump(price, average, band):
         up = price > average
         since, confirmed = checkpoint.jump_since, checkpoint.confirmed
         gap = now - checkpoint.time
@@ -128,27 +154,66 @@ def poke(checkpoint: Checkpoint, price: int, now: int, band: int) -> Checkpoint:
         jump_since=since,
         jump_is_up=up,
         confirmed=confirmed,
+        waited_at=now if disagrees or checkpoint.disagrees else checkpoint.waited_at,
+        waited=waited(checkpoint, now),
+        disagrees=disagrees,
     )
 
 
 def liquidation_prices(
-    checkpoint: Checkpoint, price: int, now: int, band: int, patience: int = 0
+    checkpoint: Checkpoint,
+    price: int,
+    now: int,
+    band: int,
+    patience: int = 0,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    agreed: bool = False,
+    disagrees: bool = False,
 ) -> tuple[int, int, bool]:
-    """What one source's price counts at as collateral and as debt, and whether it is valid.
+    """What a price counts at as collateral and as debt, and whether it is valid.
 
-    In a jump that is not confirmed by pokes, the last at most MAX_GAP ago, or that has not lasted
-    `patience` seconds, whichever of spot and average favours the borrower. Without a price the last
-    one, fading to zero as collateral.
+    Without `low` and `high` there is one number; `agreed`: at least two sources stand for it.
+
+    In a jump that nothing confirms, or that has not lasted `patience` seconds under pokes' eyes,
+    the last at most MAX_GAP ago, whichever of spot and average favours the borrower. Sources that
+    disagree favour him for WAIT_TIME. Without a price the last one, fading as collateral.
     """
     if price == 0:
         left = FADE_TIME - faded(checkpoint, now)
         return checkpoint.spot * left // FADE_TIME, checkpoint.spot, False
+    low, high = price if low is None else low, price if high is None else high
+    if disagrees:
+        if waited(checkpoint, now) >= WAIT_TIME:
+            return price, price, True
+        return high, low, True
     average = average_at(checkpoint, now)
     if not is_jump(price, average, band):
-        return price, price, True
+        return high, low, True
     seen = checkpoint.jump_since != 0 and checkpoint.jump_is_up == (price > average)
     seen = seen and now <= checkpoint.time + MAX_GAP
-    confirmed = seen and checkpoint.confirmed and now >= checkpoint.jump_since + patience
+    confirmed = agreed or (seen and checkpoint.confirmed)
+    if patience:
+        confirmed = confirmed and seen and now >= checkpoint.jump_since + patience
     if confirmed:
-        return price, price, True
-    return max(price, average), min(price, average), True
+        return high, low, True
+    return max(high, average), min(low, average), True
+
+
+def packed(checkpoint: Checkpoint) -> tuple[int, int]:
+    """The two words as stored: checkpoint, observation."""
+    c = checkpoint
+    return (
+        c.spot | c.average << 96 | c.volatility // 10**9 << 192 | c.time << 224,
+        c.reference
+        | c.reference_time << 96
+        | c.jump_since << 128
+        | c.stale_at << 160
+        | c.waited_at << 192
+        | c.waited << 224
+        | c.jump_is_up << 236
+        | c.confirmed << 237
+        | c.disagrees << 238
+        | c.stale_seconds << 239,
+    )

@@ -1,4 +1,4 @@
-"""Terms of a liquidation. DESIGN section 3, "Liquidation, standard".
+"""Terms of a liquidation. Specification, Liquidation.
 
     beta = min( clamp(beta_min + slope x (1 - health), beta_min, beta_max),
                 max(tip, C/D - 1), max(tip, health x w/L - 1) )
@@ -14,10 +14,13 @@ both the integer and whom the rounding favours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
+from breakwater.model import exact as sides
+from breakwater.model.chain import Refused as Refused
 from breakwater.model.margin import (
     MAX_VALUE,
     Health,
@@ -42,10 +45,6 @@ DUST_VALUE = WAD
 BPS_WAD = WAD // BPS
 
 
-class Refused(Exception):
-    """The liquidation is refused; the text is the reason."""
-
-
 @dataclass(frozen=True)
 class Schedule:
     """Of each part the largest among the account's collaterals [WAD]."""
@@ -65,16 +64,21 @@ class Terms:
     repay: int
     fund_fee: int
     write_off: int
-    seize: dict[str, int]
+    seize: dict[Any, int]
     health_factor: int
     incentive: int
     under_water: bool
-    exact_repay: Fraction = field(default=Fraction(0))
-    """[units] what the formula asks for, before it is rounded"""
+    exact: tuple[int, int] = (0, 1)
+    """[units] what the formula asks for, before it is rounded, as a ratio"""
+
+    @property
+    def exact_repay(self) -> Fraction:
+        """[units] what the formula asks for, before it is rounded."""
+        return Fraction(*self.exact)
 
 
 def schedule(
-    legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]
+    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]
 ) -> Schedule:
     """One schedule for all pairs of an account. H = H_0 + k x max(0, volatility - reference)."""
     held = [leg.asset for leg in legs if not leg.is_debt]
@@ -111,55 +115,62 @@ def incentive(state: Health, plan: Schedule, weight: int, ltv: int) -> int:
 
 def has_admissible(
     legs: Sequence[Leg],
-    rules: Mapping[str, Rules],
-    prices: Mapping[str, Prices],
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
     state: Health,
     tip: int,
 ) -> bool:
     """Whether at the tip some pair of priced legs, its collateral worth more than dust, lowers no
-    health. While there is one a pair that lowers it is refused, whatever else has no price.
+    health; without such a collateral an ltv of 1 is taken. While there is one a pair that lowers
+    health is refused, whatever else has no price.
     """
     priced = [leg for leg in legs if prices[leg.asset].is_priced]
-    return any(
-        (WAD + tip) * rules[held.asset].liquidation_ltv
-        <= state.health_factor * rules[owed.asset].debt_weight
-        for held in priced
-        for owed in priced
-        if owed.is_debt
-        and not held.is_debt
-        and collateral_value(held.amount, prices[held.asset].price, rules[held.asset].decimals)
+    ltvs = [
+        rules[leg.asset].liquidation_ltv
+        for leg in priced
+        if not leg.is_debt
+        and collateral_value(leg.amount, prices[leg.asset].price, rules[leg.asset].decimals)
         > DUST_VALUE
-    )
+    ]
+    weights = [rules[leg.asset].debt_weight for leg in priced if leg.is_debt]
+    return (WAD + tip) * min(ltvs, default=BPS) <= state.health_factor * max(weights, default=0)
 
 
 def terms(
     legs: Sequence[Leg],
-    rules: Mapping[str, Rules],
-    prices: Mapping[str, Prices],
-    debt: str,
-    collateral: str,
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
+    debt: Any,
+    collateral: Any,
     max_repay: int,
     min_debt: int,
+    patient: Callable[[], Mapping[Any, Prices]] | None = None,
 ) -> Terms:
     """What a liquidator may take who repays at most `max_repay` units of `debt`.
 
-    Raises Refused with the reason. `prices` are those of the case at hand: see
-    `average.liquidation_prices` for jumps and their patience.
+    Raises Refused with the reason. `prices` are those of the case at hand, and `patient` gives the
+    prices at which an account is under water: see `average.liquidation_prices`.
     """
     state = health(legs, rules, prices)
     if state.health_factor >= WAD:
         raise Refused("account is healthy")
     plan = schedule(legs, rules, prices)
     under_water = is_under_water(state, plan.tip)
-    owed = sum(leg.amount for leg in legs if leg.is_debt and leg.asset == debt)
-    held = sum(leg.amount for leg in legs if not leg.is_debt and leg.asset == collateral)
-    if owed == 0:
+    if under_water and patient is not None:
+        prices = patient()
+        state = health(legs, rules, prices)
+        if state.health_factor >= WAD:
+            raise Refused("price jump is too recent")
+        under_water = is_under_water(state, plan.tip)
+    owed = _amount(legs, debt, True)
+    held = _amount(legs, collateral, False)
+    if owed is None:
         raise Refused("account has no such debt")
     if not prices[debt].is_priced:
         raise Refused("debt has no valid price")
     if under_water:
         return _under_water(legs, rules, prices, state, plan, debt, owed, max_repay, min_debt)
-    if held == 0:
+    if held is None:
         raise Refused("account has no such collateral")
     if not prices[collateral].is_priced:
         raise Refused("collateral has no valid price")
@@ -171,22 +182,23 @@ def terms(
             raise Refused("pair would lower health")
 
     price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
-    worth = collateral_value(held, prices[collateral].as_collateral, rules[collateral].decimals)
-    repay, exact = owed, Fraction(owed)
+    seized_price, seized_unit = prices[collateral].as_collateral, 10 ** rules[collateral].decimals
+    worth = collateral_value(held, seized_price, rules[collateral].decimals)
+    repay, exact = owed, (owed, 1)
     # a pair that passes for want of a price may lift no health at all: then there is no slice
     if plan.target is not None and plan.target * weight > (WAD + beta) * ltv + BPS:
         lacking = plan.target * state.weighted_debt // WAD - state.weighted_collateral
-        gain = (plan.target * weight - (WAD + beta) * ltv) // BPS
-        value = min(mul_div_up(lacking, WAD, gain), MAX_VALUE)
+        slope = plan.target * weight - (WAD + beta) * ltv
+        value = min(mul_div_up(lacking, WAD, slope // BPS), MAX_VALUE)
         repay = min(owed, mul_div_up(value, unit, price))
-        exact = min(exact, Fraction(lacking * BPS, plan.target * weight - (WAD + beta) * ltv)
-                    * WAD * unit / price)  # fmt: skip
+        if value < MAX_VALUE and lacking * BPS * WAD * unit < owed * slope * price:
+            exact = (lacking * BPS * WAD * unit, slope * price)
     if owed - repay < min_debt:
-        repay, exact = owed, Fraction(owed)
+        repay, exact = owed, (owed, 1)
     affordable = mul_div_up(mul_div_up(worth, WAD, WAD + beta), unit, price)
     takes_all = affordable <= repay
     if takes_all:
-        repay, exact = affordable, Fraction(worth * WAD * unit, (WAD + beta) * price)
+        repay, exact = affordable, (worth * WAD * unit, (WAD + beta) * price)
     if max_repay < repay:
         takes_all = False
         repay = max_repay
@@ -194,33 +206,49 @@ def terms(
             if owed <= min_debt:
                 raise Refused("repay leaves debt below min")
             repay = owed - min_debt
-        exact = Fraction(repay)
+        exact = (repay, 1)
     if repay == 0:
         raise Refused("nothing to repay")
     taken = held
     if not takes_all:
         value = min(mul_div_down(repay, price, unit), MAX_VALUE) * (WAD + beta) // WAD
-        seized_price = prices[collateral].as_collateral
-        taken = min(held, mul_div_down(value, 10 ** rules[collateral].decimals, seized_price))
+        taken = min(held, mul_div_down(value, seized_unit, seized_price))
+    fee = repay * (beta - plan.tip) // WAD * FUND_SHARE // BPS
+    if sides.CHECK_ROUNDING:
+        # what a whole leg is worth below one unit of value is not paid for
+        bought = Fraction(repay * price * (WAD + beta), unit * WAD) + takes_all
+        if not takes_all or worth < MAX_VALUE:
+            sides.below(Fraction(taken * seized_price, seized_unit), bought, "seized")
+        sides.below(Fraction(*exact), repay, "what the formula asks for")
+        cut = Fraction(repay * (beta - plan.tip) * FUND_SHARE, WAD * BPS)
+        sides.at_most(fee, cut, steps=2, what="fee")
     return Terms(
         repay=repay,
-        fund_fee=repay * (beta - plan.tip) // WAD * FUND_SHARE // BPS,
+        fund_fee=fee,
         write_off=0,
         seize={collateral: taken},
         health_factor=state.health_factor,
         incentive=beta,
         under_water=False,
-        exact_repay=exact,
+        exact=exact,
     )
+
+
+def _amount(legs: Sequence[Leg], asset: Any, is_debt: bool) -> int | None:
+    """Of a leg; None where there is none."""
+    for leg in legs:
+        if leg.asset == asset and leg.is_debt == is_debt:
+            return leg.amount
+    return None
 
 
 def _under_water(
     legs: Sequence[Leg],
-    rules: Mapping[str, Rules],
-    prices: Mapping[str, Prices],
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
     state: Health,
     plan: Schedule,
-    debt: str,
+    debt: Any,
     owed: int,
     max_repay: int,
     min_debt: int,
@@ -228,25 +256,27 @@ def _under_water(
     """Each debt gets part = its value / D of every priced collateral, for value / (1 + tip)."""
     held = [leg for leg in legs if not leg.is_debt]
     priced = [leg for leg in held if prices[leg.asset].is_priced]
-    if held and not priced:
-        raise Refused("collateral has no valid price")
     price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
     part = debt_value(owed, price, rules[debt].decimals)
     worth = sum(
         collateral_value(leg.amount, prices[leg.asset].as_collateral, rules[leg.asset].decimals)
         for leg in priced
     )
-    repay, exact = 0, Fraction(0)
+    if worth == 0 and len(priced) < len(held):
+        raise Refused("collateral has no valid price")
+    repay, exact = 0, (0, 1)
     if state.collateral_value >= DUST_VALUE:
-        exact = Fraction(worth * WAD, WAD + plan.tip) * part / state.debt_value * unit / price
+        exact = (worth * WAD * part * unit, (WAD + plan.tip) * state.debt_value * price)
         value = -(-worth * WAD // (WAD + plan.tip))
         value = -(-value * part // state.debt_value)
         repay = min(owed, -(-value * unit // price))
+        if sides.CHECK_ROUNDING and repay < owed:
+            sides.below(Fraction(*exact), repay, "payment of a loss")
     share = WAD
     if max_repay < repay:
         share = max_repay * WAD // repay
         repay = max_repay
-        exact = Fraction(repay)
+        exact = (repay, 1)
         if share == 0:
             raise Refused("nothing to repay")
     write_off = 0
@@ -264,6 +294,10 @@ def _under_water(
         else leg.amount * part // state.debt_value * share // WAD
         for leg in priced
     }  # fmt: skip
+    if sides.CHECK_ROUNDING:
+        for leg in priced:
+            fair = Fraction(leg.amount * part * share, state.debt_value * WAD)
+            sides.at_most(seize[leg.asset], fair, steps=2, what="seized of a loss")
     return Terms(
         repay=repay,
         fund_fee=0,
@@ -272,5 +306,5 @@ def _under_water(
         health_factor=state.health_factor,
         incentive=plan.tip,
         under_water=True,
-        exact_repay=exact,
+        exact=exact,
     )

@@ -1,12 +1,16 @@
-"""Values, initial margin, leverage and health. DESIGN section 3, "Standard margin"."""
+"""Values, initial margin, leverage and health. Specification, Initial margin and Maintenance.
+
+Assets are named by whatever rules and prices are keyed by.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from breakwater.model import exact
 from breakwater.units import BPS, MAX_UINT256, WAD, mul_div_down, mul_div_up
 
 MAX_VALUE = 2**120
@@ -14,6 +18,9 @@ MAX_VALUE = 2**120
 
 NO_DEBT = MAX_UINT256
 """Health factor of an account without debt."""
+
+NO_CAP = 255 * 5_000
+"""[BPS] the highest leverage cap an asset may have."""
 
 VALID, JUMP, DISPERSED, STALE = range(4)
 
@@ -61,6 +68,8 @@ class Prices:
     """at which a liquidation counts it as collateral, see `average.liquidation_prices`"""
     as_debt: int = 0
     is_priced: bool = True
+    last: int = 0
+    """spot that the last poke stored"""
 
     @classmethod
     def flat(cls, price: int, average: int | None = None, volatility: int = 0) -> Self:
@@ -76,11 +85,10 @@ class Prices:
         )
 
 
-@dataclass(frozen=True)
-class Leg:
+class Leg(NamedTuple):
     """One position of an account, in token units; debt with interest, rounded up."""
 
-    asset: str
+    asset: Any
     amount: int
     is_debt: bool = False
 
@@ -97,8 +105,13 @@ class Health:
     """[WAD] rounded down"""
     weighted_debt: int
     """[WAD] rounded up"""
-    exact: Fraction | None = None
-    """health factor over the rounded values, None without debt"""
+    ratio: tuple[int, int] | None = None
+    """weighted sums, unrounded; None without debt"""
+
+    @property
+    def exact(self) -> Fraction | None:
+        """Health factor over the rounded values, None without debt."""
+        return None if self.ratio is None else Fraction(*self.ratio)
 
 
 @dataclass(frozen=True)
@@ -114,12 +127,18 @@ class Margin:
 
 def collateral_value(amount: int, price: int, decimals: int) -> int:
     """amount x price / 10^decimals [WAD], rounded down, at most MAX_VALUE."""
-    return min(mul_div_down(amount, price, 10**decimals), MAX_VALUE)
+    value = min(mul_div_down(amount, price, 10**decimals), MAX_VALUE)
+    if exact.CHECK_ROUNDING and value < MAX_VALUE:
+        exact.at_most(value, Fraction(amount * price, 10**decimals), what="collateral")
+    return value
 
 
 def debt_value(amount: int, price: int, decimals: int) -> int:
     """amount x price / 10^decimals [WAD], rounded up, at most MAX_VALUE."""
-    return min(mul_div_up(amount, price, 10**decimals), MAX_VALUE)
+    value = min(mul_div_up(amount, price, 10**decimals), MAX_VALUE)
+    if exact.CHECK_ROUNDING and value < MAX_VALUE:
+        exact.at_least(value, Fraction(amount * price, 10**decimals), what="debt")
+    return value
 
 
 def dynamic_borrow_ltv(rules: Rules, volatility: int) -> int:
@@ -137,7 +156,7 @@ def leverage_fits(exposure: int, debt: int, max_leverage: int) -> bool:
 
 
 def initial(
-    legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]
+    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]
 ) -> str | None:
     """Why new risk is refused, None when it is not.
 
@@ -146,7 +165,7 @@ def initial(
     counting may stop as soon as it suffices. A halted collateral counts nothing.
     """
     required = debt = 0
-    cap = 255 * 5_000
+    cap = NO_CAP
     for leg in legs:
         if not leg.is_debt:
             continue
@@ -173,26 +192,31 @@ def initial(
     return "initial margin is not met" if collateral < required else "leverage is too high"
 
 
-def margin(legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]) -> Margin:
+def margin(legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]) -> Margin:
     """Every sum of `initial`, over all legs; collateral rounded down, what is required up."""
     collateral = required = exposure = debt = 0
-    cap = 255 * 5_000
+    cap = NO_CAP
     for leg in legs:
         rule, price = rules[leg.asset], prices[leg.asset]
         cap = min(cap, rule.max_leverage)
         if leg.is_debt:
-            value = debt_value(leg.amount, max(price.high, price.average), rule.decimals)
+            at = price.last if price.status == STALE else max(price.high, price.average)
+            value = debt_value(leg.amount, at, rule.decimals)
             debt += value
             required += value * rule.debt_weight
         elif price.level != 2:
             value = collateral_value(leg.amount, min(price.low, price.average), rule.decimals)
             exposure += value
             collateral += value * dynamic_borrow_ltv(rule, price.volatility)
-    return Margin(collateral // BPS, -(-required // BPS), exposure, debt, cap * WAD // BPS)
+    sums = Margin(collateral // BPS, -(-required // BPS), exposure, debt, cap * WAD // BPS)
+    if exact.CHECK_ROUNDING:
+        exact.at_most(sums.collateral, Fraction(collateral, BPS), what="margin")
+        exact.at_least(sums.required, Fraction(required, BPS), what="required")
+    return sums
 
 
 def shortfall(
-    legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices], asset: str
+    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices], asset: Any
 ) -> int:
     """Units of a collateral that lift a position to its initial margin, rounded down.
 
@@ -200,25 +224,31 @@ def shortfall(
     what the account holds of it counts alike, so that nobody adds the same shortfall twice.
     """
     sums = margin(legs, rules, prices)
+    if sums.collateral >= sums.required:
+        return 0
     rule, price = rules[asset], prices[asset]
     borrow_ltv = dynamic_borrow_ltv(rule, price.volatility)
     ltv = borrow_ltv or rule.liquidation_ltv
     spot = min(price.low, price.average)
-    worth = Fraction(spot * ltv, BPS * 10**rule.decimals)
     has = sums.collateral
     if price.level == 2 or borrow_ltv == 0:
         held = sum(leg.amount for leg in legs if leg.asset == asset and not leg.is_debt)
         has += collateral_value(held, spot, rule.decimals) * ltv // BPS
-    if has >= sums.required or worth == 0:
+    if has >= sums.required or spot * ltv == 0:
         return 0
-    return int((sums.required - has) / worth)
+    missing = min(sums.required - has, MAX_VALUE)
+    units = mul_div_down(missing, BPS * 10**rule.decimals, spot * ltv)
+    if exact.CHECK_ROUNDING:
+        worth = Fraction(spot * ltv, BPS * 10**rule.decimals)
+        exact.at_most(units, missing / worth, what="shortfall")
+    return units
 
 
 def is_safer(
     before: Sequence[Leg],
     after: Sequence[Leg],
-    rules: Mapping[str, Rules],
-    prices: Mapping[str, Prices],
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
 ) -> bool:
     """Whether `after` owes no more of anything, and neither health nor collateral over debt is
     lower wherever between spot and average each price is. Never while something owed has no price.
@@ -259,7 +289,7 @@ def is_safer(
     return True
 
 
-def health(legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices]) -> Health:
+def health(legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]) -> Health:
     """health_factor = sum collateral x P x liquidation_ltv / sum debt x P x debt_weight."""
     value_of = {True: 0, False: 0}
     weighted = {True: 0, False: 0}
@@ -272,22 +302,24 @@ def health(legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str,
             value = collateral_value(leg.amount, price.as_collateral, rule.decimals)
             weighted[False] += value * rule.liquidation_ltv
         value_of[leg.is_debt] += value
-    factor, exact = NO_DEBT, None
+    factor, ratio = NO_DEBT, None
     if weighted[True]:
-        exact = Fraction(weighted[False], weighted[True])
-        factor = int(exact * WAD)
+        factor = weighted[False] * WAD // weighted[True]
+        ratio = (weighted[False], weighted[True])
+    if exact.CHECK_ROUNDING and weighted[True]:
+        exact.at_most(factor, Fraction(weighted[False] * WAD, weighted[True]), what="health")
     return Health(
         health_factor=factor,
         collateral_value=value_of[False],
         debt_value=value_of[True],
         weighted_collateral=weighted[False] // BPS,
         weighted_debt=-(-weighted[True] // BPS),
-        exact=exact,
+        ratio=ratio,
     )
 
 
 def liquidation_price(
-    legs: Sequence[Leg], rules: Mapping[str, Rules], prices: Mapping[str, Prices], asset: str
+    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices], asset: Any
 ) -> int:
     """Price of a collateral at which health is 1, all else equal [WAD], rounded up; 0: none."""
     state = health(legs, rules, prices)

@@ -1,0 +1,1 @@
+"""The fuzzing laboratory: a market to play in, sequences of calls, and the promises as judges."""

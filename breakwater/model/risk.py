@@ -1,0 +1,448 @@
+"""Model of the `RiskEngine`: margin rules and liquidation terms over positions that are handed in.
+
+Specification: Prices, Initial margin, Maintenance, Liquidation, Batches, Levels. A position is four
+words, eight legs; an asset goes by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from breakwater.model import average, liquidation, margin
+from breakwater.model.average import DISPERSED, Checkpoint
+from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant
+from breakwater.model.chain import view as locked_view
+from breakwater.model.feeds import ask
+from breakwater.model.latch import Latch
+from breakwater.model.margin import Leg
+from breakwater.model.oracle import (
+    HALT,
+    IS_FEED,
+    NORMAL,
+    Reading,
+    Rule,
+    Term,
+    prices_of,
+    reading,
+    rule_of,
+    rule_word,
+    rules_at,
+    sourced,
+    term_of,
+    term_word,
+)
+from breakwater.model.owned import Owned
+
+MAX_ASSETS = 127
+DEBT = 128
+"""Bit of a debt's tag."""
+MAX_AMOUNT = 2**104 - 1
+PATIENCE = 600
+"""[s] that a jump lasts before an account is found under water by it"""
+
+Position = Sequence[int]
+NO_RULE = Rule()
+NO_TERM = Term()
+NO_CHECKPOINT = Checkpoint()
+
+
+class Terms(NamedTuple):
+    """What one liquidation may do, as `IRiskEngine.Terms`."""
+
+    repay: int
+    fund_fee: int
+    write_off: int
+    seize: tuple[int, ...]
+    health_factor: int
+    incentive: int
+
+
+def legs_of(position: Position) -> tuple[Leg, ...]:
+    """The legs of a position up to the first that is none."""
+    return _legs_of(tuple(position))
+
+
+@lru_cache(maxsize=4_096)
+def _legs_of(position: tuple[int, ...]) -> tuple[Leg, ...]:
+    legs = []
+    for i in range(8):
+        word, side = position[i >> 1], i & 1
+        tag = word >> 208 + 8 * side & 255
+        if tag == 0:
+            break
+        legs.append(Leg(tag & 127, word >> 104 * side & MAX_AMOUNT, tag >= DEBT))
+    return tuple(legs)
+
+
+class RiskEngine(Owned):
+    """Rules of every asset, the price oracle, and what follows from both."""
+
+    NAME = "RiskEngine"
+
+    def __init__(self, chain: Chain, address: str, breaker: str, owner: str) -> None:
+        if breaker == ZERO_ADDRESS:
+            raise Refused("breaker is zero")
+        super().__init__(chain, address, owner)
+        self.put(breaker, "breaker")
+        self.latch = Latch(self)
+
+    # ------------------------------------------------------------ prices and levels
+
+    def poke(self, sender: str, asset: str) -> int:
+        """Stores what is seen; the status."""
+        self._check_breaker(sender)
+        id = self._id(asset)
+        now = self.chain.now
+        rule, checkpoint = self._rule(id), self._checkpoint(id)
+        read = self._read(id)
+        volatility = checkpoint.volatility
+        if read.price:
+            volatility = average.poked_volatility(checkpoint, read.price, now)
+        after = average.poke(checkpoint, read.price, now, rule.band, read.status == DISPERSED)
+        self.put(after, "checkpoints", id)
+        self.emit(
+            "Poke",
+            asset=asset,
+            price=read.price,
+            average=read.average,
+            volatility=volatility,
+            status=read.status,
+        )
+        return read.status
+
+    @reentrant
+    def set_level(
+        self, sender: str, asset: str, caution_until: int, halt_until: int, held_until: int
+    ) -> None:
+        """Latches levels until they expire."""
+        self._check_breaker(sender)
+        id = self._id(asset)
+        self.latch.set(asset, caution_until, halt_until, held_until)
+        is_latched = max(caution_until, halt_until) > self.chain.now
+        self.put(self._rule(id)._replace(is_latched=int(is_latched)), "rules", id)
+        self.emit("SetLevel", asset=asset, caution_until=caution_until, halt_until=halt_until)
+
+    # ------------------------------------------------------------ administration
+
+    def write_asset(self, sender: str, asset: str, rule: int, term: int) -> int:
+        """Lists an asset, or rewrites its rules and terms; its id."""
+        if sender != self.get("configurator", default=ZERO_ADDRESS):
+            raise Refused("caller is not configurator")
+        id: int = self.get("ids", asset)
+        written = rule_of(rule)
+        if id == 0:
+            id = self.get("count") + 1
+            if id > MAX_ASSETS:
+                raise Refused("too many assets")
+            found = sourced(written, self._answer(written), self.chain.now)
+            if found.price == 0:
+                raise Refused("price is not valid")
+            if found.disagrees:
+                raise Refused("sources disagree")
+            self.put(id, "count")
+            self.put(asset, "assets", id)
+            self.put(id, "ids", asset)
+            self.put(Checkpoint.first(found.price, self.chain.now), "checkpoints", id)
+        else:
+            written = written._replace(is_latched=self._rule(id).is_latched)
+        self.put(written, "rules", id)
+        self.put(term_of(term), "terms", id)
+        self.emit("WriteAsset", asset=asset, id=id, rule=rule, term=term)
+        return id
+
+    def set_breaker(self, sender: str, breaker: str) -> None:
+        """Names who pokes and latches."""
+        self._check_owner(sender)
+        if breaker == ZERO_ADDRESS:
+            raise Refused("breaker is zero")
+        self.put(breaker, "breaker")
+        self.emit("SetBreaker", breaker=breaker)
+
+    def set_configurator(self, sender: str, configurator: str) -> None:
+        """Names who lists and writes."""
+        self._check_owner(sender)
+        if configurator == ZERO_ADDRESS:
+            raise Refused("configurator is zero")
+        self.put(configurator, "configurator")
+        self.emit("SetConfigurator", configurator=configurator)
+
+    # ------------------------------------------------------------ margin
+
+    @reentrant
+    def check_initial(self, sender: str, position: Position, touched: int) -> bool:
+        """Initial margin, leverage, and the level of the leg whose risk was raised (0: none)."""
+        why = self._initial(legs_of(position), touched)
+        if why is not None:
+            raise Refused(why)
+        return True
+
+    @reentrant
+    def check_batch(self, sender: str, before: Position, after: Position, touched: int) -> bool:
+        """Whether `after` passes by its initial margin; else that it is safer than `before`."""
+        level, why = NORMAL, None
+        while touched:
+            read = self._read(touched & 127)
+            if read.level > level:
+                level, why = read.level, read.trouble
+            touched >>= 8
+        legs = legs_of(after)
+        if level == NORMAL:
+            why = self._initial(legs, 0)
+        if why is None:
+            return True
+        if level == HALT or not self._is_safer(legs_of(before), legs):
+            raise Refused(why)
+        return False
+
+    @reentrant
+    def check_listable(self, sender: str, id: int) -> bool:
+        """A valid price."""
+        if id > MAX_ASSETS:
+            raise Refused()
+        if self._read(id).price == 0:
+            raise Refused("price is stale")
+        return True
+
+    @reentrant
+    def shortfall(self, sender: str, position: Position, tag: int) -> int:
+        """Units of a collateral that lift the position to its initial margin."""
+        legs, id = legs_of(position), tag & 127
+        rules, prices = self._known([*(leg.asset for leg in legs), id])
+        return margin.shortfall(legs, rules, prices, id)
+
+    @reentrant
+    def health_of(self, sender: str, position: Position) -> tuple[int, int, int, int, int]:
+        """Health factor, values of collateral and debt, weighted ones."""
+        legs = legs_of(position)
+        state = margin.health(legs, *self._known(leg.asset for leg in legs))
+        return (
+            state.health_factor,
+            state.collateral_value,
+            state.debt_value,
+            state.weighted_collateral,
+            state.weighted_debt,
+        )
+
+    @reentrant
+    def margin_of(self, sender: str, position: Position) -> tuple[int, int, int, int, int]:
+        """Collateral, required, exposure, debt, leverage cap."""
+        legs = legs_of(position)
+        sums = margin.margin(legs, *self._known(leg.asset for leg in legs))
+        return sums.collateral, sums.required, sums.exposure, sums.debt, sums.max_leverage
+
+    @reentrant
+    def liquidation_terms(
+        self,
+        sender: str,
+        position: Position,
+        debt_tag: int,
+        collateral_tag: int,
+        max_repay: int,
+        min_debt: int,
+    ) -> Terms:
+        """What a liquidator may take who repays at most `max_repay`; seized by legs, as packed."""
+        legs = legs_of(position)
+        ids = [leg.asset for leg in legs]
+        rules, prices = self._known(ids)
+        terms = liquidation.terms(
+            legs,
+            rules,
+            prices,
+            debt_tag - DEBT if debt_tag >= DEBT else None,
+            collateral_tag,
+            max_repay,
+            min_debt,
+            patient=lambda: self._known(ids, PATIENCE)[1],
+        )
+        seize = [0, 0, 0, 0]
+        for i, leg in enumerate(legs):
+            if not leg.is_debt:
+                seize[i >> 1] |= terms.seize.get(leg.asset, 0) << 104 * (i & 1)
+        return Terms(
+            repay=terms.repay,
+            fund_fee=terms.fund_fee,
+            write_off=terms.write_off,
+            seize=tuple(seize),
+            health_factor=terms.health_factor,
+            incentive=terms.incentive,
+        )
+
+    # ------------------------------------------------------------ views
+
+    @reentrant
+    def quote(self, sender: str, asset: str) -> tuple[int, int, int, int, int, int, int, int]:
+        """Price, low, high, average, volatility, updated_at, status, level."""
+        read = self._read(self._id(asset))
+        return (
+            read.price,
+            read.low,
+            read.high,
+            read.average,
+            read.volatility,
+            read.updated_at,
+            read.status,
+            read.level,
+        )
+
+    @reentrant
+    def id_of(self, sender: str, asset: str) -> int:
+        """0 when it is not listed."""
+        return int(self.get("ids", asset))
+
+    @reentrant
+    def asset_of(self, sender: str, id: int) -> str:
+        """The asset with this id."""
+        if id > MAX_ASSETS:
+            raise Refused()
+        return str(self.get("assets", id, default=ZERO_ADDRESS))
+
+    @reentrant
+    def latch_of(self, sender: str, asset: str) -> tuple[int, int, int]:
+        """Until when CAUTION and HALT are latched, and a person holds a level."""
+        return self.latch.expiries(asset)
+
+    @reentrant
+    def words_of(self, sender: str, asset: str) -> tuple[int, int, int, int]:
+        """Rules, terms, checkpoint, observation as stored."""
+        id = self._id(asset)
+        kept = average.packed(self._checkpoint(id))
+        return rule_word(self._rule(id)), term_word(self._term(id)), *kept
+
+    @locked_view
+    def breaker(self, sender: str) -> str:
+        """Who pokes and latches."""
+        return str(self.get("breaker"))
+
+    @locked_view
+    def configurator(self, sender: str) -> str:
+        """Who lists and writes."""
+        return str(self.get("configurator", default=ZERO_ADDRESS))
+
+    # ------------------------------------------------------------ rules
+
+    def _initial(self, legs: Sequence[Leg], touched: int) -> str | None:
+        """Why new risk is refused; None when it is not.
+
+        Debts first, then collateral until it suffices: what is left, and the price behind it, is
+        not looked at, unless it is the leg whose risk was raised.
+        """
+        required = debt = 0
+        cap = margin.NO_CAP
+        unseen = touched
+        for id, amount, is_debt in legs:
+            if not is_debt:
+                continue
+            read = self._read(id)
+            if id | DEBT == unseen:
+                if read.level != NORMAL:
+                    return read.trouble
+                unseen = 0
+            if read.price == 0:
+                return "price is stale"
+            rules = rules_at(self._rule(id), NO_TERM, 0)
+            value = margin.debt_value(amount, read.highest, rules.decimals)
+            debt += value
+            required += value * rules.debt_weight
+            cap = min(cap, rules.max_leverage)
+
+        enough = debt == 0
+        collateral = exposure = 0
+        for id, amount, is_debt in legs:
+            if is_debt or (enough and id != unseen):
+                continue
+            read = self._read(id)
+            if id == unseen:
+                if read.level != NORMAL:
+                    return read.trouble
+                unseen = 0
+            if enough or read.level == HALT:
+                continue
+            rules = rules_at(self._rule(id), NO_TERM, 0)
+            value = margin.collateral_value(amount, read.lowest, rules.decimals)
+            exposure += value
+            collateral += value * margin.dynamic_borrow_ltv(rules, read.volatility)
+            cap = min(cap, rules.max_leverage)
+            enough = collateral >= required and margin.leverage_fits(exposure, debt, cap)
+        if not enough:
+            return "initial margin is not met" if collateral < required else "leverage is too high"
+        if unseen:
+            # a leg that was emptied by what raised the risk
+            read = self._read(unseen & 127)
+            if read.level != NORMAL:
+                return read.trouble
+        return None
+
+    def _is_safer(self, before: Sequence[Leg], after: Sequence[Leg]) -> bool:
+        return margin.is_safer(before, after, *self._known(leg.asset for leg in (*before, *after)))
+
+    def _check_breaker(self, sender: str) -> None:
+        if sender != self.get("breaker"):
+            raise Refused("caller is not the breaker")
+
+    def _id(self, asset: str) -> int:
+        id: int = self.get("ids", asset)
+        if id == 0:
+            raise Refused("asset is not listed")
+        return id
+
+    # ------------------------------------------------------------ what is kept
+
+    def _rule(self, id: int) -> Rule:
+        found: Rule = self.get("rules", id, default=NO_RULE)
+        return found
+
+    def _term(self, id: int) -> Term:
+        found: Term = self.get("terms", id, default=NO_TERM)
+        return found
+
+    def _checkpoint(self, id: int) -> Checkpoint:
+        found: Checkpoint = self.get("checkpoints", id, default=NO_CHECKPOINT)
+        return found
+
+    def _answer(self, rule: Rule) -> tuple[int, ...] | None:
+        function = "quote" if rule.feed_decimals == IS_FEED else "latestRoundData"
+        return ask(self.chain, self.address, rule.source, function)
+
+    def _read(self, id: int) -> Reading:
+        """Price and level of an asset as of now."""
+        rule = self._rule(id)
+        read = reading(rule, self._checkpoint(id), self._answer(rule), self.chain.now)
+        if rule.is_latched:
+            latched = self.latch.level(self.get("assets", id, default=ZERO_ADDRESS))
+            if latched > read.level:
+                return read._replace(level=latched)
+        return read
+
+    def _known(
+        self, ids: Iterable[int], patience: int = 0
+    ) -> tuple[dict[int, margin.Rules], dict[int, margin.Prices]]:
+        """Rules and prices of some assets as of now."""
+        now = self.chain.now
+        rules, prices = {}, {}
+        for id in ids:
+            if id not in rules:
+                rule, term = self._rule(id), self._term(id)
+                rules[id] = rules_at(rule, term, term.liquidation_ltv(now))
+                prices[id] = prices_of(rule, self._checkpoint(id), self._read(id), now, patience)
+        return rules, prices
+
+    def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
+        """See the specification, Prices; a checkpoint is two words."""
+        if name == "rules":
+            yield Word(name, keys, rule_word(self._rule(*keys)))
+        elif name == "terms":
+            yield Word(name, keys, term_word(self._term(*keys)))
+        elif name == "checkpoints":
+            checkpoint, observation = average.packed(self._checkpoint(*keys))
+            yield Word(name, keys, checkpoint)
+            yield Word("observations", keys, observation)
+        elif name in ("assets", "owner", "breaker", "configurator"):
+            yield Word(name, keys, int(self.get(name, *keys, default=ZERO_ADDRESS), 16))
+        elif name in ("ids", "count"):
+            yield Word(name, keys, self.get(name, *keys))
+        elif name in ("_expiries", "_holds"):
+            yield from self.latch.words(name, keys)
+        else:
+            yield from super().words(name, keys)

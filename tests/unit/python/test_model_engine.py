@@ -1,0 +1,892 @@
+"""The model of the credit engine beside the contracts: values, reasons, events, every word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+from coincurve import PrivateKey
+from eth_utils.crypto import keccak
+
+from breakwater.evm import EvmHost
+from breakwater.fuzz.compare import Comparison, slot_of
+from breakwater.fuzz.world import DELAY, World
+from breakwater.host import interface_of
+from breakwater.model.chain import Contract
+from breakwater.model.engine import Account, CreditEngine, decoded, encoded
+from breakwater.model.operators import EIP_1271_MAGIC, SET_OPERATOR_TYPE
+from breakwater.model.protocol import deploy, mirror
+from breakwater.model.signature import CURVE_ORDER, digest, domain, hashed
+from breakwater.units import MAX_UINT256, WAD, account_id
+
+ZERO = "0x" + "00" * 20
+NOBODY = bytes(32)
+DEPOSIT, WITHDRAW, BORROW, REPAY, MOVE, LIQUIDATE = (1 << i for i in range(6))
+
+
+class Pair:
+    """A market and its model, and a source of random calls to both."""
+
+    def __init__(self, seed: int = 0, profile: str = "default", every: bool = False) -> None:
+        self.random = Random(seed)
+        self.world = World(EvmHost(), profile)
+        self.host = self.world.host
+        self.chain = mirror(self.world)
+        self.comparison = Comparison(self.chain, self.host, self.world.name, every)
+        self.engine = self.world.address("engine")
+        self.model = self.chain.contracts[self.engine]
+        assert isinstance(self.model, CreditEngine)
+        self.reasons: Counter[str | None] = Counter()
+        self.passed: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.answers = {
+            name: self.host.storage(self.address(name), 2)
+            for name in self.world.contracts
+            if name.startswith("source.") and not name.startswith("source.HOOK")
+        }
+        self.first = dict(self.answers)
+
+    def address(self, name: str) -> str:
+        """Of a role or a contract."""
+        return self.world.address(name)
+
+    def token(self, symbol: str) -> str:
+        """Address of a token."""
+        return self.address(f"token.{symbol}")
+
+    def do(self, sender: str, name: str, function: str, *args: Any) -> Any:
+        """A call by names; what it returns, or None. Fails where the two differ."""
+        if sender in self.world.contracts:
+            target = self.world.contracts[name]
+            data = interface_of(target.NAME).function(function, len(args)).encode(args)
+            sender, name, function = "keeper", sender, "execute"
+            args = (target.address, data)
+        address = self.address(name)
+        differs = self.comparison.step(self.address(sender), address, function, args)
+        assert differs is None, differs
+        reason, value, events = self.comparison.outcome
+        self.events.update(event.name for event in events)
+        self.reasons[reason] += 1
+        if reason is None:
+            self.passed[function] += 1
+        return value
+
+    def refused(self, reason: str, *call: Any) -> None:
+        """A call that both refuse, with this reason."""
+        self.do(*call)
+        assert self.comparison.outcome.reason == reason
+
+    def passes(self, *call: Any) -> Any:
+        """A call that both let pass."""
+        value = self.do(*call)
+        assert self.comparison.outcome.reason is None, self.comparison.outcome.reason
+        return value
+
+    # ------------------------------------------------------------ what calls are made of
+
+    def pick(self, *choices: Any) -> Any:
+        """One of them."""
+        return self.random.choice(choices)
+
+    def account(self, debt: bool | None = None) -> bytes:
+        """An account, mostly one of ours; one that holds legs of a kind where that is given."""
+        if self.random.random() < 0.02:
+            return self.pick(NOBODY, account_id(self.address("operator"), 5))
+        accounts = [self.world.account(name) for name in self.world.accounts]
+        if debt is not None:
+            accounts = [one for one in accounts if self.held(one, debt)] or accounts
+        return self.random.choice(accounts)
+
+    def person(self, account: bytes) -> str:
+        """Who acts for an account: mostly its owner."""
+        owner = self.world.account_name(account).split("#")[0]
+        if owner.startswith("0x") or self.random.random() < 0.2:
+            return self.pick("operator", "operator", "liquidator_1", "borrower_1", "borrower_2")
+        return owner
+
+    def held(self, account: bytes, debt: bool) -> list[tuple[str, int]]:
+        """Legs of an account of one kind: symbol and amount."""
+        holder: Account = self.model.get("accounts", account, default=Account())
+        symbols = self.world.symbols
+        return [(symbols[(tag & 127) - 1], n) for tag, n in holder.legs if (tag > 127) == debt]
+
+    def symbol(self, symbols: list[str]) -> str:
+        """Mostly one of these, else any."""
+        if symbols and self.random.random() < 0.95:
+            return self.random.choice(symbols)
+        return self.random.choice([*self.world.symbols, "LATE"])
+
+    def amount(self, symbol: str, legs: list[tuple[str, int]]) -> int:
+        """Amounts at which something may change, and any other."""
+        near = dict(legs).get(symbol, 0)
+        listing = self.world.listings[symbol]
+        some = listing.amount(self.pick(1, 99, 100, 101, 1_000, 5_000, 20_000, 200_000))
+        edge = self.pick(0, 1, near, near + 1, max(near - 1, 0), MAX_UINT256, 2**104, some * 1_000)
+        part = near * self.random.randrange(1, 100) // 100
+        return self.random.choices((some, part, edge), (6, 3, 2))[0]
+
+    def receiver(self, account: bytes) -> str:
+        """Mostly the owner."""
+        if self.random.random() < 0.05:
+            return self.pick(ZERO, self.engine, self.address("lens"))
+        return self.world.address(self.pick("borrower_1", "liquidator_1", "attacker"))
+
+    # ------------------------------------------------------------ random calls
+
+    def leg(self, account: bytes | None = None) -> tuple[Any, ...]:
+        """One leg of a batch, of an account if one is given."""
+        action = self.pick(DEPOSIT, WITHDRAW, WITHDRAW, BORROW, BORROW, REPAY, MOVE, LIQUIDATE)
+        if action == DEPOSIT:
+            account = account or self.account()
+            legs, symbols = self.held(account, False), self.world.collaterals
+        elif action == BORROW:
+            account = account or self.account(False)
+            legs, symbols = self.held(account, True), self.world.debts
+        else:
+            is_debt = action in (REPAY, LIQUIDATE)
+            account = account or self.account(is_debt)
+            legs = self.held(account, is_debt)
+            symbols = [symbol for symbol, _ in legs]
+        symbol = self.symbol(symbols)
+        if self.random.random() < 0.01:
+            action = self.pick(0, 3, 63, 64)
+        other = self.account() if self.random.random() < 0.2 else NOBODY
+        if action == MOVE and self.random.random() < 0.9:
+            other = account[:20] + bytes(11) + bytes([self.random.randrange(3)])
+        taken = self.symbol([symbol for symbol, _ in self.held(account, False)])
+        amount = self.amount(symbol, legs)
+        if action == BORROW and self.random.random() < 0.5:
+            most = self.view("lens", "max_borrow", account, self.token(symbol))
+            amount = self.pick(most, most, most + 1, most * 9 // 10, most // 2)
+        return (
+            action, account, self.token(symbol), amount, self.receiver(account),
+            other, self.token(taken), self.pick(0, 0, 0, 0, 1, 10**30),
+        )  # fmt: skip
+
+    def single(self) -> None:
+        """One of the functions of a position's life."""
+        action, account, asset, amount, receiver, other, collateral, least = self.leg()
+        who = self.person(account)
+        if action == DEPOSIT:
+            self.do(who, "engine", "deposit_collateral", account, asset, amount)
+        elif action == WITHDRAW:
+            self.do(who, "engine", "withdraw_collateral", account, asset, amount, receiver)
+        elif action == BORROW:
+            self.do(who, "engine", "borrow", account, asset, amount, receiver)
+        elif action == REPAY:
+            self.do(who, "engine", "repay", account, asset, amount)
+        elif action == MOVE:
+            self.do(who, "engine", "move_collateral", account, other, asset, amount)
+        else:
+            self.liquidate(account, asset, collateral, amount, least, receiver, other)
+
+    def liquidate(
+        self,
+        account: bytes,
+        asset: str,
+        collateral: str,
+        amount: int,
+        least: int,
+        receiver: str,
+        credit: bytes,
+    ) -> None:
+        """A liquidation, sometimes with a callback."""
+        data = b"" if self.random.random() < 0.7 else b"now"
+        who = self.pick("liquidator_1", "liquidator_2", "attacker", "borrower_1")
+        amount = self.pick(amount, MAX_UINT256)
+        if credit != NOBODY and who != "attacker":
+            credit = self.pick(account_id(self.address(who), 0), credit)
+        args = account, asset, collateral, amount, least, receiver, credit, data
+        self.do(who, "engine", "liquidate", *args)
+
+    def open(self) -> None:
+        """A loan near what the collateral bears."""
+        account = self.world.account(self.random.choice(self.world.accounts))
+        owner = self.world.account_name(account).split("#")[0]
+        symbol = self.pick(*self.world.collaterals)
+        amount = self.world.listings[symbol].amount(self.pick(2_000, 20_000))
+        self.do(owner, "engine", "deposit_collateral", account, self.token(symbol), amount)
+        symbol = self.pick(*self.world.debts)
+        most = self.view("lens", "max_borrow", account, self.token(symbol))
+        amount = most * self.pick(70, 95, 100) // 100
+        receiver = self.address(owner)
+        self.do(owner, "engine", "borrow", account, self.token(symbol), amount, receiver)
+
+    def batch(self) -> None:
+        """Up to three legs of one account or of several."""
+        count = self.pick(1, 2, 2, 3)
+        if self.random.random() < 0.8:
+            account = self.account(self.pick(True, False))
+            legs = [self.leg(account) for _ in range(count)]
+            who = self.person(account)
+        else:
+            legs = [self.leg() for _ in range(count)]
+            who = self.pick("borrower_1", "borrower_2", "attacker")
+        if self.random.random() < 0.01:
+            legs *= 17
+        self.do(who, "engine", "batch", legs, self.pick(b"", b"", b"", b"x"))
+
+    def grant(self) -> None:
+        """An operator comes or goes; nonces are used up."""
+        account = self.account()
+        asset = self.pick(ZERO, *map(self.token, self.world.symbols))
+        amount = self.pick(0, 1, 10**20, MAX_UINT256, MAX_UINT256)
+        if asset == ZERO:
+            amount = self.pick(amount, MAX_UINT256, MAX_UINT256)
+        actions = self.pick(0, DEPOSIT, WITHDRAW | BORROW | MOVE, 63, 63, 64)
+        expiry = self.pick(0, self.host.now, self.host.now + 5_000, MAX_UINT256)
+        operator = self.address(self.pick("operator", "operator", "liquidator_1", "attacker"))
+        who = self.person(account)
+        self.do(who, "engine", "set_operator", account, operator, asset, actions, amount, expiry)
+        if self.random.random() < 0.2:
+            self.do(who, "engine", "cancel_nonce", self.random.randrange(4) * 128)
+
+    def tell(self, symbol: str, factor: int) -> None:
+        """The sources of an asset at thousandths of their first price."""
+        for name in self.answers:
+            if name.startswith(f"source.{symbol}."):
+                self.answers[name] = max(self.first[name] * factor // 1_000, 1)
+                self.do("keeper", name, "set", self.answers[name])
+        if symbol == "HOOK":
+            now = self.host.now
+            self.do("keeper", "source.HOOK.0", "set_words", [7, 10**6 * factor, now, now, 7])
+
+    def poke(self, symbol: str) -> None:
+        """Store a checkpoint."""
+        self.do("keeper", "breaker", "poke", self.token(symbol))
+
+    def move_prices(self) -> None:
+        """The price of one asset moves a little."""
+        symbol = self.pick("WETH", "USDC", "WBTC")
+        self.tell(symbol, self.pick(960, 980, 995, 1_000, 1_000, 1_005, 1_020))
+        if self.random.random() < 0.5:
+            self.poke(symbol)
+
+    def view(self, name: str, function: str, *args: Any) -> Any:
+        """What a view of the contracts says: only to find calls that bite."""
+        contract = self.world.contracts[name]
+        return self.host.call(contract.address, contract.NAME, function, args)
+
+    def crash(self) -> None:
+        """A price moves until an account is near or beyond liquidation; it may come back."""
+        ids = [self.world.account(name) for name in self.world.accounts]
+        health = dict(zip(ids, self.view("lens", "health_factors", ids), strict=True))
+        weak = sorted(ids, key=lambda one: health[one])
+        account = self.pick(*weak[:2], *weak[:4])
+        times = min(max(health[account] / WAD, 0.2), 20) * self.pick(0.95, 1.02, 1.1, 1.3, 2, 4)
+        is_debt = self.pick(True, False)
+        legs = self.held(account, is_debt) or [("WETH", 0)]
+        symbol, _ = max(legs, key=lambda leg: leg[1] / self.world.listings[leg[0]].amount(1_000))
+        symbol = {"wstETH": "WETH"}.get(symbol, symbol)
+        self.tell(symbol, int(1_000 * (times if is_debt else 1 / times)))
+        for seconds in self.pick((0,), (61, 0), (61, 700), (61, 700), (61, 700)):
+            self.poke(symbol)
+            self.host.advance(seconds, 1)
+        for _ in range(self.pick(1, 2, 4)):
+            leg = self.leg(account)
+            self.liquidate(*self.target(account), leg[3], leg[7], leg[4], leg[5])
+            if self.random.random() < 0.3:
+                self.batch()
+        if self.random.random() < 0.9:
+            self.tell(symbol, 1_000)
+            self.host.advance(self.pick(60, 4_000, 4_000), 300)
+            self.poke(symbol)
+
+    def target(self, account: bytes) -> tuple[bytes, str, str]:
+        """A pair of an account."""
+        debts, collaterals = self.held(account, True), self.held(account, False)
+        return (
+            account,
+            self.token(self.symbol([symbol for symbol, _ in debts])),
+            self.token(self.symbol([symbol for symbol, _ in collaterals])),
+        )
+
+    def wait(self) -> None:
+        """Time passes, prices are told anew."""
+        self.host.advance(self.pick(1, 60, 700, 4_000), self.pick(1, 1, 5))
+        for name, answer in self.answers.items():
+            if self.random.random() < 0.7:
+                self.do("keeper", name, "set", answer)
+        if self.random.random() < 0.5:
+            words = [7, 10**9, self.host.now, self.host.now, 7]
+            self.do("keeper", "source.HOOK.0", "set_words", words)
+        for symbol in self.world.symbols:
+            if self.random.random() < 0.3:
+                self.poke(symbol)
+
+    def script(self) -> None:
+        """The attacker's calls in callbacks, and what the hook of a token calls."""
+        calls = []
+        for _ in range(self.pick(0, 1, 2)):
+            leg = self.leg()
+            function = interface_of("CreditEngine").function("batch", 2)
+            data = function.encode(([leg if leg[0] < 64 else (DEPOSIT, *leg[1:])], b""))
+            calls.append((self.engine, data, False))
+        symbol = self.pick(*self.world.debts)
+        function = interface_of("LendingVault").function("deposit", 2)
+        data = function.encode((self.world.listings[symbol].unit, self.address("attacker")))
+        calls.append((self.address(f"vault.{symbol}"), data, False))
+        magic = keccak(text="ERC3156FlashBorrower.onFlashLoan")
+        self.do("keeper", "attacker", "set_calls", calls, magic)
+        target, data, _ = self.random.choice(calls)
+        if self.random.random() < 0.5:
+            execute = interface_of("FlashBorrowerMock").function("execute", 2)
+            target, data = self.address("attacker"), execute.encode((target, data))
+        self.do("keeper", "token.HOOK", "set_hook", target, data, self.pick(True, False))
+
+    def lend(self) -> None:
+        """What lenders and flash borrowers do beside."""
+        symbol = self.pick(*self.world.debts)
+        vault, unit = f"vault.{symbol}", self.world.listings[symbol].amount(10_000)
+        who = self.pick("lender_1", "lender_2", "attacker")
+        call = self.pick("deposit", "withdraw", "accrue", "flashLoan")
+        if call == "deposit":
+            self.do(who, vault, "deposit", unit, self.address(who))
+        elif call == "withdraw":
+            self.do(who, vault, "withdraw", unit, self.address(who), self.address(who))
+        elif call == "accrue":
+            self.do(who, vault, "accrue")
+        else:
+            attacker = self.address("attacker")
+            self.do("attacker", vault, "flashLoan", attacker, self.token(symbol), unit, b"")
+
+    def govern(self) -> None:
+        """The owner, a timelock, sets a cap or a least debt."""
+        symbol = self.pick(*self.world.debts)
+        listing = self.world.listings[symbol]
+        held = self.model.get("books", self.token(symbol)).held
+        if self.random.random() < 0.6:
+            cap = self.pick(0, held, listing.amount(listing.cap), MAX_UINT256)
+            self.order("engine", "set_cap", self.token(symbol), cap)
+        else:
+            least = listing.amount(self.pick(0, 100, 100, 1_000))
+            self.order("engine", "set_min_debt", self.token(symbol), least)
+
+    def order(self, name: str, function: str, *args: Any) -> None:
+        """Have the timelock make a call."""
+        contract = self.world.contracts[name]
+        data = interface_of(contract.NAME).function(function, len(args)).encode(args)
+        salt = self.host.now.to_bytes(32, "big")
+        call = contract.address, 0, data, bytes(32), salt
+        self.do("governor", "timelock", "schedule", *call, DELAY)
+        self.host.advance(DELAY, 300)
+        self.do("keeper", "timelock", "execute", *call)
+
+    def look(self) -> None:
+        """The views."""
+        account, asset = self.account(), self.token(self.symbol(self.world.symbols))
+        self.do("keeper", "engine", "words_of", account)
+        self.do("keeper", "engine", "position_of", account)
+        self.do("keeper", "engine", "book_of", asset)
+        self.do("keeper", "engine", "debt_of", asset)
+        self.do("keeper", "engine", "operator_of", account, self.address("operator"), asset)
+        self.do("keeper", "engine", "is_nonce_used", self.address("borrower_1"), 128)
+        self.do("keeper", "lens", "account", account)
+        self.do("keeper", "lens", "health_factors", [account] * 3)
+        self.do("keeper", "lens", "liquidation_price", account, asset)
+        self.do("keeper", "lens", "max_borrow", account, asset)
+        for action in (WITHDRAW, BORROW, MOVE):
+            amount = self.pick(0, 10**6, 10**20, MAX_UINT256)
+            self.do("keeper", "lens", "why_blocked", account, action, asset, amount)
+        pair = self.target(account)
+        self.do("keeper", "lens", "preview_liquidate", *pair, self.pick(10**8, MAX_UINT256))
+        for about in ("quote", "config_of", "vault"):
+            self.do("keeper", "lens", about, asset)
+        for getter in ("DOMAIN_SEPARATOR", "owner", "risk_engine", "is_unlocked"):
+            self.do("keeper", "engine", getter)
+
+    def play(self, steps: int) -> None:
+        """That many random calls, and then every word."""
+        kinds = [
+            self.single, self.open, self.batch, self.grant, self.move_prices, self.crash, self.wait,
+            self.script, self.lend, self.govern, self.look,
+        ]  # fmt: skip
+        for kind in self.random.choices(kinds, (35, 8, 25, 6, 4, 10, 4, 2, 4, 1, 1), k=steps):
+            kind()
+        assert self.comparison.everything() is None
+        assert self.comparison.unknown() is None
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """The default market, nothing done yet; every word is compared after each call."""
+    return Pair(every=True)
+
+
+def test_model__random_calls() -> None:
+    """Nothing differs, and the calls were of every kind."""
+    events: Counter[str] = Counter()
+    reasons: Counter[str | None] = Counter()
+    for seed in range(4):
+        pair = Pair(seed)
+        pair.play(500)
+        events += pair.events
+        reasons += pair.reasons
+    assert events.total() > 2_000
+    assert {"Liquidate", "Seize", "WriteOff", "Borrow", "Repay", "MoveCollateral"} <= set(events)
+    assert {
+        "account is healthy",
+        "asset is in caution",
+        "caller may not do this",
+        "collateral cap is reached",
+        "debt is below the minimum",
+        "initial margin is not met",
+        "nothing to repay",
+        "price jump is too recent",
+        "risk was raised in this block",
+    } <= set(reasons)
+
+
+def test_model__every_reason_of_the_engine(pair: Pair) -> None:
+    """Each refusal, and right beside it what passes."""
+    one, two = pair.world.account("borrower_1#0"), pair.world.account("borrower_1#2")
+    weth, usdc, hook = pair.token("WETH"), pair.token("USDC"), pair.token("HOOK")
+    b, r = "borrower_1", pair.address("borrower_1")
+    ether = 10**18
+
+    no = pair.refused
+    no("asset is no collateral", b, "engine", "deposit_collateral", one, pair.token("LATE"), 1)
+    no("amount is zero", b, "engine", "deposit_collateral", one, weth, 0)
+    no("amount is too large", b, "engine", "deposit_collateral", one, weth, 2**104)
+    no("collateral cap is reached", b, "engine", "deposit_collateral", one, weth, 10**25)
+    no("caller may not do this", "operator", "engine", "deposit_collateral", two, weth, ether)
+    no("account has no such collateral", b, "engine", "withdraw_collateral", one, usdc, 1, r)
+    no("amount is zero", b, "engine", "withdraw_collateral", one, weth, 0, r)
+    no("not enough collateral", b, "engine", "withdraw_collateral", one, weth, 10**20, r)
+    no("receiver is not valid", b, "engine", "withdraw_collateral", one, weth, 1, ZERO)
+    no("asset is no debt asset", b, "engine", "borrow", one, pair.token("wstETH"), 1, r)
+    no("amount is zero", b, "engine", "borrow", one, usdc, 0, r)
+    no("receiver is not valid", b, "engine", "borrow", one, usdc, 1, pair.engine)
+    no("debt is below the minimum", b, "engine", "borrow", one, hook, 1, r)
+    no("account has no such debt", b, "engine", "repay", one, hook, 1)
+    no("amount is too small", b, "engine", "repay", one, usdc, 0)
+    no("debt is below the minimum", b, "engine", "repay", one, usdc, 7_950 * 10**6)
+    no("accounts are the same", b, "engine", "move_collateral", one, one, weth, 1)
+    other = pair.world.account("borrower_2#0")
+    no("accounts of two owners", b, "engine", "move_collateral", one, other, weth, 1)
+
+    args = one, usdc, weth, MAX_UINT256, 0, r, NOBODY, b""
+    no("account is healthy", "liquidator_1", "engine", "liquidate", *args)
+    no("asset is no debt asset", b, "engine", "liquidate", one, pair.token("ODD"), *args[2:])
+    no("receiver is not valid", b, "engine", "liquidate", *args[:5], ZERO, NOBODY, b"")
+    no("credit is the account itself", b, "engine", "liquidate", *args[:6], one, b"")
+    no("", b, "engine", "liquidate", *args[:7], bytes(1_025))
+    pair.passes(b, "engine", "borrow", one, usdc, 10**6, r)
+    no("risk was raised in this block", "liquidator_1", "engine", "liquidate", *args)
+
+    leg = (DEPOSIT, one, weth, 1, r, NOBODY, ZERO, 0)
+    no("unknown action", b, "engine", "batch", [leg, (0, *leg[1:])], b"")
+    no("unknown action", b, "engine", "batch", [(3, *leg[1:])], b"")
+    no("", b, "engine", "batch", [(64, *leg[1:])], b"")
+    no("", b, "engine", "batch", [leg] * 17, b"")
+    pair.passes(b, "engine", "batch", [leg] * 16, b"")
+    no("ownable: caller is not the owner", b, "engine", "set_cap", weth, 1)
+    no("ownable: caller is not the owner", b, "engine", "list_debt", weth, 1)
+
+
+def test_model__grants(pair: Pair) -> None:
+    one, weth = pair.world.account("borrower_1#0"), pair.token("WETH")
+    operator, receiver = pair.address("operator"), pair.address("operator")
+    now = pair.host.now
+
+    def grant(asset: str, actions: int, amount: int, expiry: int) -> None:
+        pair.passes(
+            "borrower_1", "engine", "set_operator", one, operator, asset, actions, amount, expiry
+        )
+
+    def take(reason: str | None, amount: int) -> None:
+        args = "operator", "engine", "withdraw_collateral", one, weth, amount, receiver
+        if reason is None:
+            pair.passes(*args)
+        else:
+            pair.refused(reason, *args)
+
+    take("caller may not do this", 1)
+    grant(ZERO, WITHDRAW, MAX_UINT256, MAX_UINT256)
+    take(None, 10)
+    grant(weth, WITHDRAW, 100, now)
+    take("operator's amount is spent", 101)
+    take(None, 60)
+    take("operator's amount is spent", 41)
+    take(None, 40)
+    pair.host.advance(1)
+    take("operator's grant has expired", 0 + 1)
+    grant(weth, 0, 0, 0)
+    take("caller may not do this", 1)
+    args = one, operator, ZERO, WITHDRAW, 5, now
+    pair.refused("any asset takes no amount", "borrower_1", "engine", "set_operator", *args)
+    pair.refused("caller is not account owner", "operator", "engine", "set_operator", *args)
+    pair.refused("", "borrower_1", "engine", "set_operator", *args[:3], 64, MAX_UINT256, now)
+    pair.passes("borrower_1", "engine", "cancel_nonce", 300)
+    pair.refused("nonce is used", "borrower_1", "engine", "cancel_nonce", 300)
+    assert pair.do("keeper", "engine", "is_nonce_used", pair.address("borrower_1"), 300) is True
+
+
+def test_model__cap_lets_rescuers_in(pair: Pair) -> None:
+    """Above the cap only what lifts an account below its margin to it."""
+    one, weth, usdc = pair.world.account("borrower_1#0"), pair.token("WETH"), pair.token("USDC")
+    most = pair.view("lens", "max_borrow", one, usdc)
+    pair.passes("borrower_1", "engine", "borrow", one, usdc, most, pair.address("borrower_1"))
+    pair.order("engine", "set_cap", weth, 1)
+    for name in ("source.WETH.0", "source.WETH.1", "source.WETH.2"):
+        pair.passes("keeper", name, "set", 1_900 * 10**8)
+    position = pair.view("engine", "position_of", one)
+    lacking = pair.view("risk", "shortfall", position, 1)
+    assert lacking > 10**17
+    deposit = "borrower_2", "engine", "deposit_collateral", one, weth
+    pair.refused("collateral cap is reached", *deposit, lacking + 1)
+    pair.passes(*deposit, lacking)
+    pair.refused("collateral cap is reached", *deposit, 2)
+
+
+def test_model__safer_batch_takes_its_stamps_off(pair: Pair) -> None:
+    one, weth, usdc = pair.world.account("borrower_1#0"), pair.token("WETH"), pair.token("USDC")
+    for name in ("source.WETH.0", "source.WETH.1", "source.WETH.2"):
+        pair.passes("keeper", name, "set", 900 * 10**8)
+    me = pair.address("borrower_1")
+
+    def leg(action: int, asset: str, amount: int) -> tuple[Any, ...]:
+        return action, one, asset, amount, me, NOBODY, ZERO, 0
+
+    legs = [leg(REPAY, usdc, 500 * 10**6), leg(WITHDRAW, weth, 10**17)]
+    pair.passes("borrower_1", "engine", "batch", legs, b"")
+    assert pair.model.get("accounts", one).stamps == (0, 0, 0, 0)
+    legs = [leg(REPAY, usdc, 100), leg(WITHDRAW, weth, 10**18)]
+    pair.refused("price is in a jump", "borrower_1", "engine", "batch", legs, b"")
+    take = one, usdc, weth, 10**9, 0, me, NOBODY, b""
+    pair.passes("liquidator_1", "engine", "liquidate", *take)
+
+
+def test_model__liquidation_calls_back(pair: Pair) -> None:
+    """The liquidator tries everything in the callback, and then must pay."""
+    one, weth, usdc = pair.world.account("borrower_1#0"), pair.token("WETH"), pair.token("USDC")
+    attacker = pair.address("attacker")
+    for name in ("source.WETH.0", "source.WETH.1", "source.WETH.2"):
+        pair.passes("keeper", name, "set", 900 * 10**8)
+
+    def call(name: str, function: str, *args: Any, must: bool = False) -> tuple[str, bytes, bool]:
+        contract = pair.world.contracts[name]
+        codec = interface_of(contract.NAME).function(function, len(args))
+        return contract.address, codec.encode(args), must
+
+    inner = [
+        call("engine", "repay", one, usdc, 5),
+        call("engine", "words_of", one),
+        call("engine", "risk_engine", must=True),
+        call("vault.USDC", "flashLoan", attacker, usdc, 10**6, b""),
+        call("vault.USDC", "deposit", 10**6, attacker, must=True),
+        call("breaker", "poke", weth),
+    ]
+    magic = keccak(text="ERC3156FlashBorrower.onFlashLoan")
+    pair.passes("keeper", "attacker", "set_calls", inner, magic)
+    take = one, usdc, weth, 10**9, 0, attacker, NOBODY, b"x"
+    pair.passes("attacker", "engine", "liquidate", *take)
+    assert len(pair.chain.state[attacker, "results"]) == 6
+    nested = [call("vault.WETH", "flashLoan", attacker, weth, 10**9, b""), inner[1]]
+    pair.passes("keeper", "attacker", "set_calls", nested, magic)
+    pair.passes("attacker", "engine", "liquidate", *take)
+    assert pair.chain.state[attacker, "results"] == (False, False, True, False)
+    legs = [(LIQUIDATE, one, usdc, 10**9, attacker, NOBODY, weth, 0)] * 2
+    pair.passes("attacker", "engine", "batch", legs, b"y")
+    inner = [call("engine", "repay", one, usdc, 5, must=True)]
+    pair.passes("keeper", "attacker", "set_calls", inner, magic)
+    pair.refused("call failed", "attacker", "engine", "liquidate", *take)
+    pair.refused("", "liquidator_1", "engine", "liquidate", *take)
+    pair.passes("attacker", "token.USDC", "approve", pair.address("vault.USDC"), 0)
+    pair.refused("allowance too low", "attacker", "engine", "liquidate", *take[:-1], b"")
+
+
+def test_model__odd_tokens(pair: Pair) -> None:
+    odd, one, me = pair.token("ODD"), pair.world.account("borrower_1#2"), "borrower_1"
+    deposit = me, "engine", "deposit_collateral", one, odd
+    pair.passes(*deposit, 10**12)
+    assert pair.model.get("accounts", one).legs[0][1] == 99 * 10**10
+    pair.passes("keeper", "token.ODD", "set_odds", 0, 0, False, False)
+    pair.refused("token transfer failed", *deposit, 10**12)
+    withdraw = me, "engine", "withdraw_collateral", one, odd, 10**10, pair.address(me)
+    pair.refused("token transfer failed", *withdraw)
+    pair.passes("keeper", "token.ODD", "set_odds", 2, 10_000, False, False)
+    pair.refused("amount is zero", *deposit, 10**12)
+    pair.passes("keeper", "token.ODD", "set_odds", 2, 0, False, False)
+    pair.passes(*deposit, 10**12)
+    pair.passes(*withdraw)
+    pair.passes("keeper", "token.ODD", "set_odds", 1, 0, True, False)
+    pair.refused("token is paused", *withdraw)
+
+
+def test_model__eight_legs(pair: Pair) -> None:
+    one, me = pair.world.account("borrower_1#0"), pair.address("borrower_1")
+    for symbol in ("USDC", "WBTC", "HOOK", "wstETH", "ODD"):
+        amount = pair.world.listings[symbol].amount(50_000)
+        args = one, pair.token(symbol), amount
+        pair.passes("borrower_1", "engine", "deposit_collateral", *args)
+    amount = pair.world.listings["WBTC"].amount(500)
+    pair.passes("borrower_1", "engine", "borrow", one, pair.token("WBTC"), amount, me)
+    args = one, pair.token("HOOK"), 100 * 10**18, me
+    pair.refused("account holds 8 assets", "borrower_1", "engine", "borrow", *args)
+    pair.host.advance(1, 1)
+    pair.passes("borrower_1", "engine", "repay", one, pair.token("USDC"), MAX_UINT256)
+    pair.passes("borrower_1", "engine", "borrow", *args)
+    pair.host.advance(12, 2**20 - 1)
+    take = one, pair.token("HOOK"), pair.token("WETH"), 1, 0, me, NOBODY, b""
+    pair.refused("risk was raised in this block", "liquidator_1", "engine", "liquidate", *take)
+    pair.host.advance(12, 1)
+    pair.refused("account is healthy", "liquidator_1", "engine", "liquidate", *take)
+
+
+def test_model__largest_amounts() -> None:
+    pair = Pair()
+    late, me, full = pair.token("WBTC"), pair.address("borrower_1"), 2**104 - 1
+    pair.passes("keeper", "token.WBTC", "mint", me, 2**113)
+    pair.order("engine", "set_cap", late, MAX_UINT256)
+    deposit = "borrower_1", "engine", "deposit_collateral"
+    pair.passes(*deposit, account_id(me, 1_000), late, full)
+    pair.refused("amount is too large", *deposit, account_id(me, 1_000), late, 1)
+    for number in range(254):
+        pair.passes(*deposit, account_id(me, number + 1_001), late, full)
+    room = 2**112 - 1 - pair.model.get("books", late).held
+    pair.refused("amount is too large", *deposit, account_id(me, 3), late, room + 1)
+    pair.passes(*deposit, account_id(me, 3), late, room)
+    assert pair.comparison.everything() is None
+
+
+def test_model__debt_that_no_leg_can_tell() -> None:
+    """Beyond 2**104 a debt is told as 2**104 - 1."""
+    pair = Pair()
+    hook, weth, one = pair.token("HOOK"), pair.token("WETH"), pair.world.account("borrower_1#2")
+    pair.order("vault.HOOK", "set_caps", MAX_UINT256, MAX_UINT256)
+    pair.order("engine", "set_cap", weth, MAX_UINT256)
+    pair.do("keeper", "source.HOOK.0", "set_words", [7, 10**9, pair.host.now, pair.host.now, 7])
+    pair.passes("keeper", "token.HOOK", "mint", pair.address("lender_1"), 2**104)
+    pair.passes("keeper", "token.WETH", "mint", pair.address("borrower_1"), 2**104)
+    pair.passes("lender_1", "vault.HOOK", "deposit", 2**103, pair.address("lender_1"))
+    pair.passes("borrower_1", "engine", "deposit_collateral", one, weth, 2**103)
+    receiver = pair.address("borrower_1")
+    pair.passes("borrower_1", "engine", "borrow", one, hook, 2**103, receiver)
+    pair.host.advance(30 * 365 * 86_400, 10**6)
+    words = pair.passes("keeper", "engine", "position_of", one)
+    assert words[0] >> 104 & (2**104 - 1) == 2**104 - 1
+    pair.passes("borrower_1", "engine", "repay", one, hook, 2**100)
+    assert pair.comparison.everything() is None
+
+
+def test_model__cap_may_be_reached(pair: Pair) -> None:
+    weth, one = pair.token("WETH"), pair.world.account("borrower_1#2")
+    pair.order("engine", "set_cap", weth, 65_535 << 48)
+    room = (65_535 << 48) - pair.model.get("books", weth).held
+    deposit = "borrower_1", "engine", "deposit_collateral", one, weth
+    pair.refused("collateral cap is reached", *deposit, room + 1)
+    pair.passes(*deposit, room)
+
+
+def test_model__token_that_brings_more() -> None:
+    """Of what a fee-taking token delivers, no more than was sent is counted."""
+    pair = Pair()
+    owner, risk, hook = pair.address("owner"), pair.address("risk"), pair.token("HOOK")
+    engine = pair.host.deploy("CreditEngine", risk, owner, sender=owner)
+    deploy(pair.chain, "CreditEngine", engine, (risk, owner))
+    mint = interface_of("HookTokenMock").function("mint", 2).encode((engine, 5))
+    for target, name, function, args in (
+        (engine, "owner", "list_collateral", (hook, 10**30, True)),
+        (hook, "owner", "approve", (engine, MAX_UINT256)),
+        (hook, "owner", "mint", (owner, 100)),
+        (hook, "owner", "set_hook", (hook, mint, True)),
+        (engine, "owner", "deposit_collateral", (account_id(owner), hook, 7)),
+    ):
+        assert pair.comparison.step(pair.address(name), target, function, args) is None
+        assert pair.comparison.outcome.reason is None
+    assert pair.comparison.outcome.value == 7
+    assert pair.chain.state[hook, "balanceOf", engine] == 12
+
+
+def test_model__other_callers() -> None:
+    """Mocks that the market does without."""
+    pair = Pair(profile="small")
+    keeper, usdc, vault = pair.address("keeper"), pair.token("USDC"), pair.address("vault.USDC")
+
+    def made(name: str, *args: Any) -> str:
+        address = pair.host.deploy(name, *args, sender=keeper)
+        deploy(pair.chain, name, address, args)
+        return address
+
+    def step(reason: str | None, target: str, function: str, *args: Any) -> Any:
+        differs = pair.comparison.step(keeper, target, function, args)
+        assert differs is None
+        assert pair.comparison.outcome.reason == reason
+        return pair.comparison.outcome.value
+
+    receiver = made("FlashReceiverMock", usdc, vault)
+    step(None, usdc, "mint", receiver, 10**12)
+    step(None, vault, "flashLoan", receiver, usdc, 10**9, b"")
+    step("", vault, "flashLoan", receiver, usdc, 10**9, b"x")
+    caller = made("CallerMock")
+    bare = bytes(4)
+    index = interface_of("LendingVault").function("accrue", 0).encode(())
+    claim = interface_of("CreditEngine").function("repay", 3).encode((NOBODY, usdc, 1))
+    step(None, caller, "run", [(vault, index), (keeper, bare), (caller, bare)])
+    step("account has no such debt", caller, "run", [(vault, index), (pair.engine, claim)])
+    assert step(None, caller, "attempt", pair.engine, claim, 0)[0] is False
+    assert step(None, caller, "attempt", vault, index, 0)[0] is True
+    assert step(None, caller, "attempt", pair.engine, bare, 0) == (False, b"")
+    attacker = pair.address("attacker")
+    for getter in ("magic", "answer", "last"):
+        step(None, attacker, getter)
+    step("", attacker, "results", 0)
+
+
+def test_model__listing() -> None:
+    """Another engine, whose owner is a person."""
+    pair = Pair(profile="small")
+    owner, risk = pair.address("owner"), pair.address("risk")
+    address = pair.host.deploy("CreditEngine", risk, owner, sender=owner)
+    deploy(pair.chain, "CreditEngine", address, (risk, owner))
+    weth, usdc, vault = pair.token("WETH"), pair.token("USDC"), pair.address("vault.USDC")
+
+    def step(reason: str | None, sender: str, function: str, *args: Any) -> None:
+        differs = pair.comparison.step(pair.address(sender), address, function, args)
+        assert differs is None
+        assert pair.comparison.outcome.reason == reason
+
+    nobody = "ownable: caller is not the owner"
+    step(nobody, "keeper", "list_collateral", weth, 5, False)
+    step("asset is not listed", "owner", "list_collateral", vault, 5, False)
+    step(None, "owner", "list_collateral", weth, 2**200 - 1, True)
+    step("collateral is listed already", "owner", "list_collateral", weth, 5, False)
+    step("asset is no collateral", "owner", "set_cap", usdc, 5)
+    step(None, "owner", "set_cap", weth, 65_537)
+    step(nobody, "keeper", "list_debt", vault, 5)
+    step("", "owner", "list_debt", usdc, 5)
+    step("", "owner", "list_debt", owner, 5)
+    step(None, "owner", "list_debt", vault, 70_001)
+    step("debt is listed already", "owner", "list_debt", vault, 5)
+    step("asset is no debt asset", "owner", "set_min_debt", weth, 5)
+    step(None, "owner", "set_min_debt", usdc, 0)
+    step(nobody, "keeper", "set_min_debt", usdc, 0)
+    step(None, "keeper", "debt_of", usdc)
+    step(None, "keeper", "book_of", weth)
+    step("ownable: new owner is the zero address", "owner", "transfer_ownership", ZERO)
+    step(None, "owner", "transfer_ownership", risk)
+    step(nobody, "owner", "transfer_ownership", owner)
+
+
+class Wallet(Contract):
+    """Takes a signature that begins with the digest."""
+
+    LOCKS = False
+
+    def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
+        """EIP-1271."""
+        return EIP_1271_MAGIC if signature[:32] == digest else bytes(4)
+
+
+WALLET = """
+# pragma version 0.4.3
+@view
+@external
+def isValidSignature(digest: bytes32, signature: Bytes[65]) -> bytes4:
+    return 0x1626ba7e if slice(signature, 0, 32) == abi_encode(digest) else 0x00000000
+"""
+
+
+def test_model__signatures(pair: Pair) -> None:
+    from breakwater.artifacts import compile_source
+
+    key = PrivateKey(keccak(text="a key"))
+    signer = str(eth_address(key))
+    wallet = compile_source(WALLET, "SigningWallet")
+    contract = pair.host.deploy_raw(wallet.abi, wallet.bytecode, sender=pair.address("keeper"))
+    Wallet(pair.chain, contract)
+    operator, asset = pair.address("operator"), pair.token("WETH")
+    separator = domain("Breakwater", "1", pair.host.chain_id, pair.engine)
+    deadline = pair.host.now
+
+    def signed(reason: str | None, owner: str, nonce: int, change: Any = bytes) -> None:
+        """A grant that is signed, the signature changed."""
+        account = account_id(owner, 3) if owner != ZERO else NOBODY
+        fields = account, operator, asset, WITHDRAW, 7, 10**12, nonce, deadline
+        hash = digest(separator, hashed(SET_OPERATOR_TYPE, *fields))
+        if owner == contract:
+            signature = hash + bytes(33)
+        else:
+            raw = key.sign_recoverable(hash, hasher=None)
+            signature = raw[:64] + bytes([27 + raw[64]])
+        args = *fields, change(signature)
+        call = "keeper", "engine", "set_operator_by_signature", *args
+        if reason is None:
+            pair.passes(*call)
+        else:
+            pair.refused(reason, *call)
+
+    def compacted(signature: bytes) -> bytes:
+        s = int.from_bytes(signature[32:64], "big") | (signature[64] - 27) << 255
+        return signature[:32] + s.to_bytes(32, "big")
+
+    def flipped(signature: bytes) -> bytes:
+        s = CURVE_ORDER - int.from_bytes(signature[32:64], "big")
+        return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
+
+    signed(None, signer, 1)
+    signed("nonce is used", signer, 1)
+    signed(None, signer, 2, compacted)
+    signed("ecdsa: invalid signature `s` value", signer, 3, flipped)
+    signed("ecdsa: invalid signature", signer, 4, lambda signature: signature[:64] + b"\x00")
+    signed("ecdsa: invalid signature", signer, 4, lambda _: bytes(65))
+    signed("signature is not valid", signer, 5, lambda signature: signature[:63])
+    signed("signature is not valid", pair.address("borrower_1"), 6)
+    signed("signature is not valid", ZERO, 7)
+    signed("signature is not valid", pair.token("WETH"), 8)
+    signed("", signer, 8, lambda signature: signature + b"\x00")
+    signed(None, contract, 9)
+    signed("signature is not valid", contract, 10, lambda _: bytes(65))
+    pair.host.advance(1)
+    signed("signature has expired", signer, 11)
+
+
+def eth_address(key: PrivateKey) -> str:
+    """Of a key."""
+    from breakwater.abi import checksum
+
+    return checksum(keccak(key.public_key.format(compressed=False)[1:])[12:])
+
+
+def test_difference__is_told_in_names() -> None:
+    """A model that is wrong is found out, wherever it is wrong."""
+    pair = Pair(profile="small")
+    account, weth = pair.world.account("borrower_1#0"), pair.token("WETH")
+    held = pair.model.get("accounts", account)
+    leg = held.legs[0]
+    args = pair.address("borrower_1"), pair.engine, "deposit_collateral", (account, weth, 5)
+
+    pair.model.put(held._replace(legs=((leg[0], leg[1] + 1), *held.legs[1:])), "accounts", account)
+    differs = pair.comparison.step(*args)
+    assert differs is not None
+    assert "engine.accounts[borrower_1#0][0] is" in differs
+    assert pair.comparison.everything() is not None
+
+
+def test_slot_of__follows_the_layout() -> None:
+    word = {"slot": 3, "n_slots": 1}
+    layout = {
+        "module": {"deep": {**word, "type": "HashMap[address, HashMap[uint256, uint256[4]]]"}},
+        "row": {**word, "slot": 9, "type": "uint256[128]"},
+        "list": {**word, "slot": 40, "type": "DynArray[address, 32]"},
+        "text": {**word, "slot": 80, "type": "String[32]"},
+    }
+    first = keccak((3).to_bytes(32, "big") + bytes(12) + b"\x11" * 20)
+    second = int.from_bytes(keccak(first + (7).to_bytes(32, "big")), "big")
+    assert slot_of(layout, "deep", ("0x" + "11" * 20, 7, 2)) == second + 2
+    assert slot_of(layout, "row", (5,)) == 14
+    assert [slot_of(layout, "list", (i,)) for i in (0, 1)] == [40, 41]
+    assert slot_of(layout, "text", (1,)) == 81
+    with pytest.raises(LookupError):
+        slot_of(layout, "nothing", ())
+
+
+@pytest.mark.parametrize("amount", [0, 1, 65_535, 65_536, 65_537, 10**18 + 1, MAX_UINT256])
+def test_encoded__rounds_down(amount: int) -> None:
+    kept = decoded(encoded(amount))
+    assert kept <= amount
+    assert amount - kept <= amount >> 15
+    assert encoded(kept) == encoded(amount)
