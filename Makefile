@@ -23,14 +23,14 @@ NATRIX_RULES := MemoryExpansion.max_frame_size=40000
 export PATH := $(ROOT)/node_modules/.bin:$(ROOT)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(ROOT)/$(VENV)
 
-.PHONY: help setup node demo test lint format sizes bench devnet clean
+.PHONY: help setup node demo test lint format sizes bench bench-fuzz devnet clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(PY_STAMP) ## Make .venv from requirements.lock
 
-node: $(NODE_STAMP) ## Install anvil and the foreign contracts used in tests
+node: $(NODE_STAMP) ## Install anvil, forge and the foreign contracts used in tests
 
 $(PY_STAMP): requirements.lock pyproject.toml
 	@python=""; \
@@ -81,8 +81,11 @@ sizes: $(PY_STAMP) ## Runtime size of every contract, against the limit
 bench: $(PY_STAMP) $(NODE_STAMP) ## Gas of every operation on anvil
 	$(BIN)/breakwater bench $(ARGS)
 
+bench-fuzz: $(PY_STAMP) $(NODE_STAMP) ## Speed of the fuzzer, and how soon it finds planted bugs
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+
 devnet: $(PY_STAMP) $(NODE_STAMP) ## A local node with everything deployed
 	$(BIN)/breakwater devnet $(ARGS)
 
 clean: ## Remove what was built, keep what was installed
-	rm -rf .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .build benchmarks/forge/build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IBreaker, IEngine, IFeed, IRisk, IToken, IVault, Names, Vm, vm} from "./Market.sol";
+
+// One bounded action a call; it reverts where the protocol does. With `checked`, each keeps what the promises about a single call need
+// and judges it; `broken` says which promise fell first.
+contract Handler {
+    uint256 constant WAD = 1e18;
+    uint256 constant RAY = 1e27;
+    uint256 constant TIP = 0.005e18;
+    uint256 constant DUST = 4e12; // [WAD] a few units of USDC
+    bytes32 constant WRITE_OFF = keccak256("WriteOff(uint256,uint256,uint256,uint256,uint256)");
+
+    IEngine immutable engine;
+    IRisk immutable risk;
+    IBreaker immutable breaker;
+    IVault immutable vault;
+    IToken immutable weth;
+    IToken immutable usdc;
+    IFeed immutable feed;
+    IFeed immutable steady;
+    bool immutable checked;
+    address[] lenders;
+    address[] liquidators;
+    bytes32[] accounts;
+
+    string public broken;
+
+    // as of before the call
+    uint256 oldAssets;
+    uint256 oldShares;
+    uint256 oldIndex;
+    uint256 oldWorth;
+    bytes32 oldOthers;
+    address actor;
+    bytes32 account;
+
+    constructor(Names memory names, bool checked_) {
+        engine = IEngine(names.engine);
+        risk = IRisk(names.risk);
+        breaker = IBreaker(names.breaker);
+        vault = IVault(names.vault);
+        weth = IToken(names.weth);
+        usdc = IToken(names.usdc);
+        feed = IFeed(names.feed);
+        steady = IFeed(names.steady);
+        checked = checked_;
+        lenders = names.lenders;
+        liquidators = names.liquidators;
+        accounts = names.accounts;
+    }
+
+    // ---------------------------------------------------------------- actions
+
+    function deposit(uint256 who, uint256 seed) external {
+        _begin(lenders[who % lenders.length], 0);
+        uint256 amount = _amount(seed, usdc.balanceOf(actor));
+        vm.prank(actor);
+        uint256 shares = vault.deposit(amount, actor);
+        if (!checked) return;
+        _require(amount * oldShares >= shares * oldAssets, "SOLV-10 deposit");
+        (uint256 cap,) = vault.caps();
+        _require(vault.cash() + vault.debt_assets() <= cap, "CAP-1 deposit");
+        _end();
+    }
+
+    function withdraw(uint256 who, uint256 seed) external {
+        _begin(lenders[who % lenders.length], 0);
+        uint256 amount = _amount(seed, vault.maxWithdraw(actor));
+        vm.prank(actor);
+        uint256 shares = vault.withdraw(amount, actor, actor);
+        if (!checked) return;
+        _require(shares * oldAssets >= amount * oldShares, "SOLV-10 withdraw");
+        _end();
+    }
+
+    function addCollateral(uint256 which, uint256 seed) external {
+        _beginAccount(which);
+        uint256 amount = _amount(seed, weth.balanceOf(actor));
+        vm.prank(actor);
+        engine.deposit_collateral(account, address(weth), amount);
+        if (!checked) return;
+        (, uint256 held, uint256 cap,) = engine.book_of(address(weth));
+        _require(held <= cap, "CAP-1 collateral");
+        _end();
+    }
+
+    function withdrawCollateral(uint256 which, uint256 seed) external {
+        _beginAccount(which);
+        uint256 amount = _amount(seed, _held(engine.words_of(account), false));
+        vm.prank(actor);
+        engine.withdraw_collateral(account, address(weth), amount, actor);
+        if (!checked) return;
+        _margin();
+        _end();
+    }
+
+    function borrow(uint256 which, uint256 seed) external {
+        _beginAccount(which);
+        IRisk.Margin memory margin = risk.margin_of(engine.position_of(account));
+        uint256 room =
+            margin.collateral > margin.required ? margin.collateral - margin.required : 0;
+        uint256 amount = _amount(seed, room / 1e12);
+        vm.prank(actor);
+        uint256 shares = engine.borrow(account, address(usdc), amount, actor);
+        if (!checked) return;
+        _require(shares != 0 && shares * oldIndex >= amount * RAY, "SOLV-10 borrow");
+        (, uint256 cap) = vault.caps();
+        _require(vault.debt_assets() <= cap, "CAP-1 borrow");
+        _margin();
+        _end();
+    }
+
+    function repay(uint256 which, uint256 seed) external {
+        _beginAccount(which);
+        uint256 amount = _amount(seed, _held(engine.position_of(account), true));
+        vm.prank(actor);
+        (uint256 paid, uint256 shares) = engine.repay(account, address(usdc), amount);
+        if (!checked) return;
+        _require(paid * RAY >= shares * oldIndex, "SOLV-10 repay");
+        _end();
+    }
+
+    function liquidate(uint256 who, uint256 which, uint256 seed) external {
+        _beginAccount(which);
+        actor = liquidators[who % liquidators.length];
+        IRisk.Health memory old;
+        bool fresh;
+        if (checked) {
+            old = risk.health_of(engine.position_of(account));
+            uint256 stamp = (engine.words_of(account)[0] >> 224) & (2 ** 20 - 1);
+            fresh = stamp == 1 + (block.number % (2 ** 20 - 1));
+            vm.recordLogs();
+        }
+        uint256 amount = _amount(seed, _held(engine.position_of(account), true));
+        vm.prank(actor);
+        engine.liquidate(account, address(usdc), address(weth), amount, 0, actor, 0, "");
+        if (!checked) return;
+        _require(old.healthFactor < WAD && !fresh, "SOLV-6");
+        uint256 loss = _losses();
+        if (old.collateralValue * WAD > old.debtValue * (WAD + TIP)) {
+            IRisk.Health memory now_ = risk.health_of(engine.position_of(account));
+            if (now_.debtValue != 0) {
+                uint256 slack = (old.healthFactor * DUST) / now_.debtValue + 1;
+                _require(now_.healthFactor + slack >= old.healthFactor, "SOLV-7 health");
+            }
+            _require(
+                (now_.collateralValue + 2 * DUST) * WAD >= now_.debtValue * (WAD + TIP),
+                "SOLV-7 collateral"
+            );
+        }
+        // its liquidator may gain, and its owner too where he is the liquidator
+        oldWorth = 0;
+        _endWith(loss);
+    }
+
+    function setPrice(uint256 seed) external {
+        uint256[9] memory moves =
+            [uint256(4_000), 7_000, 9_000, 9_700, 10_000, 10_300, 11_000, 15_000, 25_000];
+        uint256 price = (_price() * moves[seed % 9]) / 10_000;
+        if (price < 100e8) price = 100e8;
+        if (price > 40_000e8) price = 40_000e8;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        feed.set(int256(price));
+    }
+
+    function passTime(uint256 seed) external {
+        uint256[6] memory spans = [uint256(1), 12, 60, 600, 3_600, 86_400];
+        vm.warp(block.timestamp + spans[seed % 6]);
+        vm.roll(block.number + 1);
+        // feeds of a live market answer again
+        if (seed % 5 != 0) {
+            feed.set(feed.answer());
+            steady.set(1e8);
+        }
+    }
+
+    function poke(uint256 seed) external {
+        breaker.poke(seed % 2 == 0 ? address(weth) : address(usdc));
+    }
+
+    // ---------------------------------------------------------------- promises
+
+    // Those about the state alone.
+    function check() external {
+        uint256 cash = vault.cash();
+        (, uint256 held,,) = engine.book_of(address(weth));
+        _require(usdc.balanceOf(address(vault)) >= cash, "SOLV-1 vault");
+        _require(weth.balanceOf(address(engine)) >= held, "SOLV-1 engine");
+        uint256 claims = vault.convertToAssets(vault.totalSupply());
+        _require(cash + vault.debt_assets() >= claims + vault.fee_owed(), "SOLV-2");
+        uint256 shares;
+        uint256 collateral;
+        for (uint256 i = 0; i < accounts.length; i++) {
+            uint256[4] memory words = engine.words_of(accounts[i]);
+            for (uint256 leg = 0; leg < 8; leg++) {
+                uint256 tag = (words[leg / 2] >> (208 + 8 * (leg % 2))) & 255;
+                if (tag == 0) break;
+                uint256 amount = (words[leg / 2] >> (104 * (leg % 2))) & (2 ** 104 - 1);
+                _require(amount != 0, "SOLV-3 empty leg");
+                if (tag >= 128) shares += amount;
+                else collateral += amount;
+            }
+        }
+        _require(shares == vault.debt_shares(), "SOLV-3 debt");
+        _require(collateral == held, "SOLV-3 collateral");
+    }
+
+    function _begin(address actor_, bytes32 account_) internal {
+        actor = actor_;
+        account = account_;
+        if (!checked) return;
+        oldAssets = vault.totalAssets() + 1;
+        oldShares = vault.totalSupply() + 1e6;
+        oldIndex = vault.debt_index();
+        oldWorth = _worth();
+        oldOthers = _others();
+    }
+
+    function _beginAccount(uint256 which) internal {
+        bytes32 account_ = accounts[which % accounts.length];
+        _begin(address(uint160(uint256(account_) >> 96)), account_);
+    }
+
+    function _end() internal {
+        _endWith(0);
+    }
+
+    function _endWith(uint256 loss) internal {
+        uint256 assets = vault.totalAssets() + 1;
+        uint256 shares = vault.totalSupply() + 1e6;
+        if (loss == 0) {
+            _require(assets * oldShares >= oldAssets * shares, "SOLV-4 share");
+        } else {
+            uint256 due = (oldAssets * shares) / oldShares;
+            uint256 fall = due > assets ? due - assets : 0;
+            _require(fall <= loss + 4 && loss <= fall + 4, "SOLV-4 loss");
+        }
+        // interest of this block was due before the call
+        _require(vault.debt_index() == oldIndex, "SOLV-4 index");
+        if (oldWorth != 0) _require(_worth() <= oldWorth + DUST, "SOLV-8");
+        _require(_others() == oldOthers, "SOLV-11");
+    }
+
+    function _margin() internal {
+        uint256[4] memory position = engine.position_of(account);
+        IRisk.Margin memory margin = risk.margin_of(position);
+        if (margin.debt == 0) return;
+        _require(margin.collateral >= margin.required, "SOLV-5 margin");
+        _require(
+            margin.exposure * WAD <= (margin.exposure - margin.debt) * margin.maxLeverage,
+            "SOLV-5 leverage"
+        );
+    }
+
+    // Of booked losses, from their events; what lenders lost.
+    function _losses() internal returns (uint256 lost) {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; i++) {
+            if (logs[i].topics[0] != WRITE_OFF) continue;
+            (, uint256 loss, uint256 ofFund, uint256 ofLenders,) =
+                abi.decode(logs[i].data, (uint256, uint256, uint256, uint256, uint256));
+            _require(loss == ofFund + ofLenders, "SOLV-9");
+            lost += ofLenders;
+        }
+    }
+
+    // [WAD] of the actor and the account he acts for.
+    function _worth() internal view returns (uint256 worth) {
+        worth = (weth.balanceOf(actor) * _price()) / 1e8;
+        worth += (usdc.balanceOf(actor) + vault.convertToAssets(vault.balanceOf(actor))) * 1e12;
+        if (account == 0) return worth;
+        uint256[4] memory position = engine.position_of(account);
+        uint256 has = (_held(position, false) * _price()) / 1e8;
+        uint256 owes = _held(position, true) * 1e12;
+        if (has > owes) worth += has - owes;
+    }
+
+    function _others() internal view returns (bytes32 hash) {
+        for (uint256 i = 0; i < accounts.length; i++) {
+            if (accounts[i] != account) {
+                hash = keccak256(abi.encode(hash, engine.words_of(accounts[i])));
+            }
+        }
+    }
+
+    // [1e8] of WETH, in USDC.
+    function _price() internal view returns (uint256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint256(feed.answer());
+    }
+
+    function _held(uint256[4] memory words, bool debt) internal pure returns (uint256) {
+        for (uint256 leg = 0; leg < 8; leg++) {
+            uint256 tag = (words[leg / 2] >> (208 + 8 * (leg % 2))) & 255;
+            if (tag != 0 && (tag >= 128) == debt) {
+                return (words[leg / 2] >> (104 * (leg % 2))) & (2 ** 104 - 1);
+            }
+        }
+        return 0;
+    }
+
+    function _amount(uint256 seed, uint256 limit) internal pure returns (uint256) {
+        uint256 kind = seed % 8;
+        if (kind == 0) return limit;
+        if (kind == 1) return limit / 2;
+        if (kind == 2) return 1;
+        if (kind == 3 && limit != 0) return limit - 1;
+        if (kind == 4) return limit + 1;
+        return limit == 0 ? 0 : (seed / 8) % limit;
+    }
+
+    function _require(bool held, string memory what) internal {
+        if (!held && bytes(broken).length == 0) broken = what;
+    }
+}

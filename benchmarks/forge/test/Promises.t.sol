@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Handler} from "./Handler.sol";
+import {Market} from "./Market.sol";
+
+abstract contract Base is Market {
+    Handler handler;
+
+    function start(bool checked) internal {
+        handler = new Handler(deploy(), checked);
+    }
+
+    function targetContracts() external view returns (address[] memory found) {
+        found = new address[](1);
+        found[0] = address(handler);
+    }
+
+    struct Selectors {
+        address target;
+        bytes4[] selectors;
+    }
+
+    function targetSelectors() external view returns (Selectors[] memory found) {
+        bytes4[] memory list = new bytes4[](10);
+        list[0] = Handler.deposit.selector;
+        list[1] = Handler.withdraw.selector;
+        list[2] = Handler.addCollateral.selector;
+        list[3] = Handler.withdrawCollateral.selector;
+        list[4] = Handler.borrow.selector;
+        list[5] = Handler.repay.selector;
+        list[6] = Handler.liquidate.selector;
+        list[7] = Handler.setPrice.selector;
+        list[8] = Handler.passTime.selector;
+        list[9] = Handler.poke.selector;
+        found = new Selectors[](1);
+        found[0] = Selectors(address(handler), list);
+    }
+}
+
+contract Empty is Base {
+    function setUp() external {
+        start(false);
+    }
+
+    function invariant_nothing() external view {}
+}
+
+contract Promises is Base {
+    function setUp() external {
+        start(true);
+    }
+
+    function invariant_promises() external {
+        handler.check();
+        string memory broken = handler.broken();
+        require(bytes(broken).length == 0, broken);
+    }
+}

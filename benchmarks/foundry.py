@@ -1,0 +1,150 @@
+"""Foundry's invariant runner over the fuzzer's small market, for comparison.
+
+The market is the World's own, profile "small": its record of deployments and calls is exported, and
+the test's set-up replays it, so that the same creation code lies at the same addresses. The handler
+in `benchmarks/forge/test` has one bounded action a call, and holds the promises as somebody who
+works with Foundry writes them: through the contracts' views, after every call. `forge` and the
+compiler come from npm; nothing is downloaded at run time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_abi.abi import encode
+
+from breakwater import artifacts
+from breakwater.artifacts import Artifact
+from breakwater.errors import UserError
+from breakwater.evm import EvmHost
+from breakwater.fuzz.world import World
+from breakwater.host import interface_of
+
+FOLDER = artifacts.ROOT / "benchmarks" / "forge"
+FORGE = artifacts.ROOT / "node_modules" / ".bin" / "forge"
+MARKET = FOLDER / "build" / "market.hex"
+
+CALL = "(bool,address,address,uint256,uint256,bytes)"
+NAMES = (
+    "(address,address,address,address,address,address,address,address,"
+    "address[],address[],bytes32[])"
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one campaign took. `setup_seconds` is that of a campaign of one call, of its CPU."""
+
+    calls: int
+    succeeded: int
+    cpu_seconds: float
+    setup_seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Calls per CPU second, the set-up aside."""
+        return self.calls / max(self.cpu_seconds - self.setup_seconds, 1e-9)
+
+
+def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
+    """Write the small market for the Solidity side; the file. `compile` gives other artifacts."""
+    world = World(EvmHost(), "small", compile)
+    calls = []
+    for step in world.record:
+        if step.kind == "deploy":
+            data = compile(step.contract).bytecode
+            data += interface_of(step.contract).encode_constructor(step.args)
+        else:
+            function = interface_of(step.contract).function(step.function, len(step.args))
+            data = function.encode(step.args)
+        deploys = step.kind == "deploy"
+        calls.append((deploys, step.sender, step.address, step.now, step.block, data))
+    contracts = ("engine", "risk", "breaker", "vault.USDC", "token.WETH", "token.USDC",
+                 "source.WETH.0", "source.USDC.0")  # fmt: skip
+    names = (
+        *(world.address(name) for name in contracts),
+        [world.address(f"lender_{i}") for i in (1, 2, 3)],
+        [world.address(f"liquidator_{i}") for i in (1, 2)],
+        # of the attacker, a contract, none: the handler acts for people
+        [world.account(name) for name in world.accounts if not name.startswith("attacker")],
+    )
+    blob = encode(
+        [CALL + "[]", NAMES, "uint256", "uint256"],
+        [calls, names, world.host.now, world.host.block],  # type: ignore[attr-defined]
+    )
+    MARKET.parent.mkdir(exist_ok=True)
+    MARKET.write_text("0x" + blob.hex())
+    return MARKET
+
+
+def measure(
+    checked: bool, calls: int, seed: int = 1, depth: int = 100, timeout: float = 600
+) -> Rate:
+    """Rate of a campaign of `calls` calls with every promise (`checked`) or with none.
+
+    UserError when forge is not installed or fails, a broken promise included.
+    """
+    if not FORGE.exists():
+        raise UserError("forge is not installed: run `make node`")
+    contract = "Promises" if checked else "Empty"
+    # what follows is compiled already
+    run(contract, 1, 1, seed, timeout)
+    _, _, setup = run(contract, 1, 1, seed, timeout)
+    done, reverts, seconds = run(contract, max(calls // depth, 1), depth, seed, timeout)
+    return Rate(done, done - reverts, seconds, setup)
+
+
+def run(
+    contract: str, runs: int, depth: int, seed: int, timeout: float = 600
+) -> tuple[int, int, float]:
+    """One campaign: calls, how many reverted, CPU seconds of forge and what it started."""
+    command = [str(FORGE), "test", "--json", "--match-contract", f"^{contract}$",
+               "--fuzz-seed", str(seed)]  # fmt: skip
+    env = {
+        **os.environ,
+        "FOUNDRY_INVARIANT_RUNS": str(runs),
+        "FOUNDRY_INVARIANT_DEPTH": str(depth),
+        "NO_COLOR": "1",
+    }
+    # a sequence that once failed would be played first
+    shutil.rmtree(FOLDER / "build" / "failures", ignore_errors=True)
+    before = _children()
+    try:
+        done = subprocess.run(
+            command, cwd=FOLDER, env=env, capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"forge did not end within {timeout:.0f} s") from None
+    seconds = _children() - before
+    for result in _results(done.stdout):
+        if result["status"] != "Success":
+            raise UserError(f"forge: {result['status']}: {result.get('reason')}")
+        kind = result["kind"]["Invariant"]
+        return int(kind["calls"]), int(kind["reverts"]), seconds
+    raise UserError(f"forge failed: {(done.stderr or done.stdout).strip()[-600:]}")
+
+
+def _results(text: str) -> list[dict[str, Any]]:
+    """The tests in forge's answer; none where it did not get that far."""
+    try:
+        suites = json.loads(text[text.index("{") :])
+    except ValueError:
+        return []
+    return [result for suite in suites.values() for result in suite["test_results"].values()]
+
+
+def _children() -> float:
+    if sys.platform == "win32":
+        raise UserError("CPU seconds of other processes are not measured on Windows")
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
