@@ -117,14 +117,14 @@ def connect(network: str = NETWORK) -> Iterator[ApeHost]:
             raise DevnetError(f"no devnet is running at {where}: `make devnet` starts one")
         os.environ["APE_FOUNDRY_HOST"] = where
     try:
-        with _own_signals():
+        with own_signals():
             import ape
             from ape.exceptions import ApeException
             from ape.logging import logger
 
         logger.set_level("WARNING")
         try:
-            with _own_signals():
+            with own_signals():
                 context = ape.networks.parse_network_choice(network)
                 provider = context.__enter__()
         except ApeException as error:
@@ -142,7 +142,7 @@ def connect(network: str = NETWORK) -> Iterator[ApeHost]:
 
 
 @contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
+def own_signals() -> Iterator[None]:
     """Keep the handlers there were: ape and its providers put their own in their place."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -205,7 +205,7 @@ def find_anvil() -> Path:
     return Path(found)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child, before it runs: be asked to end when the parent is killed. Linux only."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
@@ -243,7 +243,7 @@ def start_node(port: int) -> Node:
             stdout=out,
             stderr=out,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
     node = Node(process, where)
     try:

@@ -357,7 +357,9 @@ class World:
         if step.wait or step.blocks:
             self.host.advance(step.wait, step.blocks)
         sender, target, function, args = self.resolve(step)
-        contract = self.contracts[step.target]
+        contract = self.contracts.get(step.target)
+        if contract is None:
+            raise StepError(f"{step.target} is no contract")
         try:
             if step.sender in self.contracts:
                 caller = self.contracts[step.sender]
@@ -608,6 +610,8 @@ class World:
             self._owe("borrower_1#1", USDC=3_000)
             self._hold("borrower_2#0", WBTC=50_000, wstETH=10_000)
             self._owe("borrower_2#0", WETH=20_000, HOOK=2_000)
+            self._hold("borrower_2#1", HOOK=5_000, WETH=1_000)
+            self._owe("borrower_2#1", USDC=2_800)
             self._hold("borrower_3#0", USDC=20_000)
             self._owe("borrower_3#0", WBTC=8_000)
             self._hold("attacker#0", WETH=10_000, USDC=5_000)

@@ -35,7 +35,7 @@ FLAT = VaultConfig(
 SPANS = (1, 12, HOUR, DAY, 30 * DAY, YEAR, 5 * YEAR)
 RATES = (1, 400, 5_000, 20_000)
 SERIES = Fraction(1, 100)
-"""What interest may be short of exact (DESIGN, section 3)."""
+"""What interest may be short of exact (see docs/specification.md, Interest)."""
 
 
 class Market:

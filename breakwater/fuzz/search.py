@@ -1,0 +1,343 @@
+"""A search: sequences of the fast lane in one process, guided by a corpus, and what broke.
+
+Two sequences in five are new; the others are mutations of what the corpus picks. What a sequence
+showed (edges of the code that it was the first to pass, actions with their outcomes, health in
+bands, levels of the breaker, how near it came to each promise's edge) decides whether it joins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from breakwater import artifacts
+from breakwater.evm import EvmHost
+from breakwater.fuzz import actions, counterexample
+from breakwater.fuzz.actions import GENE
+from breakwater.fuzz.corpus import Corpus, Entry
+from breakwater.fuzz.counterexample import Compile, Counterexample
+from breakwater.fuzz.lane import LENGTH, Failure, Lane, Outcome, mutated
+from breakwater.fuzz.replay import Player, new_world, shrink
+from breakwater.fuzz.shrink import shrink as shrink_genes
+from breakwater.fuzz.world import World
+
+_FRESH = 0.4  # share of sequences that are new
+_MERGE_EVERY = 64  # sequences between two looks at what other processes added
+_MINIMISE_EVERY = 4_096  # sequences
+_AGAIN = 2  # how often the same thing is shrunk, in case another sequence shrinks to less
+_SECONDS = 10.0  # of the shrinker of genes: it needs 2
+_TRIES = 300  # of the one of steps
+_FIRST_BUILD, _BUILD_AGAIN = 64, 4  # sequences after which the code is built anew, then fourfold
+_STEP = 1_000_003  # between the seeds of the searches of a campaign
+
+Bit = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to do. All of it crosses to other processes."""
+
+    profile: str = "default"
+    seed: int = 1
+    seconds: float | None = None
+    calls: int | None = None
+    jobs: int = 1
+    corpus: Path | None = artifacts.ROOT / ".build" / "fuzz" / "corpus"
+    """None: in memory only."""
+    output: Path = Path("broken")
+    """Where counterexamples go."""
+    planted: str | None = None
+    """A bug of tests/planted/ to search with."""
+    coverage: bool = True
+    """Search on the instrumented build."""
+    anvil: bool = True
+    """Replay findings on anvil."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What broke, shrunk, and whether it broke again on the plain build."""
+
+    found: Counterexample
+    confirmed: bool
+
+
+@dataclass
+class Report:
+    """What a search did since its last report."""
+
+    calls: int = 0
+    sequences: int = 0
+    succeeded: int = 0
+    cpu_seconds: float = 0.0
+    actions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Action -> "ok" or the reason of the refusal -> calls."""
+    slack: dict[str, float] = field(default_factory=dict)
+    edges: set[Bit] = field(default_factory=set)
+    edges_total: int = 0
+    corpus: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    """What joined a corpus that is in memory only."""
+
+
+class Search:
+    """One process's part of a campaign."""
+
+    def __init__(self, settings: Settings, index: int = 0) -> None:
+        self.settings = settings
+        self._compile = compiler(settings.planted)
+        self._seed = settings.seed + _STEP * index
+        self._seen: Any = None
+        if settings.coverage:
+            from breakwater.coverage.host import Coverage
+
+            self._seen = Coverage()
+        self._bits: set[Bit] = set()
+        self._next_build = _FIRST_BUILD
+        self._build()
+        self._random = random.Random(self._seed)
+        self._size = GENE * LENGTH
+        self.corpus = Corpus(settings.corpus, settings.profile, code(settings, self.world))
+        self._waiting = self.corpus.inherited()
+        # what other searches begin with comes in another order
+        self._random.shuffle(self._waiting)
+        self._names: dict[int, str] = {}
+        self._known_keys: set[int] = set()
+        self._slack: dict[str, float] = {}
+        self._times: Counter[tuple[str, str]] = Counter()
+        self._player: Player | None = None
+        self._entries: list[Entry] = []
+        self._findings: list[Finding] = []
+        self._edges: set[Bit] = set()
+        self._last = (0, 0, 0, time.process_time())
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def _build(self) -> None:
+        """A lane on a new chain, where what was passed already is no more looked for."""
+        self._host = _host(self._seen)
+        self.world = World(self._host, self.settings.profile, self._compile)
+        self._sites = _sites(self._host)
+        self._lane = Lane(
+            self.world,
+            self._seed,
+            coverage=None if self._seen is None else self._look,
+            guide=lambda outcome: False,  # the corpus is kept here
+        )
+
+    def _rebuild(self) -> None:
+        old = self._lane
+        self._build()
+        for name in ("counts", "keys", "sequences", "calls", "succeeded", "seconds", "_numbers"):
+            setattr(self._lane, name, getattr(old, name))
+
+    # ------------------------------------------------------------ running
+
+    def run(self, calls: int, deadline: float | None = None) -> Report:
+        """Run sequences for at least so many calls, or until the deadline (of `time.monotonic`)."""
+        until = self._lane.calls + calls
+        while self._lane.calls < until:
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            self._one()
+        return self.report()
+
+    def _one(self) -> None:
+        genes, parent = self._draw()
+        watch = self._lane.watch
+        watch.slack = {}
+        self._bits = set()
+        outcome = self._lane.sequence(genes)
+        slack = dict(watch.slack)
+        for failure in self._lane.found:
+            self._broken(failure)
+        self._lane.found.clear()
+        if not outcome.violations:
+            self._keep(outcome, slack, parent)
+        for promise, room in slack.items():
+            if room < self._slack.get(promise, float("inf")):
+                self._slack[promise] = room
+        if self._lane.sequences % _MERGE_EVERY == 0 and self.settings.jobs > 1:
+            self.corpus.merge()
+        if self._lane.sequences % _MINIMISE_EVERY == 0:
+            self.corpus.minimise()
+        if self._seen is not None and self._lane.sequences == self._next_build:
+            self._next_build *= _BUILD_AGAIN
+            self._rebuild()
+
+    def _draw(self) -> tuple[bytes, Entry | None]:
+        draw = self._random
+        if self._waiting:
+            return self._waiting.pop(), None
+        parent = None if draw.random() < _FRESH else self.corpus.pick(draw)
+        if parent is None:
+            return draw.randbytes(self._size), None
+        donor = self.corpus.pick(draw)
+        assert donor is not None
+        return mutated(draw, parent.genes, donor.genes, self._size), parent
+
+    def _keep(self, outcome: Outcome, slack: dict[str, float], parent: Entry | None) -> None:
+        nearer = any(
+            room < 0.5 * self._slack.get(promise, float("inf")) for promise, room in slack.items()
+        )
+        if not self._bits and not nearer and outcome.keys <= self._known_keys:
+            return
+        self._known_keys |= outcome.keys
+        features = {self._name(key) for key in outcome.keys}
+        features |= {f"{contract}:{number}" for contract, number in self._bits}
+        entry = self.corpus.consider(outcome.genes, features, slack, parent)
+        if entry is not None and self.settings.corpus is None:
+            self._entries.append(entry)
+
+    def _name(self, key: int) -> str:
+        """A feature as all processes call it."""
+        found = self._names.get(key)
+        if found is None:
+            for (action, reason), number in self._lane._numbers.items():
+                self._names.setdefault(number, f"{action}: {reason or 'ok'}")
+            found = self._names.setdefault(key, f"state {key}")
+        return found
+
+    def _look(self) -> int:
+        """What the lane asks after each sequence: how many edges are new."""
+        self._bits = {bit for bit in self._host.new_bits() if bit[1] <= self._sites[bit[0]]}
+        self._edges |= self._bits
+        return len(self._bits)
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Entries that other searches found."""
+        for entry in entries:
+            self.corpus.consider(entry.genes, entry.features, entry.slack)
+
+    # ------------------------------------------------------------ what broke
+
+    def _broken(self, failure: Failure) -> None:
+        first = failure.violations[0]
+        key = first.promise, counterexample.without_numbers(first.what)
+        self._times[key] += 1
+        if self._times[key] > _AGAIN:
+            return
+        if self._player is None:
+            self._player = Player(new_world(self.settings.profile, self._compile))
+        player = self._player
+        counts = Counter(self._lane.counts)
+        shrunk = shrink_genes(self._lane, failure, _SECONDS)
+        self._lane.counts = counts  # trials of the shrinker are no calls of the campaign
+        raw = Counterexample(
+            market=self.settings.profile,
+            promise=first.promise,
+            steps=tuple(shrunk.steps or failure.steps),
+            sentence=first.sentence,
+            seed=self.settings.seed,
+            expected=first.sentence,
+            actual=str(first.what),
+            planted=self.settings.planted,
+            code=counterexample.code_hashes(player.world, self._compile),
+            versions=counterexample.versions(),
+        )
+        playback = player.play(raw.steps, raw.promise)
+        broke = playback.broke(raw.promise) or next(iter(playback.violations), None)
+        if broke is None:
+            raw = replace(raw, steps=tuple(failure.steps))
+            playback = player.play(raw.steps, raw.promise)
+            broke = playback.broke(raw.promise) or next(iter(playback.violations), None)
+        if broke is None:
+            said = replace(raw, checked={"plain build": "held"})
+            self._findings.append(Finding(said, confirmed=False))
+            return
+        raw = replace(raw, promise=broke.promise, sentence=broke.sentence, expected=broke.sentence)
+        found = shrink(raw, player, tries=_TRIES, seconds=None)
+        again = player.play(found.steps)
+        model = "not compared"
+        if player.compares:
+            differs = again.broke(counterexample.MODEL)
+            model = "agrees with the contracts" if differs is None else differs.what
+        checked = {"plain build": "broken", "model": model}
+        self._findings.append(Finding(replace(found, checked=checked), confirmed=True))
+
+    # ------------------------------------------------------------ reporting
+
+    def report(self) -> Report:
+        """What was done since the last report."""
+        lane = self._lane
+        calls, sequences, succeeded, cpu = self._last
+        self._last = (lane.calls, lane.sequences, lane.succeeded, time.process_time())
+        found: dict[str, dict[str, int]] = {}
+        for (action, reason), count in lane.counts.items():
+            new = count - self._counted[action, reason]
+            if new:
+                outcomes = found.setdefault(action, {})
+                outcomes[reason or "ok"] = outcomes.get(reason or "ok", 0) + new
+        self._counted = Counter(lane.counts)
+        report = Report(
+            calls=self._last[0] - calls,
+            sequences=self._last[1] - sequences,
+            succeeded=self._last[2] - succeeded,
+            cpu_seconds=self._last[3] - cpu,
+            actions=found,
+            slack=dict(self._slack),
+            edges=self._edges,
+            edges_total=sum(self._sites.values()),
+            corpus=len(self.corpus),
+            findings=self._findings,
+            entries=self._entries,
+        )
+        self._edges, self._findings, self._entries = set(), [], []
+        return report
+
+
+# ------------------------------------------------------------ builds
+
+
+def compiler(planted: str | None) -> Compile | None:
+    """What a world is compiled with: None for the project's own code."""
+    if planted is None:
+        return None
+    from breakwater.fuzz import planted as bugs
+
+    return bugs.compiler(bugs.load(planted))
+
+
+def prepare(settings: Settings) -> None:
+    """Compile everything that a search needs, before several begin."""
+    artifacts.compile_all()
+    if settings.coverage:
+        from breakwater.coverage.instrument import instrument_all
+
+        instrument_all()
+    World(_host(None), settings.profile, compiler(settings.planted))
+
+
+def code(settings: Settings, world: World) -> str:
+    """Stands for the code and the actions that a corpus is of."""
+    hashes = counterexample.code_hashes(world, compiler(settings.planted))
+    text = repr((sorted(hashes.items()), actions.NAMES, GENE, LENGTH, settings.coverage))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _host(seen: Any) -> Any:
+    """A chain that looks for what is not in `seen`, a `Coverage`; one that does not for None."""
+    if seen is None:
+        return EvmHost()
+    from breakwater.coverage.host import CoverageHost
+    from breakwater.coverage.instrument import find
+
+    for key, numbers in seen.hits.items():
+        build = find(key)
+        if build is not None:
+            numbers &= set(range(1, len(build.sites) + 1))
+    return CoverageHost(coverage=seen, skip=True)
+
+
+def _sites(host: Any) -> dict[str, int]:
+    """How many places there are in the code of each of a host's contracts, by name."""
+    reader = getattr(host, "_reader", None)
+    if reader is None:
+        return {}
+    return {build.name: len(build.sites) for _, build, _ in reader.places}

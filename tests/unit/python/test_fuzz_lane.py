@@ -1,0 +1,484 @@
+"""The fast lane: what it plays, what it judges, what it finds, and how small it makes it."""
+
+import json
+
+import pytest
+
+from breakwater.evm import EvmHost
+from breakwater.fuzz import actions, lane, watch, world
+from breakwater.fuzz.shrink import shrink
+from breakwater.fuzz.steps import Step, StepError
+from breakwater.host import Reverted
+from breakwater.observation import Timed
+from breakwater.promises import Ledger, Violation
+from breakwater.units import MAX_UINT256, WAD
+
+
+@pytest.fixture(scope="module")
+def played():
+    """A market and a lane on it; every test leaves the base state behind."""
+    return lane.Lane(world.World(EvmHost()), 1)
+
+
+@pytest.fixture
+def fast(played):
+    played.player.scheduled.clear()
+    yield played
+    played._undo()
+    played.watch.thorough = False
+
+
+def send(fast, *call, wait=0, blocks=0):
+    """Make a call; what the watch says of it."""
+    sender, target, function, *args = call
+    full = (sender, target, function, tuple(args), wait, blocks)
+    reason = fast.player.send(full)
+    assert reason is None, reason
+    sender = fast.player._addresses[sender]
+    return {v.promise for v in fast.watch.judge(target, function, sender, tuple(args))}
+
+
+class Tampered:
+    """An EVM some of whose words read otherwise than they are."""
+
+    def __init__(self, evm):
+        self._evm = evm
+        self.words = {}
+
+    def __getattr__(self, name):
+        return getattr(self._evm, name)
+
+    def storage(self, address, slot):
+        found = self._evm.storage(address, slot)
+        change = self.words.get((address, slot))
+        return found if change is None else change(found)
+
+
+@pytest.fixture
+def tampered(fast):
+    evm = Tampered(fast.watch.evm)
+    fast.watch.evm = evm
+    yield evm
+    fast.watch.evm = evm._evm
+
+
+# ------------------------------------------------------------ steps and the world
+
+
+STEPS = [
+    Step("lender_1", "vault.USDC", "deposit", (10**9, "@lender_1"), 60, 5),
+    Step("attacker", "engine", "repay", ("attacker#0", "@token.USDC", MAX_UINT256)),
+    Step("keeper", "vault.USDC", "permit", ("@lender_1", "@lender_2", 5, {"now": 60})),
+    Step(
+        "keeper",
+        "attacker",
+        "set_calls",
+        (
+            [["@vault.USDC", {"call": Step("attacker", "vault.USDC", "accrue")}, True]],
+            "0x" + "00" * 32,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.function)
+def test_step__survives_json_and_runs(step):
+    assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
+    assert world.World(EvmHost()).run(step).succeeded
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        {"sender": "a", "target": "b"},
+        {"sender": "a", "target": "b", "function": "c", "args": [1.5]},
+        {"sender": "a", "target": "b", "function": "c", "wait": -1},
+        {"sender": "a", "target": "b", "function": "c", "gas": 1},
+    ],
+)
+def test_step__nonsense_is_refused_with_a_reason(data):
+    with pytest.raises(StepError):
+        Step.from_json(data)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step("nobody", "engine", "accrue"),
+        Step("keeper", "lender_1", "accrue"),
+        Step("keeper", "engine", "accrue"),
+        Step("keeper", "engine", "repay", ("lender_1", "@token.USDC", 1)),
+        Step("keeper", "engine", "repay", ("borrower_1#0", "@token.USDC", -1)),
+    ],
+)
+def test_run__step_that_does_not_fit_is_a_user_error(fast, step):
+    with pytest.raises(StepError):
+        fast.world.run(step)
+
+
+@pytest.mark.parametrize("profile", sorted(world.PROFILES))
+def test_world__begins_with_every_promise_kept(profile):
+    found = world.World(EvmHost(), profile)
+    assert Ledger().check(found.observer().read()) == []
+    assert all(one.contract and one.address for one in found.record)
+    for name in ("engine", "risk", "configurator", "breaker"):
+        owner = found.host.call(found.address(name), found.contracts[name].NAME, "owner", ())
+        assert owner == found.address("timelock")
+
+
+# ------------------------------------------------------------ calls
+
+
+def test_pack__is_what_the_codec_makes(fast, monkeypatch):
+    pack, seen = lane.Player.pack, {}
+
+    def checked(player, target, function, args):
+        data = pack(player, target, function, args)
+        seen[target, function] = seen.get((target, function), 0) + 1
+        if seen[target, function] < 4:
+            step = Step("keeper", target, function, args)
+            assert data == player.world._call_data(step), step
+        return data
+
+    monkeypatch.setattr(lane.Player, "pack", checked)
+    fast.run(sequences=25)
+    assert len(seen) > 80
+
+
+def test_lane__is_repeatable():
+    first, second = (lane.Lane(world.World(EvmHost()), 7) for _ in range(2))
+    for one in (first, second):
+        one.run(sequences=8)
+    assert first.counts == second.counts
+    assert first.slack == second.slack
+
+
+def test_lane__every_action_succeeds_and_nothing_breaks():
+    played = lane.Lane(world.World(EvmHost()), 3)
+    found = played.run(sequences=120)
+    assert not found, [str(one.violations[0]) for one in found]
+    done = {name for (name, reason), count in played.counts.items() if not reason and count}
+    assert done >= set(actions.NAMES)
+    assert played.succeeded / played.calls > 0.5
+    never = set(watch.SENTENCES) - {name for name, count in played.watch.judged.items() if count}
+    assert never <= {"LIVE-4"}
+
+
+def test_replay__gives_the_steps_that_were_played(fast):
+    genes = fast.draw()
+    steps, broken = fast.replay(genes)
+    assert not broken
+    again = world.World(EvmHost())
+    reasons = [again.run(step).reason for step in steps]
+    assert reasons.count(None) > len(reasons) // 4
+    for step, reason in zip(steps, reasons, strict=True):
+        call = (step.sender, step.target, step.function, step.args, step.wait, step.blocks)
+        assert fast.player.send(call) == reason
+
+
+# ------------------------------------------------------------ judgement
+
+
+def test_watch__prices_and_health_are_the_contracts(fast):
+    """What the watch computes from words, against the views, along a few sequences."""
+    market, compared = fast.world, 0
+    for _ in range(6):
+        for step in fast.steps_of(fast.draw()):
+            fast.watch.after(step, market.run(step))
+        fast.watch.sweep()
+        risk, engine = market.address("risk"), market.address("engine")
+        call = market.host.call
+        for asset in fast.watch._listed:
+            if fast.watch.rules[asset.id][0]:
+                quote = call(risk, "RiskEngine", "quote", (asset.token,))
+                price = fast.watch.price(asset.id)
+                assert (price.spot, price.average) == (quote[0], quote[3])
+                assert (price.status, price.level) == (quote[6], quote[7])
+        for number, account in enumerate(fast.watch._ids):
+            position = call(engine, "CreditEngine", "position_of", (account,))
+            health = call(risk, "RiskEngine", "health_of", (position,))
+            mine = fast.watch.health(fast.watch.legs[number])
+            assert (mine.factor, mine.collateral, mine.debt) == tuple(health[:3])
+            compared += 1
+        fast._undo()
+    assert compared >= 60
+
+
+def judged_slowly(market, steps):
+    """Promises that `breakwater.promises` finds broken, call by call."""
+    observer, ledger = market.observer(), Ledger()
+    previous = observer.read()
+    broken = set()
+    for step in steps:
+        if step.wait or step.blocks:
+            market.host.advance(step.wait, step.blocks)
+            previous = observer.read()
+        at_once = Step(step.sender, step.target, step.function, step.args)
+        result = market.run(at_once)
+        if result.succeeded:
+            logs = [Timed(market.host.now, log) for log in result.logs]
+            present = observer.read(previous, logs, call=True)
+            broken |= {violation.promise for violation in ledger.check(present)}
+            previous = present
+    return broken
+
+
+PLAIN = {
+    "deposit", "mint", "withdraw", "redeem", "add", "take", "borrow", "repay", "liquidate",
+    "poke", "price", "corner", "settle", "donate", "tiny",
+}  # fmt: skip
+
+
+def plain_genes(fast, count):
+    """Genes of actions that are one call of one actor each."""
+    numbers = [byte for byte in range(256) if actions.NAMES[actions.TABLE[byte]] in PLAIN]
+    draw = fast.random
+    # the last byte even: no event names an account that is credited with what was seized
+    return b"".join(
+        bytes([draw.choice(numbers), *draw.randbytes(actions.GENE - 2), 2 * draw.randrange(128)])
+        for _ in range(count)
+    )
+
+
+def test_watch__judges_as_the_promises_do_on_the_sound_build(fast, monkeypatch):
+    monkeypatch.setattr(fast, "trials", False)  # they credit an account that no event names
+    for _ in range(6):
+        steps, broken = fast.replay(plain_genes(fast, 20))
+        assert not broken
+        assert judged_slowly(world.World(EvmHost()), steps) == set()
+
+
+TAMPERING = {
+    "SOLV-2": lambda watch: (watch._vaults[1].address, 3),
+    "SOLV-3": lambda watch: (watch._engine, watch._slots[0]),
+    "SOLV-4": lambda watch: (watch._vaults[1].address, 4),
+    "SOLV-11": lambda watch: (watch._engine, watch._slots[3]),
+}
+"""Promises, and the word that reads one lower from some call on."""
+
+
+@pytest.mark.parametrize("promise", TAMPERING)
+def test_watch__judges_as_the_promises_do_on_a_broken_state(promise):
+    step = Step("borrower_1", "engine", "deposit_collateral", ("borrower_1#0", "@token.WETH", 5))
+    if promise in ("SOLV-2", "SOLV-4"):
+        step = Step("lender_1", "vault.USDC", "deposit", (10**6, "@lender_1"))
+    market = world.World(EvmHost())
+    judge, observer, ledger = watch.Watch(market), market.observer(), Ledger()
+    previous = observer.read()
+    result = market.run(step)
+    evm = market.host._evm
+    broken = Tampered(evm)
+    address, slot = TAMPERING[promise](judge)
+    less = 10**24 if promise == "SOLV-4" else 10**6
+    broken.words[address, slot] = lambda word: word - less
+    judge.evm = market.host._evm = broken
+    quick = {violation.promise for violation in judge.after(step, result)}
+    logs = [Timed(market.host.now, log) for log in result.logs]
+    slow = {one.promise for one in ledger.check(observer.read(previous, logs, call=True))}
+    assert promise in quick
+    assert promise in slow
+
+
+# what is read otherwise than it is, and the promise that tells
+def _engine_leg(fast, name="borrower_1#0"):
+    return fast.watch._engine, fast.watch._slots[fast.world.accounts.index(name)]
+
+
+def test_watch__custody(fast, tampered):
+    vault = fast.watch._vaults[1]
+    tampered.words[vault.token, vault.balance] = lambda word: word - 10**12
+    assert "SOLV-1" in send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
+
+
+def test_watch__vault_books_and_share_value(fast, tampered):
+    vault = fast.watch._vaults[1]
+    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    found = send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
+    assert {"SOLV-2", "SOLV-4"} <= found
+
+
+def test_watch__sums(fast, tampered):
+    tampered.words[_engine_leg(fast)] = lambda word: word + 1
+    args = "borrower_1#0", "@token.WETH", 10**15
+    assert "SOLV-3" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
+
+
+def test_watch__new_risk(fast, tampered):
+    tampered.words[_engine_leg(fast)] = lambda word: word + (8 * 10**9 << 104)
+    args = "borrower_1#0", "@token.USDC", 10**6, "@borrower_1"
+    assert "SOLV-5" in send(fast, "borrower_1", "engine", "borrow", *args)
+
+
+def weaken(fast):
+    """Ether falls by 55 %: the first account owes too much for what it holds, not under water."""
+    for number in range(3):
+        send(fast, "keeper", f"source.WETH.{number}", "set", 900 * 10**8, blocks=1)
+
+
+LIQUIDATION = (
+    "liquidator_1", "engine", "liquidate", "borrower_1#0", "@token.USDC", "@token.WETH",
+    MAX_UINT256, 0, "@liquidator_1", actions.NO_ACCOUNT, "0x",
+)  # fmt: skip
+
+
+def test_watch__liquidation_of_a_healthy_account(fast):
+    weaken(fast)
+    rule, term, *rest = fast.watch.rules[1]
+    fast.watch.rules[1] = (rule, term + 1_900 + (1_900 << 14), *rest)
+    fast.watch.prices[1] = None
+    assert "SOLV-6" in send(fast, *LIQUIDATION)
+
+
+def test_watch__liquidation_that_lowers_health(fast, tampered):
+    weaken(fast)
+    tampered.words[_engine_leg(fast)] = lambda word: word - 10**18
+    assert "SOLV-7" in send(fast, *LIQUIDATION)
+
+
+def test_watch__loss_that_is_not_conserved(fast):
+    for number in range(3):
+        send(fast, "keeper", f"source.WETH.{number}", "set", 500 * 10**8)
+    send(fast, "keeper", "breaker", "poke", "@token.WETH")
+    send(fast, "keeper", "breaker", "poke", "@token.WETH", wait=700, blocks=60)
+    books, *rest = fast.watch.vaults[1]
+    fast.watch.vaults[1] = (books + (10**9 << 112), *rest)
+    assert "SOLV-9" in send(fast, *LIQUIDATION)
+
+
+def test_watch__tokens_that_leave_for_nothing(fast, tampered):
+    asset = fast.watch._listed[0]
+    tampered.words[asset.token, asset.balance] = lambda word: word - 10**15
+    args = "borrower_1#0", "@token.WETH", 10**15
+    assert "SOLV-8" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
+
+
+def test_watch__rounding(fast):
+    books, rates, claims, *rest = fast.watch.vaults[1]
+    fast.watch.vaults[1] = (books, rates, claims - 10**12, *rest)
+    found = send(fast, "lender_1", "vault.USDC", "deposit", 10**12 // 2, "@lender_1")
+    assert "SOLV-10" in found
+
+
+def test_watch__bystanders(fast, tampered):
+    tampered.words[_engine_leg(fast, "borrower_2#0")] = lambda word: word + 1
+    args = "borrower_1#0", "@token.WETH", 10**15
+    assert "SOLV-11" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
+
+
+@pytest.mark.parametrize("sweeps", [False, True])
+def test_sweep__sees_what_no_event_tells_of(fast, tampered, sweeps):
+    vault = fast.watch._vaults[1]
+    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    fast.watch.thorough = sweeps
+    found = send(fast, "keeper", "breaker", "poke", "@token.WBTC")
+    assert ("SOLV-2" in found) is sweeps
+    if not sweeps:
+        assert "SOLV-2" in {violation.promise for violation in fast.watch.sweep()}
+
+
+def test_watch__caps(fast):
+    factor, _, _, highest = fast.watch.configs[1]
+    fast.watch.configs[1] = (factor, 10**6, 10**6, highest)
+    assert "CAP-1" in send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
+    args = "borrower_1#0", "@token.USDC", 10**6, "@borrower_1"
+    assert "CAP-1" in send(fast, "borrower_1", "engine", "borrow", *args)
+
+
+def test_watch__holds_and_latches(fast, tampered):
+    asset = fast.watch._listed[1]
+    late = fast.host.now + 9 * 86_400
+    tampered.words[fast.watch._risk, asset.latch] = lambda _: late << 128 | late
+    assert "GATE-1" in send(fast, "guardian", "breaker", "trip", "@token.USDC", 1, 3_600)
+    send(fast, "keeper", "source.HOOK.0", "set_words", [1, 10**8, {"now": 0}, {"now": 0}, 1])
+    send(fast, "keeper", "breaker", "poke", "@token.HOOK")
+    tampered.words[fast.watch._breaker, fast.watch._listed[3].breaker] = lambda _: 0
+    assert "GATE-2" in send(fast, "keeper", "breaker", "poke", "@token.HOOK")
+
+
+def test_watch__rules_that_make_a_healthy_account_weak(fast, tampered):
+    asset = fast.watch._listed[0]
+    tampered.words[fast.watch._risk, asset.term] = lambda word: word >> 28 << 28
+    assert "GATE-3" in send(fast, "guardian", "breaker", "trip", "@token.USDC", 1, 3_600)
+
+
+def test_trials__what_must_work_and_does_not(fast):
+    weaken(fast)
+    fast.watch.sweep()
+    fast.host.advance(12, 1)
+    fast.watch.sweep()
+    found = {violation.promise for violation in fast.watch.trials(lambda call: "no")}
+    assert found == {"LIVE-1", "LIVE-2", "LIVE-3"}
+
+
+def test_trials__liquidated_without_a_chance_to_top_up(fast):
+    weaken(fast)
+    fast.host.advance(12, 1)
+    fast.watch.sweep()
+    refused = {"deposit_collateral": "no"}
+    found = {
+        violation.promise for violation in fast.watch.trials(lambda call: refused.get(call[2]))
+    }
+    assert "GATE-4" in found
+
+
+def test_refusal__without_a_reason_breaks_a_promise(fast):
+    call = ("keeper", "vault.USDC", "accrue", (), 0, 0)
+    assert [one.promise for one in fast._unreasoned(call, "")] == ["LIVE-4"]
+    assert not fast._unreasoned(("keeper", "token.ODD", "transfer", (), 0, 0), "")
+
+
+# ------------------------------------------------------------ shrinking
+
+
+def test_shrink__few_steps_and_round_numbers(fast, monkeypatch):
+    """A fault that is made up: a withdrawal of more than 1,234 USDC after a poke."""
+    poked = []
+    judge = watch.Watch.judge
+
+    def faulty(self, target, function, actor, args=()):
+        found = judge(self, target, function, actor, args)
+        if function == "poke":
+            poked.append(True)
+        if poked and (target, function) == ("vault.USDC", "withdraw") and args[0] > 1_234 * 10**6:
+            return [Violation("SOLV-1", watch.SENTENCES["SOLV-1"], "made up", self.now, -1)]
+        return found
+
+    reset = watch.Watch.reset
+
+    def forget(self):
+        poked.clear()
+        reset(self)
+
+    monkeypatch.setattr(watch.Watch, "judge", faulty)
+    monkeypatch.setattr(watch.Watch, "reset", forget)
+    fast.stop, fast.random = True, type(fast.random)(5)
+    try:
+        (failure,) = fast.run(sequences=200)
+    finally:
+        fast.stop = False
+        fast.found.clear()
+    small = shrink(fast, failure)
+    assert [step.function for step in small.steps] == ["poke", "withdraw"]
+    assert len(str(small.steps[1].args[0]).rstrip("0")) <= 2
+    assert small.steps[1].wait == 0
+    assert small.seconds < 2.5
+
+
+def test_corpus__new_behaviour_is_kept_and_mutated():
+    played = lane.Lane(world.World(EvmHost()), 5, coverage=lambda: 0, length=10)
+    played.run(sequences=20)
+    assert played.corpus
+    grown = lane.mutated(played.random, played.corpus[0], played.corpus[-1], 80)
+    assert len(grown) == 80
+    assert grown != played.corpus[0]
+
+
+def test_sender__a_lie_about_the_call_is_an_error(fast):
+    with pytest.raises(KeyError):
+        fast.player.send(("nobody", "engine", "repay", ("borrower_1#0", "@token.USDC", 1), 0, 0))
+    with pytest.raises(Reverted):
+        fast.world.host.transact(
+            fast.world.address("vault.USDC"), "LendingVault", "lend",
+            (WAD, fast.world.address("lender_1")), sender=fast.world.address("lender_1"),
+        )  # fmt: skip
