@@ -9,6 +9,7 @@ compile at once: one works, the others wait, and files are replaced whole.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import importlib.metadata
@@ -89,6 +90,9 @@ def _extent(layout: dict[str, Any]) -> int:
 
 
 _loaded: dict[tuple[Path, str], Artifact] = {}
+_replaced: dict[str, Artifact] = {}
+_compiles_source: list[Callable[[str, str], bytes | None]] = []
+_texts: dict[bytes, tuple[Artifact, str]] = {}
 
 
 def names(root: Path | None = None) -> list[str]:
@@ -102,7 +106,8 @@ def load(name: str, root: Path | None = None) -> Artifact:
     Looked up once for each process; `forget()` makes it look again.
     """
     root = root or ROOT
-    found = _loaded.get((root, name))
+    found = _replaced.get(name) if root == ROOT else None
+    found = found or _loaded.get((root, name))
     if found is None:
         found = _compile(root, [name], None)[name]
     return found
@@ -124,9 +129,34 @@ def sizes(root: Path | None = None) -> dict[str, int]:
     return {name: artifact.size for name, artifact in load_all(root).items()}
 
 
+def loaded() -> set[str]:
+    """Names of the contracts that this process has loaded."""
+    return {*_replaced, *(name for _, name in _loaded)}
+
+
 def forget() -> None:
     """Drop what this process has loaded, so that changed sources are seen."""
     _loaded.clear()
+
+
+def replace(
+    changed: dict[str, Artifact], compiles_source: Callable[[str, str], bytes | None]
+) -> None:
+    """From now on this process loads these in place of the project's own: for tests of changed
+    code. `compiles_source` gives the creation code of a source id and its text, or None: as built.
+    """
+    _replaced.update(changed)
+    _compiles_source[:] = [compiles_source]
+
+
+def origin(bytecode: bytes) -> tuple[Artifact, str | None] | None:
+    """The artifact this process loaded that has this creation code, and its text if it was one."""
+    if bytecode in _texts:
+        return _texts[bytecode]
+    for artifact in _loaded.values():
+        if artifact.bytecode == bytecode:
+            return artifact, None
+    return None
 
 
 def compile_source(source: str, name: str = "Source", root: Path | None = None) -> Artifact:
@@ -143,6 +173,11 @@ def compile_source(source: str, name: str = "Source", root: Path | None = None) 
         _run(root, [_Job(name, source_id, key, out, source)], None)
         artifact = _read(out, name, key)
         assert artifact is not None
+    _texts[artifact.bytecode] = (artifact, source)
+    if _compiles_source:
+        code = _compiles_source[0](source_id, source)
+        if code is not None:
+            artifact = dataclasses.replace(artifact, bytecode=code)
     return artifact
 
 
@@ -294,10 +329,17 @@ def _compile(root: Path, wanted: list[str], progress: Progress | None) -> dict[s
     ready = {name: artifact for name, artifact in result.items() if artifact is not None}
     for name, artifact in ready.items():
         _loaded[(root, name)] = artifact
+    if root == ROOT:
+        ready.update({name: _replaced[name] for name in wanted if name in _replaced})
     return ready
 
 
-def _run(root: Path, jobs: list[_Job], progress: Progress | None) -> None:
+def _run(
+    root: Path,
+    jobs: list[_Job],
+    progress: Progress | None,
+    module: str = "breakwater._compile_worker",
+) -> None:
     """Compile jobs in at most two worker processes; CompileError names every failure."""
     queue: SimpleQueue[_Job] = SimpleQueue()
     for job in sorted(jobs, key=lambda job: _weight(root, job), reverse=True):
@@ -308,7 +350,7 @@ def _run(root: Path, jobs: list[_Job], progress: Progress | None) -> None:
 
     def work() -> None:
         nonlocal done
-        with _Worker(root) as worker:
+        with _Worker(root, module) as worker:
             while True:
                 try:
                     job = queue.get_nowait()
@@ -339,8 +381,9 @@ def _weight(root: Path, job: _Job) -> int:
 class _Worker:
     """A compiler process that answers one job at a time."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, module: str) -> None:
         self._root = root
+        self._module = module
 
     def __enter__(self) -> _Worker:
         import sysconfig
@@ -352,7 +395,7 @@ class _Worker:
             part for part in (package_parent, env.get("PYTHONPATH", "")) if part
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "breakwater._compile_worker"],
+            [sys.executable, "-W", "ignore", "-m", self._module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -24,6 +24,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs on each kind of host")
 
 
+def pytest_sessionfinish() -> None:
+    """See `breakwater.coverage.host`: a worker of xdist ends without the usual farewell."""
+    if os.environ.get("BREAKWATER_COVERAGE"):
+        from breakwater.coverage.host import save_process
+
+        save_process()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marked = metafunc.definition.get_closest_marker("everywhere") is not None
     if marked and "host" in metafunc.fixturenames:
