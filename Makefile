@@ -23,7 +23,7 @@ NATRIX_RULES := MemoryExpansion.max_frame_size=40000
 export PATH := $(ROOT)/node_modules/.bin:$(ROOT)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(ROOT)/$(VENV)
 
-.PHONY: help setup node demo test lint format sizes bench bench-fuzz devnet clean
+.PHONY: help setup node demo test fuzz coverage mutate lint format sizes bench bench-fuzz devnet clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -80,6 +80,15 @@ sizes: $(PY_STAMP) ## Runtime size of every contract, against the limit
 
 bench: $(PY_STAMP) $(NODE_STAMP) ## Gas of every operation on anvil
 	$(BIN)/breakwater bench $(ARGS)
+
+fuzz: $(PY_STAMP) $(NODE_STAMP) ## Search for calls that break a promise (ARGS="--seconds 600")
+	$(BIN)/breakwater fuzz $(ARGS)
+
+coverage: $(PY_STAMP) ## Lines and branches of the contracts that campaigns and tests ran
+	$(BIN)/breakwater coverage $(ARGS)
+
+mutate: $(PY_STAMP) ## Change the contracts in small ways, see what notices (ARGS="--sample 200")
+	$(BIN)/breakwater mutate $(ARGS)
 
 bench-fuzz: $(PY_STAMP) $(NODE_STAMP) ## Speed of the fuzzer, and how soon it finds planted bugs
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)

@@ -149,13 +149,15 @@ def replace(
     _compiles_source[:] = [compiles_source]
 
 
-def origin(bytecode: bytes) -> tuple[Artifact, str | None] | None:
-    """The artifact this process loaded that has this creation code, and its text if it was one."""
+def origin(bytecode: bytes) -> tuple[Artifact, str | None, Path | None] | None:
+    """The artifact this process loaded that has this creation code, its text if it was one, and
+    the root it was compiled below.
+    """
     if bytecode in _texts:
-        return _texts[bytecode]
-    for artifact in _loaded.values():
+        return (*_texts[bytecode], None)
+    for (root, _), artifact in _loaded.items():
         if artifact.bytecode == bytecode:
-            return artifact, None
+            return artifact, None, root
     return None
 
 

@@ -35,7 +35,6 @@ from typing import Any
 
 from breakwater import artifacts
 from breakwater.abi import checksum
-from breakwater.artifacts import Artifact
 from breakwater.coverage.instrument import (
     FIRST_SLOT,
     FLAG_SLOT,
@@ -339,9 +338,10 @@ def _build_of(bytecode: bytes) -> Instrumented | None:
     found = artifacts.origin(bytecode)
     if found is None:
         return None
-    artifact: Artifact = found[0]
-    source: str | None = found[1]
-    return instrument(artifact.name) if source is None else instrument_source(source, artifact)
+    artifact, source, root = found
+    if source is None:
+        return instrument(artifact.name, root)
+    return instrument_source(source, artifact)
 
 
 _process: Coverage | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from breakwater.fuzz import looks
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.world import DELAY
 from breakwater.units import MAX_UINT256, WAD
@@ -280,6 +281,46 @@ def grant(p: Player, g: Gene) -> list[Call]:
     return [p.call(g, p.owners[i], "engine", "set_operator", *args)]
 
 
+def sign(p: Player, g: Gene) -> list[Call]:
+    """A grant by signature, or a nonce that is used up."""
+    i = g[1] % p.account_count
+    nonce = g[3] % 4
+    if g[4] & 7 == 7:
+        return [p.call(g, p.owners[i], "engine", "cancel_nonce", nonce)]
+    asset = NOBODY if g[4] & 8 else p.token(p.held(g[2], p.legs(i)))
+    deadline = {"now": (0, 60, 10**7, -1)[g[7] & 3]}
+    args = p.names[i], "@operator", asset, g[5] & 63, 10**12, {"now": 3_600}, nonce, deadline
+    calls = [p.call(g, "keeper", "engine", "set_operator_by_signature", *args)]
+    if g[7] & 4:
+        # the same again, which the nonce refuses
+        calls.append((*calls[0][:4], 0, 0))
+    return calls
+
+
+def delegate(p: Player, g: Gene) -> list[Call]:
+    """A grant, and what the operator takes of it, in two calls; the second may be beyond it."""
+    i = g[1] % p.account_count
+    name, legs = p.names[i], p.legs(i)
+    id = p.held(g[2], legs)
+    limit = max(min(p.amount(i, id), p.free(i, id)) // 2, 1)
+    token, asset, action, function = p.token(id), p.token(id), 2, "withdraw_collateral"
+    if g[4] & 1:
+        v = g[2] % p.vault_count
+        limit = max(min(p.credit(i, v) // 2, p.cash(v) // 4), 1)
+        token = asset = f"@token.{p.debts[v]}"
+        action, function = 4, "borrow"
+    if g[4] & 14 == 14:
+        asset = NOBODY
+    granted = 2**128 - 1 if asset == NOBODY else rung(g[3], limit) % 2**128
+    expiry = {"now": 0 if g[7] & 15 == 15 else 3_600}
+    grant = name, "@operator", asset, action | (g[5] & 56), granted, expiry
+    calls = [p.call(g, p.owners[i], "engine", "set_operator", *grant)]
+    for part in (min(granted, limit), min(granted, limit) if g[7] & 16 else 1):
+        args = name, token, part, "@operator"
+        calls.append(("operator", "engine", function, args, 0, 0))
+    return calls
+
+
 # ------------------------------------------------------------ liquidators
 
 
@@ -384,6 +425,18 @@ def unstake(p: Player, g: Gene) -> list[Call]:
             p.call(g, who, fund, "request_exit", amount),
             (who, fund, "redeem", (amount, f"@{who}", f"@{who}"), 20 * 86_400, 144_000),
         ]
+    if g[4] & 3 == 3 and g[7] & 6:
+        # too early, too late, or more than was asked for, and others' shares
+        wait = (86_400, 20 * 86_400, 22 * 86_400 + 1)[g[7] % 3]
+        amount = min(amount, 2**200)
+        more = amount + 1 if g[7] & 8 else max(amount // 2, 1)
+        return [
+            p.call(g, who, fund, "request_exit", amount),
+            (who, fund, "redeem", (more, f"@{who}", f"@{who}"), wait, wait // 12),
+            (who, fund, "approve", ("@lender_2", amount), 0, 0),
+            ("lender_2", fund, "transferFrom", (f"@{who}", "@lender_2", more), 0, 0),
+            ("lender_2", fund, "withdraw", (1, "@lender_2", f"@{who}"), 0, 0),
+        ]
     if g[4] & 3 == 2:
         name = "withdraw" if g[7] & 1 else "redeem"
         return [p.call(g, who, fund, name, amount, f"@{who}", f"@{who}")]
@@ -423,7 +476,7 @@ def trip(p: Player, g: Gene) -> list[Call]:
 
 def _rule(p: Player, g: Gene) -> Step:
     """What an owner may change."""
-    kind = g[2] % 8
+    kind = g[2] % 9
     v = g[4] % p.vault_count
     id = p.collateral(g[4], [], 0)
     symbol = p.debts[v]
@@ -458,6 +511,9 @@ def _rule(p: Player, g: Gene) -> Step:
         config[1] = (5_000, 8_000, 9_000, 9_900)[g[5] & 3]
         config[3] = (0, 50, 5_000, 1_000_000)[g[5] >> 2 & 3]
         config[7] = (0, 1, 9, 100)[g[5] >> 4 & 3]
+        if g[7] & 24 == 24:
+            field = g[7] & 7
+            config[field] = (5_001, 999, 9_999, 1_000_001, 20_001, 0, 20_001, 101)[field]
         return Step("timelock", f"vault.{symbol}", "set_config", (config,))
     if kind == 6 and "LATE" in p.world.listings:
         if g[3] & 1:
@@ -466,6 +522,20 @@ def _rule(p: Player, g: Gene) -> Step:
         rules: list[Any] = list(p.world.configs["LATE"])
         rules[0] = "@source.LATE.0"
         return Step("timelock", "configurator", "list_asset", ("@token.LATE", rules))
+    if kind == 8:
+        # what is so already, or refused: nothing of it may change the market
+        choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+            (f"vault.{symbol}", "set_breaker", ("@breaker",)),
+            (f"vault.{symbol}", "open", (f"@fund.{symbol}", 1, 1, 1)),
+            ("engine", "list_debt", (f"@vault.{symbol}", 1)),
+            ("engine", "list_collateral", (p.token(id), 1, False)),
+            ("engine", "set_cap", ("@token.LATE", 1)),
+            ("risk", "set_breaker", ("@breaker",)),
+            ("risk", "set_configurator", ("@configurator",)),
+            ("breaker", "connect", ("@risk", "@engine")),
+            ("breaker", "add_vault", (f"@vault.{symbol}",)),
+        )
+        return Step("timelock", *choices[g[3] % len(choices)])
     return Step("timelock", "breaker", "set_guardian", ("@guardian" if g[3] & 3 else NOBODY,))
 
 
@@ -485,7 +555,7 @@ def execute(p: Player, g: Gene) -> list[Call] | None:
         return None
     args, ready = p.scheduled[g[2] % len(p.scheduled)]
     wait = max(ready - p.host._now, 0) if g[3] & 7 else waits(g)[0]
-    return [("keeper", "timelock", "execute", args, wait, wait // 12)]
+    return [("keeper", "timelock", "execute", args, wait, -(-wait // 12))]
 
 
 # ------------------------------------------------------------ attackers
@@ -619,6 +689,89 @@ def odd(p: Player, g: Gene) -> list[Call] | None:
     fee = (0, 1, 100, 5_000)[g[4] & 3]
     args = (1, 1, 2, 0)[g[5] & 3], fee, g[7] & 15 == 0, bool(g[7] & 16)
     return [p.call(g, "keeper", "token.ODD", "set_odds", *args)]
+
+
+def intrude(p: Player, g: Gene) -> list[Call]:
+    """A stranger calls what is the owner's, the engine's or the breaker's."""
+    v = g[2] % p.vault_count
+    vault, token = f"vault.{p.debts[v]}", f"@token.{p.debts[v]}"
+    amount = rung(g[3], p.cash(v))
+    choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+        (vault, "lend", (amount, "@attacker")),
+        (vault, "collect", (0, amount, "@lender_1", amount)),
+        (vault, "write_off", (amount,)),
+        (vault, "set_level", (0, 10**12, 0)),
+        (vault, "set_caps", (amount, amount)),
+        (vault, "set_config", (list(p.world.vault_config(p.debts[v])),)),
+        (vault, "set_breaker", ("@attacker",)),
+        (vault, "open", ("@attacker", 1, 1, 1)),
+        (vault, "transfer_ownership", ("@attacker",)),
+        ("engine", "set_cap", (token, amount)),
+        ("engine", "set_min_debt", (token, amount)),
+        ("engine", "list_debt", (f"@{vault}", amount)),
+        ("engine", "list_collateral", (token, amount, False)),
+        ("risk", "write_asset", (token, amount, amount)),
+        ("risk", "poke", (token,)),
+        ("risk", "set_level", (token, 0, 0, 0)),
+        ("risk", "set_breaker", ("@attacker",)),
+        ("risk", "set_configurator", ("@attacker",)),
+        ("breaker", "trip", (token, 2, 3_600)),
+        ("breaker", "connect", ("@risk", "@engine")),
+        ("breaker", "add_vault", (f"@{vault}",)),
+        ("breaker", "set_guardian", ("@attacker",)),
+        ("configurator", "set_borrow_ltv", (token, 5_000)),
+        ("configurator", "ramp_liquidation_ltv", (token, 5_000, 10**6)),
+    )
+    target, function, args = choices[g[5] % len(choices)]
+    return [p.call(g, "attacker" if g[4] & 1 else "lender_3", target, function, *args)]
+
+
+def misuse(p: Player, g: Gene) -> list[Call]:
+    """What must be refused in every state: wrong receivers, assets, owners, kinds of legs."""
+    i, v = g[1] % p.account_count, g[2] % p.vault_count
+    who, name = p.owners[i], p.names[i]
+    j = next(j for j, owner in enumerate(p.owners) if owner != who)
+    symbol = p.debts[v]
+    vault, fund, token = f"vault.{symbol}", f"fund.{symbol}", f"@token.{symbol}"
+    held = p.token(p.held(g[2], p.legs(i)))
+    odd = [3, name, token, 1, f"@{who}", NO_ACCOUNT, NOBODY, 0]
+    choices: tuple[tuple[str, str, str, tuple[Any, ...]], ...] = (
+        (who, "engine", "deposit_collateral", (name, f"@{vault}", 1)),
+        (who, "engine", "deposit_collateral", (name, held, 2**104)),
+        (who, "engine", "withdraw_collateral", (name, held, 1, NOBODY)),
+        (who, "engine", "withdraw_collateral", (name, f"@{vault}", 1, f"@{who}")),
+        (who, "engine", "borrow", (name, f"@{vault}", 1, f"@{who}")),
+        (who, "engine", "borrow", (name, token, 10**30, NOBODY)),
+        (who, "engine", "repay", (name, f"@{vault}", 1)),
+        (who, "engine", "move_collateral", (name, name, held, 1)),
+        (who, "engine", "move_collateral", (name, p.names[j], held, 1)),
+        (who, "engine", "batch", ([odd], "0x")),
+        ("lender_1", vault, "deposit", (1, NOBODY)),
+        ("lender_1", vault, "mint", (2**128, "@lender_1")),
+        ("lender_1", vault, "deposit", (2**112, "@lender_1")),
+        ("lender_1", vault, "withdraw", (1, NOBODY, "@lender_1")),
+        ("lender_1", vault, "transfer", (NOBODY, 1)),
+        ("lender_1", vault, "flashLoan", ("@attacker", f"@{vault}", 1, "0x")),
+        ("lender_1", vault, "flashLoan", ("@lender_1", token, 1, "0x")),
+        ("keeper", vault, "permit",
+         ("@lender_1", "@attacker", 1, {"now": 60}, 27, NO_ACCOUNT, NO_ACCOUNT)),
+        ("staker", fund, "deposit", (1, NOBODY)),
+        ("staker", fund, "mint", (2**128, "@staker")),
+        ("staker", fund, "transfer", (NOBODY, 0)),
+        ("lender_3", fund, "request_exit", (1,)),
+        ("keeper", "breaker", "poke", (f"@{vault}",)),
+        ("guardian", "breaker", "trip", (f"@{vault}", 1, 60)),
+        ("guardian", "breaker", "trip", (token, 3, 60)),
+        ("keeper", "lens", "config_of", (f"@{vault}",)),
+    )  # fmt: skip
+    sender, target, function, args = choices[g[5] % len(choices)]
+    return [p.call(g, sender, target, function, *args)]
+
+
+def look(p: Player, g: Gene) -> list[Call]:
+    """A view of any contract."""
+    view = p.views[(g[1] << 8 | g[2]) % len(p.views)]
+    return [p.call(g, "keeper", view.target, view.function, *looks.arguments(p, view, g))]
 
 
 # ------------------------------------------------------------ prices and time
@@ -759,13 +912,15 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("pass_shares", pass_shares, 3),
     ("approve", approve, 2),
     ("settle", settle, 2),
-    ("add", add, 18),
+    ("add", add, 17),
     ("take", take, 14),
-    ("borrow", borrow, 28),
+    ("borrow", borrow, 26),
     ("repay", repay, 16),
     ("move", move, 6),
-    ("batch", batch, 24),
+    ("batch", batch, 22),
     ("grant", grant, 4),
+    ("delegate", delegate, 5),
+    ("sign", sign, 2),
     ("liquidate", liquidate, 20),
     ("corner", corner, 6),
     ("stake", stake, 4),
@@ -777,7 +932,10 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("flash", flash, 5),
     ("hook", hook, 3),
     ("odd", odd, 1),
-    ("price", price, 22),
+    ("intrude", intrude, 1),
+    ("misuse", misuse, 1),
+    ("look", look, 8),
+    ("price", price, 20),
     ("rate", rate, 2),
     ("bad_feed", bad_feed, 3),
     ("refresh", refresh, 5),
@@ -786,6 +944,9 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("tiny", tiny, 1),
 )
 """Name, what it does, and how often it is drawn (in 256)."""
+
+REFUSED = frozenset({"intrude", "misuse"})
+"""Actions that must never succeed."""
 
 NAMES = tuple(name for name, _, _ in ACTIONS)
 

@@ -20,7 +20,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
 
 from breakwater.errors import UserError
-from breakwater.fuzz import search
+from breakwater.fuzz import actions, search
 from breakwater.fuzz.counterexample import Counterexample
 from breakwater.fuzz.search import Report, Search, Settings, compiler
 
@@ -90,7 +90,8 @@ class Totals:
         """Actions that never succeeded, once there were `LEAST_CALLS` calls."""
         if self.calls < LEAST_CALLS:
             return []
-        return sorted(action for action, outcomes in self.actions.items() if not outcomes.get("ok"))
+        failed = {action for action, outcomes in self.actions.items() if not outcomes.get("ok")}
+        return sorted(failed - actions.REFUSED)
 
     @property
     def failed(self) -> bool:

@@ -96,7 +96,7 @@ class Laboratory:
     def never(self) -> list[str]:
         """Actions that never succeeded."""
         passed = {action for action, reason in self.counts if not reason}
-        return sorted({action for action, _ in self.counts} - passed)
+        return sorted({action for action, _ in self.counts} - passed - actions.REFUSED)
 
     # ------------------------------------------------------------ calls
 
@@ -166,6 +166,8 @@ class Laboratory:
         whole = args[at]
         if not count <= whole < actions.MOST:
             return
+        if function == "liquidate" and self._waits(args[0]):
+            return
         parts = [whole // count] * (count - 1)
         parts.append(whole - sum(parts))
         slices = [
@@ -185,6 +187,12 @@ class Laboratory:
             what = f"{name}.{function} in {count} slices gains {second - first} more than whole"
             promise = "SOLV-7" if function == "liquidate" else "SOLV-8"
             self._break(promise, SENTENCES[promise], what)
+
+    def _waits(self, account: str) -> bool:
+        """Whether an account is under water at prices that a slice might change: those of a jump
+        that it waits for, see docs/specification.md, Liquidation."""
+        i = self.player.names.index(account)
+        return self.watch.health(self.watch.legs[i]).under_water
 
     def _gain(self, calls: Sequence[actions.Call]) -> int | None:
         """What calls bring their caller, by what they return; None where one is refused.

@@ -240,7 +240,7 @@ def on_both(here: Player, there: Player, steps: Sequence[Step], until: str = "")
     """
     found = Playback()
     there.rewind()
-    for ours in here.each([replace(step, blocks=min(step.blocks, BLOCKS)) for step in steps]):
+    for ours in here.each([_mineable(step) for step in steps]):
         theirs = there.one(ours.step)
         parts = zip(_parts(here.world, ours), _parts(there.world, theirs), strict=True)
         for (what, one), (_, other) in parts:
@@ -462,6 +462,11 @@ def _simpler(value: Any) -> Iterator[Any]:
 # ------------------------------------------------------------ the model
 
 
+def _mineable(step: Step) -> Step:
+    """A step as a node can take it: few blocks before it, and one at least where time passes."""
+    return replace(step, blocks=min(max(step.blocks, int(step.wait > 0)), BLOCKS))
+
+
 class _Recorder:
     """A host that remembers what its last transaction came to."""
 
@@ -494,8 +499,7 @@ class _Compared:
 
     def run(self, step: Step) -> tuple[Result, str | None]:
         differs = self._comparison.play(self._world, step)
-        result = self._recorder.result
-        return result, differs
+        return self._world.decoded(step, self._recorder.result), differs
 
 
 def _model_of(world: World) -> Callable[[], _Compared] | None:

@@ -339,7 +339,7 @@ class Watch:
         self.operators: set[tuple[bytes, bytes]] = set()
         self.approved: set[tuple[str, bytes, bytes]] = self._approved()
         self.armed = False
-        self.sliced: dict[tuple[bytes, int, int], tuple[int, tuple[int, ...], int, int]] = {}
+        self.sliced: dict[tuple[bytes, int, int], tuple[int, tuple[int, ...], int, int, int]] = {}
 
     def _approved(self) -> set[tuple[str, bytes, bytes]]:
         """Who may move whose tokens and shares, people only."""
@@ -891,6 +891,8 @@ class Watch:
                 elif name not in ("Borrow", "Repay"):
                     ids.add(self._by_topic.get(topics[2], 0))
             elif event.address in self._fund_at:
+                if name == "Approval":
+                    self._approve(event)
                 v = self._fund_at[event.address]
                 funds.add(v)
                 by_vault.setdefault(v, [])
@@ -1250,9 +1252,10 @@ class Watch:
             fresh = any(word >> 224 & (2**20 - 1) == now for word in words)
             room("SOLV-6", -int(fresh), 0, "{} raised its risk in this block", name)
             known = self.sliced.get((account, debt_id, id))
-            if known is not None and known[0] == self.now and known[1] == words:
-                # prices as they were, and nothing else happened to it: the next slice
-                most = known[2] - incentive + known[3]
+            if known is not None and known[0] == self.now and known[1:3] == (words, patience):
+                # prices as they were, and nothing else happened to it: the next slice. Where a
+                # slice ended the wait for a jump the next one counts at other prices.
+                most = known[3] - incentive + known[4]
                 room("SOLV-7", most, WAD, "incentive of the next slice of {}", name)
             dust = 0
             for tag, _ in before:
@@ -1265,7 +1268,9 @@ class Watch:
                 # what is seized is rounded down: a unit of collateral may stay
                 unit = self.price(id).as_collateral // self._listed[id - 1].unit + 1
                 allowed = 4 * WAD * (dust + unit) // new.debt + 4
-                self.sliced[account, debt_id, id] = self.now, self.accounts[i], incentive, allowed
+                self.sliced[account, debt_id, id] = (
+                    self.now, self.accounts[i], patience, incentive, allowed,
+                )  # fmt: skip
             if health.under_water:
                 room("SOLV-6", -abs(incentive - health.tip), 0, "incentive under water of {}", name)
                 continue
@@ -1600,6 +1605,8 @@ class Watch:
             more = self._top_up(i, self._listed[id - 1])
             if more is not None:
                 added = send(more) or ""
+                if self.factor(i) >= WAD:
+                    return  # it was that near
         reasons = []
         self._held_up("LIVE-3")
         for debt in priced:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from breakwater import mocks
@@ -338,6 +338,8 @@ class World:
         args = tuple(self._resolve(arg) for arg in step.args)
         if step.function == "permit" and len(args) == 4:
             args = (*args, *self._sign_permit(step.target, args))
+        elif step.function == "set_operator_by_signature" and len(args) == 8:
+            args = (*args, self._sign_operator(step.target, args))
         return sender, target, step.function, args
 
     def encode(self, step: Step) -> tuple[str, str, bytes]:
@@ -381,6 +383,13 @@ class World:
             raise StepError(f"{step.target}.{error}") from None
         return Result(None, value, tuple(receipt.logs))
 
+    def decoded(self, step: Step, result: Result) -> Result:
+        """A result whose value a calling contract handed on as bytes, as `run` gives it."""
+        if step.sender not in self.contracts or not isinstance(result.value, bytes):
+            return result
+        codec, data = self._codec(step, len(step.args)), result.value
+        return replace(result, value=_decoded(lambda: codec.decode(data)))
+
     def _codec(self, step: Step, count: int) -> Function:
         if step.target not in self.contracts:
             raise StepError(f"{step.target} is no contract")
@@ -409,6 +418,11 @@ class World:
                 return self._call_data(step)
             return self.host.now + int(value["now"])
         return value
+
+    def _sign_operator(self, engine: str, args: Sequence[Any]) -> bytes:
+        contract = self.contracts[engine]
+        separator = self.host.call(contract.address, contract.NAME, "DOMAIN_SEPARATOR", ())
+        return sign_operator(self.name(checksum(args[0][:20])), separator, args)
 
     def _sign_permit(self, vault: str, args: Sequence[Any]) -> tuple[int, bytes, bytes]:
         contract = self.contracts[vault]
@@ -696,17 +710,37 @@ def sign_permit(
 
     Others sign nothing: zeros, which no contract may take for a signature.
     """
+    kind = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+    raw = _signed(role, separator, kind, message)
+    return raw[64], raw[:32], raw[32:64]
+
+
+def sign_operator(role: str, separator: bytes, message: Sequence[Any]) -> bytes:
+    """r, s, v of a role that has a key over the fields of SetOperator; zeros of another."""
+    kind = (
+        "SetOperator(bytes32 account,address operator,address asset,uint256 actions,"
+        "uint256 amount,uint256 expiry,uint256 nonce,uint256 deadline)"
+    )
+    return _signed(role, separator, kind, message)
+
+
+def _signed(role: str, separator: bytes, kind: str, message: Sequence[Any]) -> bytes:
+    """r, s, v over an EIP-712 message of words."""
     if role not in _SIGNERS:
-        return 27, bytes(32), bytes(32)
+        return bytes(64) + b"\x1b"
     from eth_utils.crypto import keccak
 
-    owner, spender, value, nonce, deadline = message
-    words = [int(owner, 16), int(spender, 16), value, nonce, deadline]
-    struct = keccak(keccak(text=_PERMIT) + b"".join(word.to_bytes(32, "big") for word in words))
-    raw = _key(_SIGNERS.index(role)).sign_recoverable(
-        keccak(b"\x19\x01" + separator + struct), hasher=None
-    )
-    return 27 + raw[64], raw[:32], raw[32:64]
+    struct = keccak(text=kind) + b"".join(_word(part) for part in message)
+    digest = keccak(b"\x19\x01" + separator + keccak(struct))
+    raw = _key(_SIGNERS.index(role)).sign_recoverable(digest, hasher=None)
+    return bytes(raw[:64]) + bytes([27 + raw[64]])
+
+
+def _word(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    number = int(value, 16) if isinstance(value, str) else value
+    return int(number).to_bytes(32, "big")
 
 
 _keys: dict[int, Any] = {}

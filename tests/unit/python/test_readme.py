@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import fuzz
 from breakwater import deploy, markets
 from breakwater.evm import EvmHost
+from breakwater.fuzz import counterexample, planted, replay
 from breakwater.host import Receipt, Reverted
 from breakwater.units import (
     DAY,
@@ -278,9 +280,9 @@ def test_life__is_what_the_readme_prints(lived: dict[str, str]) -> None:
 # ------------------------------------------------------------ what is named
 
 
-def spans() -> list[str]:
+def spans(text: str = README) -> list[str]:
     """Everything in backquotes, fenced blocks aside."""
-    text = re.sub(r"^```.*?^```", "", README, flags=re.S | re.M)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
     return re.findall(r"`([^`\n]+)`", text)
 
 
@@ -315,6 +317,26 @@ def tree() -> list[str]:
         parents = [*parents[:depth], name]
         found.append("".join(parents))
     return found
+
+
+def test_laboratory__paths_exist() -> None:
+    text = (ROOT / "docs/laboratory.md").read_text(encoding="utf-8")
+    paths = {span.split("::")[0] for span in spans(text)}
+    top = ("benchmarks/", "breakwater/", "contracts/", "docs/", "snapshots/", "tests/")
+    named = {path for path in paths if path.startswith(top) and re.fullmatch(r"[\w./-]+", path)}
+    assert len(named) > 20
+    assert not {path for path in named if not (ROOT / path).exists()}
+    links = re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", text)
+    assert not [link for link in links if not (ROOT / "docs" / link).exists()]
+
+
+@pytest.mark.parametrize("with_bug", [True, False])
+def test_laboratory__its_counterexample_breaks_what_it_says(with_bug: bool) -> None:
+    found = counterexample.load(ROOT / "docs/counterexample.json")
+    assert found.planted is not None
+    bug = planted.compiler(planted.load(found.planted)) if with_bug else None
+    playback = replay.Player(replay.new_world(found.market, bug)).play(found.steps)
+    assert (playback.broke(found.promise) is not None) == with_bug
 
 
 def test_tree__exists() -> None:
@@ -363,6 +385,16 @@ def test_promises__state_checks_are_those_of_the_code() -> None:
     assert {name for name, cell in promises().items() if cell.startswith("state check")} == judged
 
 
+def test_promises__watched_are_those_of_the_code() -> None:
+    from breakwater.fuzz import lane, watch
+
+    named = set()
+    for module in (lane, watch):
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        named |= set(re.findall(r'"((?:SOLV|LIVE|GATE|CAP)-\d+)"', text))
+    assert {name for name, cell in promises().items() if "lane, machine" in cell} == named
+
+
 FIGURES = {
     "lender deposit": "deposit",
     "lender withdraw": "withdraw",
@@ -382,6 +414,61 @@ def test_gas__is_that_of_the_snapshot() -> None:
     for title, key in FIGURES.items():
         [ours] = re.findall(rf"^\| {re.escape(title)} \| ([\d,]+) \|", README, flags=re.M)
         assert ours == f"{gas[key]:,}", title
+
+
+def fuzz_table() -> list[str]:
+    """The table of fuzz figures that belongs to snapshots/fuzz.json, line by line."""
+    found = json.loads((ROOT / "snapshots/fuzz.json").read_text(encoding="utf-8"))
+    rates = {
+        "the EVM alone": ("limit", "default"),
+        "fast lane, every promise": ("fast", "default"),
+        "search guided by coverage": ("coverage",),
+        "Hypothesis machine, with the model": ("hypothesis",),
+        "small market: the EVM alone": ("limit", "small"),
+        "small market: fast lane": ("fast", "small"),
+        "small market: forge, nothing to hold": ("forge", "empty"),
+        "small market: forge, promises": ("forge", "promises"),
+        "small market: ape on anvil": ("ape",),
+    }
+    rows = [("calls per CPU second", "measured", "target"), ("---", "---", "---")]
+    for title, path in rates.items():
+        part = found
+        for key in path:
+            part = part.get(key, {})
+        target = "2,000" if path == ("hypothesis",) else ""
+        rows.append((title, figure(part.get("per_cpu_second"), 0), target))
+    rows.append(("**ratios**", "", ""))
+    for one in fuzz.RATIOS:
+        target = "" if one.target is None else figure(one.target, 2)
+        rows.append((one.title, figure(found["ratios"].get(one.name), 2), target))
+    rows.append(
+        ("two searches, of one, by the clock", figure(found["jobs"].get("ratio"), 2), "1.80")
+    )
+    rows.append(("**planted bugs**", "", ""))
+    bugs = found["planted"].values()
+    every = sum(one["found"] == len(one["runs"]) for one in bugs)
+    seeds = max(len(one["runs"]) for one in bugs)
+    rows.append((f"found with every seed, of {seeds}", f"{every} of {len(bugs)}", str(len(bugs))))
+    for title, key, digits, target in (
+        ("calls to find one, median of the seeds, the slowest bug", "median_calls", 0, "5,000"),
+        ("steps after shrinking, the most", "most_steps", 0, "8"),
+        ("CPU seconds of shrinking, the most", "most_shrink_seconds", 2, "2.00"),
+    ):
+        values = [one[key] for one in bugs if one[key] is not None]
+        rows.append((title, figure(max(values, default=None), digits), target))
+    return [f"| {' | '.join(row)} |".replace("  |", " |") for row in rows]
+
+
+def figure(value: float | None, digits: int) -> str:
+    """A number as the README has it."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def test_fuzz__is_that_of_the_snapshot() -> None:
+    part = README.split("### Fuzz")[1].split("\n#")[0]
+    rows = [line for line in part.splitlines() if line.startswith("|")]
+    table = fuzz_table()
+    assert rows == table, "the table must be\n" + "\n".join(table)
 
 
 def test_sizes__are_those_of_the_snapshot() -> None:

@@ -1,0 +1,91 @@
+"""The action `look`: a view of any contract, asked with arguments that fit the state.
+
+Views change nothing, so no promise judges them; the reference model predicts what they return, and
+what they say while prices are odd, levels are up or accounts are empty is where they go wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from breakwater import artifacts
+
+if TYPE_CHECKING:
+    from breakwater.fuzz.lane import Player
+    from breakwater.fuzz.world import World
+
+OWN = (
+    "CircuitBreaker", "Configurator", "CreditEngine", "InsuranceFund", "LendingVault", "Lens",
+    "MedianFeed", "RateFeed", "RiskEngine",
+)  # fmt: skip
+"""Contracts that are looked at."""
+
+
+class View(NamedTuple):
+    """A view function of a contract of the market."""
+
+    target: str
+    function: str
+    inputs: tuple[tuple[str, str], ...]
+    """Type and name of each argument."""
+
+
+def views(world: World) -> list[View]:
+    """Every view of the market's own contracts, in a fixed order."""
+    found = []
+    for target, contract in sorted(world.contracts.items()):
+        if contract.NAME not in OWN:
+            continue
+        for entry in artifacts.load(contract.NAME).abi:
+            if entry["type"] == "function" and entry["stateMutability"] in ("view", "pure"):
+                inputs = tuple((part["type"], part["name"]) for part in entry["inputs"])
+                found.append(View(target, entry["name"], inputs))
+    return found
+
+
+def arguments(p: Player, view: View, gene: bytes) -> tuple[Any, ...]:
+    """Arguments of a view: the bytes of the gene from the third on choose them."""
+    return tuple(
+        _argument(p, view, kind, name, gene[3 + at % 5], gene[4])
+        for at, (kind, name) in enumerate(view.inputs)
+    )
+
+
+def _argument(p: Player, view: View, kind: str, name: str, byte: int, first: int) -> Any:
+    if kind == "bytes32":
+        return p.names[byte % len(p.names)]
+    if kind == "bytes32[]":
+        return [p.names[(byte + n) % len(p.names)] for n in range(byte % 5)]
+    if kind == "uint256[4]":
+        words = p.watch.accounts[(first if name == "before" else byte) % p.account_count]
+        return [*words, *[0] * (4 - len(words))]
+    if kind == "address":
+        if name in ("asset", "token", "debt_asset", "collateral", "arg0"):
+            return p.token(1 + byte % len(p.symbols))
+        return "@" + _PEOPLE[byte % len(_PEOPLE)]
+    return _number(p, view, name, byte, first)
+
+
+_PEOPLE = ("lender_1", "borrower_1", "staker", "operator", "attacker", "engine", "lender_2")
+
+
+def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:
+    if name in ("id", "index", "reason", "nonce"):
+        return byte % 10
+    if name == "action":
+        return 1 << byte % 6
+    if name in ("touched", "tag", "debt_tag", "collateral_tag"):
+        # a leg of the account that is asked about, or any tag
+        legs = p.legs(first % p.account_count)
+        if not legs or byte & 64:
+            return byte % 9 | byte & 128
+        wanted = [tag for tag, _ in legs if (tag >= 128) == (name == "debt_tag")]
+        if name in ("touched", "tag") or not wanted:
+            wanted = [tag for tag, _ in legs]
+        return wanted[byte % len(wanted)]
+    from breakwater.fuzz.actions import rung
+
+    symbol = view.target.partition(".")[2]
+    v = p.debts.index(symbol) if symbol in p.debts else byte % p.vault_count
+    limit = p.cash(v) * (10**6 if name == "shares" else 1)
+    return rung(byte, limit)
