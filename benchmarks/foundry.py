@@ -2,9 +2,10 @@
 
 The market is the World's own, profile "small": its record of deployments and calls is exported, and
 the test's set-up replays it, so that the same creation code lies at the same addresses. The handler
-in `benchmarks/forge/test` has one bounded action a call, and holds the promises as somebody who
-works with Foundry writes them: through the contracts' views, after every call. `forge` and the
-compiler come from npm; nothing is downloaded at run time.
+in `benchmarks/forge/test` begins with accounts that owe, has one action a call, bounded by the
+state and aimed at what is weak, and holds the promises as somebody who works with Foundry writes
+them: through the contracts' views, after every call. A sequence is as long as one of the fast
+lane. `forge` and the compiler come from npm; nothing is downloaded at run time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from breakwater import artifacts
 from breakwater.artifacts import Artifact
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
+from breakwater.fuzz.lane import LENGTH
 from breakwater.fuzz.world import World
 from breakwater.host import interface_of
 
@@ -40,18 +42,30 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Rate:
-    """What one campaign took. `setup_seconds` is that of a campaign of one call, of its CPU."""
+class Played:
+    """What one campaign did and took: calls, how many were not refused, by action too."""
 
     calls: int
     succeeded: int
+    actions: dict[str, tuple[int, int]]
+    """Action -> calls that succeeded, all calls."""
     cpu_seconds: float
+    """Of forge and what it started."""
+    broken: str | None
+    """The promise that fell, as the handler calls it."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A campaign, and the CPU seconds of one of a single call."""
+
+    played: Played
     setup_seconds: float
 
     @property
-    def per_second(self) -> float:
-        """Calls per CPU second, the set-up aside."""
-        return self.calls / max(self.cpu_seconds - self.setup_seconds, 1e-9)
+    def cpu_seconds(self) -> float:
+        """Without the set-up."""
+        return max(self.played.cpu_seconds - self.setup_seconds, 1e-9)
 
 
 def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
@@ -86,26 +100,28 @@ def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
 
 
 def measure(
-    checked: bool, calls: int, seed: int = 1, depth: int = 100, timeout: float = 600
+    checked: bool, calls: int, seed: int = 1, depth: int = LENGTH, timeout: float = 600
 ) -> Rate:
     """Rate of a campaign of `calls` calls with every promise (`checked`) or with none.
 
-    UserError when forge is not installed or fails, a broken promise included.
+    UserError when forge is not installed or fails, and when a promise is broken.
     """
-    if not FORGE.exists():
-        raise UserError("forge is not installed: run `make node`")
     contract = "Promises" if checked else "Empty"
     # what follows is compiled already
-    run(contract, 1, 1, seed, timeout)
-    _, _, setup = run(contract, 1, 1, seed, timeout)
-    done, reverts, seconds = run(contract, max(calls // depth, 1), depth, seed, timeout)
-    return Rate(done, done - reverts, seconds, setup)
+    play(contract, 1, 1, seed, timeout)
+    setup = play(contract, 1, 1, seed, timeout).cpu_seconds
+    played = play(contract, max(calls // depth, 1), depth, seed, timeout)
+    if played.broken is not None:
+        raise UserError(f"forge: {played.broken}")
+    return Rate(played, setup)
 
 
-def run(
-    contract: str, runs: int, depth: int, seed: int, timeout: float = 600
-) -> tuple[int, int, float]:
-    """One campaign: calls, how many reverted, CPU seconds of forge and what it started."""
+def play(
+    contract: str, runs: int, depth: int = LENGTH, seed: int = 1, timeout: float = 600
+) -> Played:
+    """One campaign on the market that was exported. UserError when forge is not there or fails."""
+    if not FORGE.exists():
+        raise UserError("forge is not installed: run `make node`")
     command = [str(FORGE), "test", "--json", "--match-contract", f"^{contract}$",
                "--fuzz-seed", str(seed)]  # fmt: skip
     env = {
@@ -125,10 +141,19 @@ def run(
         raise UserError(f"forge did not end within {timeout:.0f} s") from None
     seconds = _children() - before
     for result in _results(done.stdout):
-        if result["status"] != "Success":
+        kind = result["kind"].get("Invariant")
+        if kind is None:
             raise UserError(f"forge: {result['status']}: {result.get('reason')}")
-        kind = result["kind"]["Invariant"]
-        return int(kind["calls"]), int(kind["reverts"]), seconds
+        return Played(
+            int(kind["calls"]),
+            int(kind["calls"]) - int(kind["reverts"]),
+            {
+                name.rpartition(".")[2]: (one["calls"] - one["reverts"], one["calls"])
+                for name, one in sorted(kind["metrics"].items())
+            },
+            seconds,
+            None if result["status"] == "Success" else str(result.get("reason")),
+        )
     raise UserError(f"forge failed: {(done.stderr or done.stdout).strip()[-600:]}")
 
 

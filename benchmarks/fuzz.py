@@ -9,17 +9,22 @@ RATES, calls per CPU second, each without its set-up
     hypothesis  the stateful machine of `make test`
     forge       Foundry's invariant runner, with an empty invariant and with the promises
     ape         the fast lane's calls, sent to anvil through ape; anvil's CPU counts
-    jobs        two searches on this machine against one, by the clock
+    jobs        a campaign of two searches against one of one search, on this machine, by the clock:
+                calls between a quarter and nine tenths of the time after the first report, when all
+                processes have started and none has ended; the corpus is on disk, empty at first
 Forge and ape play on the small market; limit and fast are measured on both, so that each is
 compared with its like.
 
 PLANTED
-    Each bug of `tests/planted/` is searched for with several seeds by the fast lane in one process,
-    guided by behaviour, for at most 60 seconds and 20,000 calls, from an empty corpus. What it
-    found first must hold without the bug, and is shrunk.
+    Each bug of `tests/planted/` is searched for with several seeds by `search.Search`, which is
+    what `breakwater fuzz --no-coverage` runs in each process, from an empty corpus in memory, for
+    at most 60 CPU seconds and 20,000 calls. What was found, shrunk by the same search, counts only
+    where the sound contracts, the reference model beside them, do not show it. A bug whose promise
+    is "model" is searched for by the machine's laboratory, with random genes.
 
 A lane that cannot run leaves the reason, and the others report. The figures go into
-`snapshots/fuzz.json`; a run of a part replaces that part.
+`snapshots/fuzz.json`, each part with its commit, options and time; a run of a part replaces that
+part. The table of README.md is made from that file.
 """
 
 from __future__ import annotations
@@ -36,7 +41,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,20 +53,30 @@ from rich.table import Table
 from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
-from breakwater.fuzz import planted
+from breakwater.fuzz import campaign, planted
+from breakwater.fuzz.campaign import Totals
 from breakwater.fuzz.counterexample import MODEL
-from breakwater.fuzz.lane import LENGTH, Lane
+from breakwater.fuzz.lane import LENGTH, Failure, Lane
+from breakwater.fuzz.replay import Player, new_world
+from breakwater.fuzz.search import Finding, Search, Settings, prepare
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.world import World
 
 SNAPSHOT = artifacts.ROOT / "snapshots" / "fuzz.json"
+README = artifacts.ROOT / "README.md"
 
 FIND_SECONDS = 60.0
 FIND_CALLS = 20_000
 MEDIAN_CALLS = 5_000
 SHRINK_SECONDS = 2.0
 STEPS = 8
-"""Targets of a search for a planted bug."""
+"""Limits and targets of a search for a planted bug."""
+
+JOBS = 1.8
+"""Target of two searches against one."""
+
+STEADY = (0.25, 0.9)
+"""Part of a campaign's seconds, from its first report on, in which `jobs` counts."""
 
 SMALL = "small"
 
@@ -77,6 +93,8 @@ class Options:
     bugs: tuple[str, ...]
     seconds: float
     show: Show = lambda text: None
+    times: dict[str, float] = field(default_factory=dict)
+    """Seconds that each lane took, by the clock, its set-up included."""
 
 
 def rate(calls: int, succeeded: int, cpu_seconds: float) -> Report:
@@ -164,8 +182,6 @@ def _replay(host: EvmHost, sequences: Sequence[Sequence[Sent]]) -> Report:
 
 def coverage(options: Options) -> Report:
     """A search as `breakwater fuzz` does it, on the instrumented build, with an empty corpus."""
-    from breakwater.fuzz.search import Search, prepare
-
     with _settings(coverage=True) as settings:
         prepare(settings)
         one = Search(settings)
@@ -203,33 +219,52 @@ def hypothesis(options: Options) -> Report:
 
 
 def jobs(options: Options) -> Report:
-    """Calls per second of one search and of two: what the later part of a longer campaign adds, so
-    that starting processes does not count.
-    """
-    from breakwater.fuzz import campaign
-
+    """Calls per second of one search and of two, both in full swing."""
     found: Report = {}
     for count in (1, 2):
-        done = []
-        for seconds in (options.seconds / 2, options.seconds * 1.5):
-            with _settings(coverage=True, jobs=count, seconds=seconds) as settings:
-                totals = campaign.run(settings)
-            done.append((totals.calls, totals.seconds))
-        calls, seconds = (long - short for short, long in zip(*done, strict=True))
+        seen: list[Seen] = []
+        with _settings(jobs=count, seconds=options.seconds) as settings:
+            settings = replace(settings, corpus=settings.output / "corpus")
+            totals = campaign.run(settings, partial(_note, seen))
+        if totals.broken:
+            raise UserError(f"{next(iter(totals.broken.values())).promise} broke")
+        calls, seconds, cpu = steady(seen, options.seconds)
         found[str(count)] = {
             "calls": calls,
             "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
             "per_second": round(calls / seconds, 1),
         }
     found["ratio"] = round(found["2"]["per_second"] / found["1"]["per_second"], 2)
     return found
 
 
-@contextmanager
-def _settings(**wanted: Any) -> Iterator[Any]:
-    """Of a campaign that keeps nothing."""
-    from breakwater.fuzz.campaign import Settings
+Seen = tuple[float, int, float]
+"""When a search reported, and calls and CPU seconds of the campaign so far."""
 
+
+def _note(seen: list[Seen], totals: Totals) -> None:
+    seen.append((time.monotonic(), totals.calls, totals.cpu_seconds))
+
+
+def steady(seen: Sequence[Seen], seconds: float) -> tuple[int, float, float]:
+    """Calls, seconds and CPU seconds between the first and the last report of the `STEADY` part of
+    a campaign, whose searches take so many seconds.
+
+    UserError where it holds fewer than two reports.
+    """
+    began = seen[0][0] if seen else 0.0
+    low, high = (began + part * seconds for part in STEADY)
+    inside = [one for one in seen if low <= one[0] <= high]
+    if len(inside) < 2:
+        raise UserError(f"too few reports in {seconds:.0f} s: give more --seconds")
+    first, last = inside[0], inside[-1]
+    return last[1] - first[1], last[0] - first[0], last[2] - first[2]
+
+
+@contextmanager
+def _settings(**wanted: Any) -> Iterator[Settings]:
+    """Of a campaign that keeps nothing."""
     with tempfile.TemporaryDirectory() as folder:
         yield Settings(corpus=None, output=Path(folder), anvil=False, **wanted)
 
@@ -245,7 +280,8 @@ def forge(options: Options) -> Report:
     found = {}
     for name, checked in (("empty", False), ("promises", True)):
         one = foundry.measure(checked, options.calls)
-        found[name] = rate(one.calls, one.succeeded, one.cpu_seconds - one.setup_seconds)
+        found[name] = rate(one.played.calls, one.played.succeeded, one.cpu_seconds)
+        found[name]["actions"] = one.played.actions
     return found
 
 
@@ -316,36 +352,66 @@ def find(options: Options) -> Report:
 
 
 def search(bug: planted.Bug, seed: int) -> Report:
-    """One search for one bug: what it took, and what was found, shrunk.
-
-    What only the reference model tells is searched for by drawing for the stateful machine.
-    """
-    compile = planted.compiler(bug)
+    """One search for one bug: what it took, and what was found, shrunk."""
     if bug.promise == MODEL:
-        return _search_model(compile, seed)
-    lane = Lane(World(EvmHost(), "default", compile), seed, coverage=_no_news, stop=True)
-    began = time.process_time()
-    failures = lane.run(calls=FIND_CALLS, seconds=FIND_SECONDS)
-    found: Report = {"seed": seed, "calls": lane.calls, "cpu_seconds": _since(began)}
-    if not failures:
-        return {**found, "promise": None}
-    # what the contracts without the bug do as well is not what was looked for
-    alarm = Lane(World(EvmHost()), seed).run_steps(failures[0].steps)
+        return _search_model(planted.compiler(bug), seed)
+    with _settings(coverage=False, planted=bug.name, seed=seed) as settings:
+        one = _Search(settings)
+        began = time.process_time()
+        while one.calls < FIND_CALLS and _since(began) - one.shrinking < FIND_SECONDS:
+            finding = next((found for found in one.run(1).findings if found.confirmed), None)
+            if finding is not None:
+                return _judged_found(one, finding, began)
+        seconds = round(_since(began) - one.shrinking, 3)
+    return {"seed": seed, "calls": one.calls, "cpu_seconds": seconds, "promise": None}
+
+
+class _Search(Search):
+    """One that tells what time its shrinking took, and how long what it found was."""
+
+    shrinking = 0.0
+    raw_steps = 0
+
+    @property
+    def calls(self) -> int:
+        """So far, without those of shrinking."""
+        return self._lane.calls
+
+    def _broken(self, failure: Failure) -> None:
+        began = time.process_time()
+        self.raw_steps = len(failure.steps)
+        super()._broken(failure)
+        self.last = time.process_time() - began
+        self.shrinking += self.last
+
+
+def _judged_found(one: _Search, finding: Finding, began: float) -> Report:
+    """What was found. What the sound contracts do as well is not what was looked for."""
+    seconds = round(_since(began) - one.shrinking, 3)
+    found: Report = {"seed": one.settings.seed, "calls": one.calls, "cpu_seconds": seconds}
+    steps = finding.found.steps
+    alarm = _alarm(steps)
     if alarm:
-        return {**found, "promise": None, "false_alarm": str(alarm[0])}
+        return {**found, "promise": None, "false_alarm": alarm}
+    shrunk = _shrunk(one.raw_steps, steps, one.last)
+    return {**found, "promise": finding.found.promise, **shrunk}
 
-    from breakwater.fuzz.shrink import shrink
 
-    began = time.process_time()
-    steps = shrink(lane, failures[0]).steps
-    promise = failures[0].violations[0].promise
-    return {**found, "promise": promise, **_shrunk(failures[0].steps, steps, began)}
+def _alarm(steps: Sequence[Step]) -> str | None:
+    """What steps break on the sound contracts, the reference model included."""
+    violations = _sound().play(steps).violations
+    return str(violations[0]) if violations else None
+
+
+@cache
+def _sound() -> Player:
+    return Player(new_world("default"))
 
 
 def _search_model(compile: planted.Compile, seed: int) -> Report:
     from breakwater.fuzz import actions
     from breakwater.fuzz.machine import Broken, Laboratory
-    from breakwater.fuzz.replay import Player, shrink
+    from breakwater.fuzz.replay import shrink
 
     draw = random.Random(seed)
     laboratory = Laboratory(compile=compile)
@@ -365,16 +431,20 @@ def _search_model(compile: planted.Compile, seed: int) -> Report:
             "promise": None,
         }  # fmt: skip
     report: Report = {"seed": seed, "calls": laboratory.calls, "cpu_seconds": _since(began)}
+    alarm = _alarm(found.steps)
+    if alarm:
+        return {**report, "promise": None, "false_alarm": alarm}
     began = time.process_time()
     steps = shrink(found, Player(World(EvmHost(), "default", compile), found.promise)).steps
-    return {**report, "promise": found.promise, **_shrunk(found.steps, steps, began)}
+    shrunk = _shrunk(len(found.steps), steps, _since(began))
+    return {**report, "promise": found.promise, **shrunk}
 
 
-def _shrunk(raw: Sequence[Step], steps: Sequence[Step], began: float) -> Report:
+def _shrunk(raw_steps: int, steps: Sequence[Step], seconds: float) -> Report:
     return {
-        "raw_steps": len(raw),
+        "raw_steps": raw_steps,
         "steps": len(steps),
-        "shrink_seconds": _since(began),
+        "shrink_seconds": round(seconds, 3),
         "sequence": [str(step) for step in steps],
     }
 
@@ -384,28 +454,27 @@ def _since(began: float) -> float:
     return round(time.process_time() - began, 3)
 
 
-def _no_news() -> int:
-    """Code that is new: none is looked at. The lane is then guided by behaviour alone."""
-    return 0
-
-
 def _medians(runs: Sequence[Report]) -> Report:
-    """Over the seeds; a search that found nothing counts as one of all calls and more."""
-    calls = [run["calls"] if run["promise"] else FIND_CALLS * 10 for run in runs]
+    """Over the seeds. A search that found nothing took more calls than any: a median or a worst
+    that falls on one is None.
+    """
     hits = [run for run in runs if run["promise"]]
-    median = statistics.median(calls)
-    found: Report = {
-        "found": len(hits),
-        "median_calls": median if median <= FIND_CALLS else None,
-        "median_seconds": None,
-        "most_steps": None,
-        "most_shrink_seconds": None,
-    }
+    lost = [float("inf")] * (len(runs) - len(hits))
+    found: Report = {"found": len(hits), "most_steps": None, "most_shrink_seconds": None}
+    for key in ("calls", "cpu_seconds"):
+        # one that was found in a sequence which passed the limit counts as found at its calls
+        values = sorted([float(run[key]) for run in hits] + lost)
+        name = "calls" if key == "calls" else "seconds"
+        found[f"median_{name}"] = _finite(statistics.median(values))
+        found[f"worst_{name}"] = _finite(values[-1])
     if hits:
-        found["median_seconds"] = round(statistics.median(run["cpu_seconds"] for run in hits), 2)
         found["most_steps"] = max(run["steps"] for run in hits)
         found["most_shrink_seconds"] = max(run["shrink_seconds"] for run in hits)
     return found
+
+
+def _finite(value: float) -> float | None:
+    return None if value == float("inf") else round(value, 2)
 
 
 # ------------------------------------------------------------ the run
@@ -427,6 +496,7 @@ def measure(lanes: Sequence[str], options: Options) -> Report:
     found: Report = {}
     for name in lanes:
         options.show(name)
+        began = time.monotonic()
         try:
             found[name] = LANES[name](options)
         except UserError as error:
@@ -435,7 +505,26 @@ def measure(lanes: Sequence[str], options: Options) -> Report:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}:{last.lineno}"
             found[name] = {"lacks": f"{type(error).__name__} at {where}: {error}"}
+        options.times[name] = round(time.monotonic() - began, 1)
     return found
+
+
+def commit() -> str:
+    """Of the code that is measured, and whether it is "dirty": not as committed. What a run writes
+    does not count.
+    """
+    told = []
+    written = [f":!{path.relative_to(artifacts.ROOT)}" for path in (SNAPSHOT, README)]
+    for command in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--", *written]):
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(artifacts.ROOT), *command],
+                capture_output=True, text=True, timeout=30, check=True,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):
+            return "unknown"
+        told.append(done.stdout.strip())
+    return f"{told[0]} dirty" if told[1] else told[0]
 
 
 def machine() -> Report:
@@ -536,7 +625,7 @@ def tables(report: Report) -> Iterator[Table | str]:
             table.add_row(one.title, _judged(value, one.target), _number(one.target))
     if "ratio" in report.get("jobs", {}):
         value = report["jobs"]["ratio"]
-        table.add_row("two searches, of one", _judged(value, 1.8), "1.8")
+        table.add_row("two searches, of one", _judged(value, JOBS), _number(JOBS))
     if table.row_count:
         yield table
     bugs = report.get("planted", {})
@@ -560,22 +649,28 @@ def _bugs(bugs: Report) -> Table:
     table = Table("planted bug", box=None, pad_edge=False)
     table.add_column("promise")
     table.add_column("found by")
-    for column in ("seeds", "median calls", "CPU s", "steps", "shrinking s"):
+    for column in ("seeds", "median calls", "worst", "CPU s", "steps", "shrinking s"):
         table.add_column(column, justify="right")
     for name, one in bugs.items():
         by = sorted({run["promise"] for run in one["runs"] if run["promise"]})
-        calls = one["median_calls"]
+        median, worst = one["median_calls"], one["worst_calls"]
         table.add_row(
             name,
             one["promise"],
             " ".join(by) or "[red]nothing[/red]",
             f"{one['found']}/{len(one['runs'])}",
-            "[red]-[/red]" if calls is None else _most(calls, MEDIAN_CALLS),
+            f"[red]{_lost(one)}[/red]" if median is None else _most(median, MEDIAN_CALLS),
+            f"[red]{_lost(one)}[/red]" if worst is None else _most(worst, FIND_CALLS),
             _number(one["median_seconds"]),
             _most(one["most_steps"], STEPS),
             _most(one["most_shrink_seconds"], SHRINK_SECONDS),
         )
     return table
+
+
+def _lost(one: Report) -> str:
+    """Instead of a number of calls, where searches of one bug found nothing."""
+    return f"> {FIND_CALLS:,} ({len(one['runs']) - one['found']} not found)"
 
 
 def _judged(value: float, target: float | None) -> str:
@@ -594,6 +689,92 @@ def _number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.2f}"
+
+
+# ------------------------------------------------------------ README
+
+_RATES = {
+    "the EVM alone": ("limit", "default"),
+    "fast lane, every promise": ("fast", "default"),
+    "search guided by coverage": ("coverage",),
+    "Hypothesis machine, with the model": ("hypothesis",),
+    "small market: the EVM alone": ("limit", SMALL),
+    "small market: fast lane": ("fast", SMALL),
+    "small market: forge, nothing to hold": ("forge", "empty"),
+    "small market: forge, promises": ("forge", "promises"),
+    "small market: ape on anvil": ("ape",),
+}
+
+
+def readme(report: Report) -> list[str]:
+    """The table of README.md, line by line, of a whole report."""
+    rows = [
+        ("calls per CPU second, and what part of them succeeded", "measured", "target"),
+        ("---", "---", "---"),
+    ]
+    for title, path in _RATES.items():
+        part = report
+        for key in path:
+            part = part.get(key, {})
+        told = "-"
+        if "per_cpu_second" in part:
+            told = f"{part['per_cpu_second']:,.0f}, {part['succeeded']:.0%}"
+        rows.append((title, told, "2,000" if path == ("hypothesis",) else ""))
+    rows.append(("**ratios**", "", ""))
+    for one in RATIOS:
+        rows.append((one.title, _two(report["ratios"].get(one.name)), _two(one.target, "")))
+    rows.append(
+        ("two searches, of one, by the clock", _two(report["jobs"].get("ratio")), _two(JOBS))
+    )
+    rows += [("**planted bugs**", "", ""), *_found(report["planted"])]
+    return [f"| {' | '.join(row)} |".replace("  |", " |") for row in rows]
+
+
+def _found(bugs: Report) -> Iterator[tuple[str, str, str]]:
+    """Rows about planted bugs: each that some search did not find has one of its own."""
+    if "lacks" in bugs:
+        yield "planted bugs", bugs["lacks"], ""
+        return
+    counts = sorted({len(one["runs"]) for one in bugs.values()})
+    seeds = " or ".join(map(str, counts))
+    lost = {name: one for name, one in bugs.items() if one["found"] < len(one["runs"])}
+    every = f"{len(bugs) - len(lost)} of {len(bugs)}"
+    yield f"found with every seed, of {seeds}", every, str(len(bugs))
+    for name, one in lost.items():
+        yield f"not found with every seed: `{name}`", f"{one['found']} of {len(one['runs'])}", ""
+    for title, key, target in (
+        ("calls to find one, median of the seeds, the slowest bug", "median_calls", MEDIAN_CALLS),
+        ("calls to find one, the worst seed of all", "worst_calls", FIND_CALLS),
+    ):
+        values = [one[key] for one in bugs.values()]
+        missing = values.count(None)
+        told = f"> {FIND_CALLS:,} ({missing} not found)" if missing else f"{max(values):,.0f}"
+        yield title, told, f"{target:,}"
+    seconds = [one["worst_seconds"] for one in bugs.values()]
+    told = f"> {FIND_CALLS:,} calls" if None in seconds else _two(max(seconds))
+    yield "CPU seconds to find one, the worst seed of all", told, _two(FIND_SECONDS)
+    steps, shrinking = (
+        max((one[key] for one in bugs.values() if one[key] is not None), default=None)
+        for key in ("most_steps", "most_shrink_seconds")
+    )
+    yield "steps after shrinking, the most", "-" if steps is None else str(steps), str(STEPS)
+    yield "CPU seconds of shrinking, the most", _two(shrinking), _two(SHRINK_SECONDS)
+
+
+def _two(value: float | None, none: str = "-") -> str:
+    return none if value is None else f"{value:,.2f}"
+
+
+def write_readme(report: Report, path: Path) -> None:
+    """Put the table where README.md has it."""
+    text = path.read_text(encoding="utf-8")
+    head, mark, rest = text.partition("### Fuzz\n")
+    before, bar, table = rest.partition("\n| ")
+    if not mark or not bar:
+        raise UserError(f"{path} has no table of fuzz figures")
+    after = "\n\n" + table.partition("\n\n")[2]
+    text = head + mark + before + "\n" + "\n".join(readme(report)) + after
+    path.write_text(text, encoding="utf-8")
 
 
 @click.command()
@@ -618,7 +799,8 @@ def main(
         if name not in known:
             raise click.BadParameter(f"{name} is none of {', '.join(known)}", param_hint="--bug")
     lanes = only or (("planted",) if bug else tuple(LANES))
-    console = Console(width=max(110, Console().width))
+    code = commit()
+    console = Console(width=max(140, Console().width))
     with console.status("compiling") as status:
         options = Options(calls, seeds, bug, seconds, status.update)
         artifacts.compile_all()
@@ -626,13 +808,21 @@ def main(
     report: Report = json.loads(output.read_text()) if output.is_file() else {}
     if bug and isinstance(report.get("planted"), dict) and "lacks" not in report["planted"]:
         found["planted"] = {**report["planted"], **found.get("planted", {})}
-    report |= {"machine": machine(), **found}
+    here = machine()
+    asked = {"calls": calls, "seeds": seeds, "seconds": seconds}
+    runs = {
+        name: {"commit": code, "options": asked, "took": took, "machine": here}
+        for name, took in options.times.items()
+    }
+    report |= {**found, "runs": {**report.get("runs", {}), **runs}, "ratios": {}}
     report["ratios"] = ratios(report)
     for part in tables(report):
         console.print(part)
     output.parent.mkdir(exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"wrote {output}")
+    console.print(f"wrote {output}; it took {sum(options.times.values()):.0f} s")
+    if output == SNAPSHOT and all(name in report for name in LANES):
+        write_readme(report, README)
 
 
 if __name__ == "__main__":

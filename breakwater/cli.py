@@ -16,6 +16,9 @@ import click
 
 from breakwater import __version__
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
 _COMMANDS = Path(__file__).parent / "commands"
 
 
@@ -61,7 +64,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; a failure that is the user's to mend becomes a message, not a traceback.
 
-        `BREAKWATER_TRACEBACK=1` in the environment shows the traceback instead.
+        `BREAKWATER_TRACEBACK=1` in the environment shows the traceback instead. Ctrl-C is exit
+        code 130: click's own is 1, which says that something is broken.
         """
         from breakwater.errors import UserError
 
@@ -71,6 +75,9 @@ class LazyGroup(click.Group):
             if os.environ.get("BREAKWATER_TRACEBACK"):
                 raise
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -88,6 +88,9 @@ class EvmHost:
         )
         self._now = timestamp
         self._block = block
+        self._block_env = pyrevm.BlockEnv(
+            basefee=0, gas_limit=GAS_LIMIT, prevrandao=bytes(32), excess_blob_gas=0
+        )
         self._per_transaction = block_per_transaction
         self._seconds_per_block = seconds_per_block
         self._labels = Labels()
@@ -123,16 +126,9 @@ class EvmHost:
         self._set_block()
 
     def _set_block(self) -> None:
-        self._evm.set_block_env(
-            pyrevm.BlockEnv(
-                number=self._block,
-                timestamp=self._now,
-                basefee=0,
-                gas_limit=GAS_LIMIT,
-                prevrandao=bytes(32),
-                excess_blob_gas=0,
-            )
-        )
+        block = self._block_env
+        block.number, block.timestamp = self._block, self._now  # type: ignore[misc]
+        self._evm.set_block_env(block)
 
     def _after_transaction(self) -> None:
         if self._per_transaction:

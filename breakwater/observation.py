@@ -462,23 +462,41 @@ class Observation:
 
     def margin(self, words: Sequence[int], now: int) -> Margin:
         """An account's initial margin, over all its legs."""
+        most = min(
+            (bits(self.by_id[tag & 127].rule, 214, 8) for tag, _ in legs(words)), default=255
+        )
+        *_, whole = self.margins(words, now)
+        return whole._replace(max_leverage=min(most, 255))
+
+    def margins(self, words: Sequence[int], now: int) -> Iterator[Margin]:
+        """The same of its debts and none of its collateral, then more of it leg by leg: what is
+        at HALT is left out. New risk needs one that suffices.
+        """
         collateral = required = exposure = debt = 0
         most = 255
         for tag, amount in legs(words):
+            if tag < DEBT:
+                continue
             asset = self.by_id[tag & 127]
-            unit, average, source = 10**asset.decimals, asset.average(now), asset.source
+            price = max(asset.source.high, asset.average(now))
+            if not asset.source.price:
+                price = asset.checkpoint & _M96
+            owed = min(self.owed(asset.address, amount, now), _M104)
+            value = min(ceil_div(owed * price, 10**asset.decimals), _MAX_VALUE)
+            debt += value
+            required += value * asset.debt_weight
             most = min(most, bits(asset.rule, 214, 8))
-            if tag >= DEBT:
-                price = max(source.high, average) if source.price else asset.checkpoint & _M96
-                owed = min(self.owed(asset.address, amount, now), _M104)
-                value = min(ceil_div(owed * price, unit), _MAX_VALUE)
-                debt += value
-                required += value * asset.debt_weight
-            elif asset.level(now) != 2:
-                value = min(amount * min(source.low, average) // unit, _MAX_VALUE)
-                exposure += value
-                collateral += value * asset.borrow_ltv
-        return Margin(collateral, required, exposure, debt, most)
+        yield Margin(collateral, required, exposure, debt, most)
+        for tag, amount in legs(words):
+            asset = self.by_id[tag & 127]
+            if tag >= DEBT or asset.level(now) == 2:
+                continue
+            price = min(asset.source.low, asset.average(now))
+            value = min(amount * price // 10**asset.decimals, _MAX_VALUE)
+            exposure += value
+            collateral += value * asset.borrow_ltv
+            most = min(most, bits(asset.rule, 214, 8))
+            yield Margin(collateral, required, exposure, debt, most)
 
 
 class Observer:

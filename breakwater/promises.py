@@ -173,6 +173,17 @@ def _name(account: bytes) -> str:
     return f"account {account_owner(account)[:10]}#{number}"
 
 
+def _fees(o: Observation, vault: str) -> int:
+    """What a vault earned in a call besides interest: it makes up for a part of a loss."""
+    charged = sum(log.fund_fee for log in o.events("Collect", vault))
+    return int(charged + sum(log.fee for log in o.events("FlashLoan", vault)))
+
+
+def _is_priced(o: Observation, words: Iterable[int]) -> bool:
+    """Whether every leg of an account has a valid price."""
+    return all(o.by_id[tag & 127].liquidation_prices(o.now, 0)[2] for tag, _ in legs(list(words)))
+
+
 def _dust(o: Observation, words: Iterable[int]) -> int:
     """Value of two of the smallest units of every debt [WAD]: what rounding may cost."""
     found = 0
@@ -274,9 +285,8 @@ def share_value(o: Observation) -> Iterator[Finding]:
         elif o.call:
             loss = sum(log.lender_loss for log in losses)
             fall = assets * shares_after // shares - assets_after
-            yield Finding(
-                2 + 2 * len(losses) - abs(fall - loss), f"shares of {asset} fall by the loss"
-            )
+            gap = max(fall - loss, loss - _fees(o, now.address) - fall)
+            yield Finding(2 + 2 * len(losses) - gap, f"shares of {asset} fall by the loss")
 
 
 def _most(index: int, rate: int, elapsed: int) -> int:
@@ -307,9 +317,12 @@ def new_risk(o: Observation) -> Iterator[Finding]:
             continue
         # prices are those that the call saw, debts those that it left
         seen = replace(before, vaults=o.vaults, accounts=o.accounts)
-        margin = seen.margin(words, before.now)
-        room = (margin.collateral - margin.required) // 10_000
-        slack = margin.exposure * (margin.max_leverage - 2) - margin.debt * margin.max_leverage
+        room = slack = -1
+        for margin in seen.margins(words, before.now):
+            room = (margin.collateral - margin.required) // 10_000
+            slack = margin.exposure * (margin.max_leverage - 2) - margin.debt * margin.max_leverage
+            if min(room, slack) >= 0:
+                break
         if min(room, slack) < 0 and _is_safer(before, seen, account):
             continue
         yield Finding(room, f"initial margin of {_name(account)}")
@@ -341,7 +354,7 @@ def _liquidations(o: Observation) -> Iterator[Log]:
             if timed.log.address == o.engine
             and timed.log is not log
             and timed.log.name != "Seize"
-            and timed.log.args.get("account") == log.account
+            and log.account in [timed.log.args.get(n) for n in ("account", "source", "target")]
         ]
         if not others and log.account in o.accounts:
             yield log
@@ -389,7 +402,8 @@ def never_lowers_health(o: Observation) -> Iterator[Finding]:
         patience = _terms_patience(before, log.account)
         words = before.accounts[log.account]
         old = before.health(words, before.now, patience)
-        if old.under_water:
+        # where a price is missing LIVE-3 goes before
+        if old.under_water or not _is_priced(before, words):
             continue
         seen = replace(before, vaults=o.vaults, accounts=o.accounts)
         new = seen.health(o.accounts[log.account], before.now, patience)
@@ -420,9 +434,10 @@ def losses(o: Observation) -> Iterator[Finding]:
         if before is None or len(booked) != 1:
             continue
         log = booked[0]
-        assets, shares = before.vaults[asset].at(before.now).price
-        worth = log.fund_shares * assets // shares
-        yield Finding(2 - abs(worth - log.fund_loss), f"the fund's part of a loss of {asset}")
+        if not _fees(o, vault.address):  # else a share was worth more than before the call
+            assets, shares = before.vaults[asset].at(before.now).price
+            worth = log.fund_shares * assets // shares
+            yield Finding(2 - abs(worth - log.fund_loss), f"the fund's part of a loss of {asset}")
         # what borrowers owed less = what was paid and what was lost
         index = vault.at(before.now).index
         owed = before.vaults[asset].debt_shares * index // RAY
@@ -452,11 +467,17 @@ def rounding(o: Observation) -> Iterator[Finding]:
         exits = o.events("Withdraw", vault.address)
         if len(entries) + len(exits) != 1:
             continue
+        if o.events("WriteOff", vault.address) or _fees(o, vault.address):
+            continue  # the price moved within the call
         assets, shares = old.price
+        # a loan or payment around it left a part of a unit to the lenders
+        others = len(o.events("Lend", vault.address)) + len(o.events("Collect", vault.address))
         for log in entries:
-            yield Finding(log.assets * shares - log.shares * assets, f"a deposit of {asset}")
+            ahead = log.assets * shares - log.shares * assets + others * shares
+            yield Finding(ahead, f"a deposit of {asset}")
         for log in exits:
-            yield Finding(log.shares * assets - log.assets * shares, f"a withdrawal of {asset}")
+            ahead = log.shares * assets - log.assets * shares + others * shares
+            yield Finding(ahead, f"a withdrawal of {asset}")
 
 
 def bystanders(o: Observation) -> Iterator[Finding]:
@@ -465,10 +486,13 @@ def bystanders(o: Observation) -> Iterator[Finding]:
     if before is None:
         return
     named = _accounts(timed.log for timed in o.logs if timed.log.address == o.engine)
+    left = _seized(o)
     changed = [
         account
         for account, words in o.accounts.items()
-        if account not in named and words != before.accounts.get(account, words)
+        if account not in named
+        and words != before.accounts.get(account, words)
+        and not _is_credit(before.accounts[account], words, left)
     ]
     what = _name(changed[0]) if changed else "accounts not named"
     yield Finding(-len(changed), f"{what}: legs changed by a call that does not name it")
@@ -481,6 +505,31 @@ def bystanders(o: Observation) -> Iterator[Finding]:
         for address, listed in o.assets.items():
             same = listed.checkpoint == before.assets[address].checkpoint
             yield Finding(int(same) - 1, f"stored price of {address}")
+
+
+def _seized(o: Observation) -> dict[int, int]:
+    """What liquidations took, by id of the asset: an account may be credited with it."""
+    found: dict[int, int] = {}
+    for log in o.events("Liquidate", o.engine):
+        id = o.assets[log.collateral].id
+        found[id] = found.get(id, 0) + log.seized
+    for log in o.events("Seize", o.engine):
+        id = o.assets[log.asset].id
+        found[id] = found.get(id, 0) + log.amount
+    return found
+
+
+def _is_credit(before: Iterable[int], after: Iterable[int], left: dict[int, int]) -> bool:
+    """Whether an account only gained of what was seized, which is then used up."""
+    gained = dict(legs(list(after)))
+    for tag, amount in legs(list(before)):
+        gained[tag] = gained.get(tag, 0) - amount
+    gained = {tag: amount for tag, amount in gained.items() if amount}
+    if not gained or any(not 0 < amount <= left.get(tag, 0) for tag, amount in gained.items()):
+        return False
+    for tag, amount in gained.items():
+        left[tag] -= amount
+    return True
 
 
 # ------------------------------------------------------------ liveness

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from breakwater import artifacts
+from breakwater import artifacts, folders
 from breakwater.coverage.host import Coverage, load_all
 from breakwater.coverage.report import measure, table, write_html
 from breakwater.errors import UserError
@@ -42,11 +42,12 @@ def command(
     tests first (options of this command come before it). Any other program saves what it runs with
     BREAKWATER_COVERAGE=FILE in its environment.
     """
-    if folder is not None and folder.exists() and not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write into {folder}")
+    if folder is not None:
+        folders.check(folder)
     failed = 0
     if run_tests:
         path = artifacts.ROOT / ".build" / "coverage" / "tests.json"
+        folders.check(path.parent)
         path.unlink(missing_ok=True)
         failed = _run_tests(arguments, path, as_json)
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from breakwater import artifacts
+from breakwater import artifacts, folders
+from breakwater.cli import INTERRUPTED
+from breakwater.errors import UserError
 
 if TYPE_CHECKING:
     from breakwater.fuzz.campaign import Settings, Totals
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 COVERAGE = artifacts.ROOT / ".build" / "coverage" / "fuzz.json"
 """Where `breakwater coverage` looks; campaigns add to it."""
 
-INTERRUPTED = 130
 _PLAIN_EVERY = 5.0
 _DEFAULT_SECONDS = 60.0
 
@@ -92,13 +94,18 @@ def command(
     `breakwater replay` plays. What ran of the sources is shown by `breakwater coverage`. Ctrl-C
     ends the search and keeps what was found.
 
-    Exit code 1 when a promise broke, or when after 20,000 calls some action has never succeeded.
-    The same seed, --calls, one job and an empty corpus give the same result.
+    Exit code 1 when a promise broke, when a call succeeded that never may, or when after 20,000
+    calls some action has never succeeded. The same seed, --calls, one job and an empty corpus give
+    the same result.
     """
     from breakwater.fuzz import campaign
 
     if seconds is None and calls is None:
         seconds = _DEFAULT_SECONDS
+    if seconds is not None and not math.isfinite(seconds):
+        raise click.BadParameter(f"{seconds} is no number of seconds", param_hint="--seconds")
+    if coverage and planted is None:
+        _check_coverage()
     settings = campaign.Settings(
         profile=profile,
         seed=seed,
@@ -113,17 +120,29 @@ def command(
     )
     console = Console(highlight=False, stderr=as_json)
     totals = _run(settings, address, console, plain or not console.is_terminal, as_json)
-    seen = totals.coverage()
-    if seen is not None:
-        seen.add_to(COVERAGE)
     if as_json:
         click.echo(json.dumps(totals.as_json(), indent=1))
     else:
         _summary(console, totals)
+    seen = totals.coverage()
+    if seen is not None:
+        try:
+            seen.add_to(COVERAGE)
+        except (OSError, UserError) as error:
+            click.echo(f"the coverage could not be added to {COVERAGE}: {error}", err=True)
     if totals.failed:
         sys.exit(1)
     if totals.interrupted:
         sys.exit(INTERRUPTED)
+
+
+def _check_coverage() -> None:
+    """UserError when what ran could not be kept at the end."""
+    from breakwater.coverage.host import Coverage
+
+    folders.check(COVERAGE.parent)
+    if COVERAGE.exists():
+        Coverage.load(COVERAGE)
 
 
 def _run(
@@ -174,8 +193,11 @@ def _line(totals: Totals) -> str:
 def _display(totals: Totals) -> Group:
     table = Table("promise", "nearest", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    for promise, slack in sorted(totals.slack.items(), key=lambda item: (item[1], item[0])):
+    near, exact = _nearest(totals)
+    for promise, slack in near:
         table.add_row(promise, _slack(slack))
+    if exact:
+        table.add_row(", ".join(exact), "exact")
     parts: list[Text | Table] = [Text(_line(totals), "bold"), table]
     parts += [
         Text(f"{found.promise} broken: {found.actual}", "red") for found in totals.broken.values()
@@ -183,6 +205,15 @@ def _display(totals: Totals) -> Group:
     if totals.checking:
         parts.append(Text(totals.checking, "dim"))
     return Group(*parts)
+
+
+def _nearest(totals: Totals) -> tuple[list[tuple[str, float]], list[str]]:
+    """Promises with how near to their edge the calls came, and those of which that says nothing."""
+    from breakwater.fuzz.campaign import EXACT
+
+    near = [(promise, slack) for promise, slack in totals.slack.items() if promise not in EXACT]
+    exact = sorted(EXACT & totals.slack.keys(), key=lambda one: int(one.rpartition("-")[2]))
+    return sorted(near, key=lambda item: (item[1], item[0])), exact
 
 
 def _slack(value: float) -> str:
@@ -211,9 +242,12 @@ def _summary(console: Console, totals: Totals) -> None:
         table.add_row(action, f"{count:,}", f"{ok:,}", f"{count - ok:,}", Text(why))
     console.print(table)
     console.print()
-    near = sorted(totals.slack.items(), key=lambda item: (item[1], item[0]))
+    near, exact = _nearest(totals)
     said = ", ".join(f"{promise} {_slack(slack)}" for promise, slack in near)
-    console.print(f"nearest to an edge: {said}", markup=False)
+    if said:
+        console.print(f"nearest to an edge: {said}", markup=False)
+    if exact:
+        console.print(f"exact: {', '.join(exact)}", markup=False)
     console.print(_line(totals), markup=False)
     folder = totals.settings.output
     for name, found in sorted(totals.broken.items()):
@@ -222,11 +256,19 @@ def _summary(console: Console, totals: Totals) -> None:
         console.print(found.actual, markup=False, soft_wrap=True)
         where = ", ".join(f"{place}: {said}" for place, said in found.checked.items())
         console.print(f"  {where}", markup=False, soft_wrap=True)
-        console.print(f"  breakwater replay {folder / name}", markup=False, soft_wrap=True)
+        if name in totals.unsaved:
+            console.print("  not written: its text is on stderr", markup=False)
+        else:
+            console.print(f"  breakwater replay {folder / name}", markup=False, soft_wrap=True)
     for name, found in sorted(totals.unconfirmed.items()):
         path = folder / campaign.UNCONFIRMED / name
         console.print(f"[yellow]not seen again:[/yellow] {found.promise} in {path}", soft_wrap=True)
     if totals.never:
         console.print(f"[red]never succeeded:[/red] {', '.join(totals.never)}")
+    for action, count in totals.passed.items():
+        console.print(
+            f"[red]{action} succeeded[/red] in {count:,} calls: it must be refused in every state",
+            soft_wrap=True,
+        )
     if not totals.failed:
         console.print("no promise broke")

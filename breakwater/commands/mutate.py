@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,9 @@ RESULTS = artifacts.ROOT / ".build" / "mutation" / "results.jsonl"
 @click.option("--tests/--no-tests", default=True, help="Ask the unit tests too.")
 @click.option("--list", "listing", is_flag=True, help="List the mutants and run none.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--fresh", is_flag=True, help="Forget what earlier runs found.")
+@click.option(
+    "--fresh", is_flag=True, help="Forget what earlier runs found; with --only, of these sources."
+)
 @click.option(
     "--sequences", default=240, show_default=True, type=click.IntRange(1), help="Of the tape."
 )
@@ -74,7 +77,7 @@ def command(
 
     store = run.Store(RESULTS)
     if fresh:
-        RESULTS.unlink(missing_ok=True)
+        _forget(RESULTS, kept)
     with console.status("drawing sequences") as status:
         tape = run.tape_of(
             root, sequences, seed, lambda count: status.update(f"drew {count} of {sequences}")
@@ -126,9 +129,31 @@ def _files(root: Path, only: tuple[str, ...]) -> set[str]:
         if path.relative_to(folder).parts[0] != "mocks"
     }
     for name in only:
+        if not name:
+            raise UserError(f"--only needs a name: {', '.join(sorted(found))}")
         if name not in found:
             raise UserError(f"there is no contract {name}: {', '.join(sorted(found))}")
     return {found[name] for name in only}
+
+
+def _forget(path: Path, files: set[str]) -> None:
+    """Drop the results of some sources; of all where none is named."""
+    if not files:
+        path.unlink(missing_ok=True)
+        return
+    if not path.is_file():
+        return
+    rest = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            gone = json.loads(line)["mutant"]["file"] in files
+        except (ValueError, KeyError, TypeError):
+            gone = True  # a line that was cut off when a run was stopped
+        if not gone:
+            rest.append(line + "\n")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text("".join(rest), encoding="utf-8")
+    os.replace(part, path)
 
 
 def _list(mutants: list[Mutant], as_json: bool) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from breakwater import folders
 from breakwater.errors import UserError
 from breakwater.fuzz import counterexample, steps
 from breakwater.fuzz.counterexample import Compile, Counterexample
@@ -39,7 +40,7 @@ _SHRINK_SECONDS = 20.0
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Where --shrink writes the smaller file, and --pytest the test: a file, or a folder.",
+    help="Where --shrink writes the smaller file, or --pytest the test: a file, or a folder.",
 )
 @click.option("--sound", is_flag=True, help="Play one of a planted bug on the project's own code.")
 def command(
@@ -52,22 +53,34 @@ def command(
 ) -> None:
     """Play a counterexample file again and judge every step.
 
-    Ends with exit code 1 when its promise is broken, as a failing test does, and with 0 when it
-    holds: after a fix the same command shows that it is one. Code that is not what it was when the
-    file was written is named, and played all the same.
+    Ends with exit code 1 when a promise is broken, the file's or another, as a failing test does,
+    and with 0 when all hold: after a fix the same command shows that it is one. It stops at the
+    first step that breaks the file's promise. Code that is not what it was when the file was
+    written is named, and played all the same.
 
     --shrink writes a smaller file, beside the old one unless --output says where. --pytest writes
-    a test and plays nothing: on the terminal unless --output says where.
+    a test, on the terminal unless --output says where, and plays nothing: it goes without
+    --network. Both together write the test of the smaller sequence, and no other file.
     """
-    found = counterexample.load(file)
+    if as_test and network is not None:
+        raise click.UsageError("--pytest plays nothing: leave out --network")
+    if output is not None and not shrink and not as_test:
+        raise click.UsageError("--output goes with --shrink or --pytest")
     if network is not None and network != NETWORK:
         raise UserError(f"--network {network}: sequences run on {NETWORK} only")
+    if output is not None:
+        folders.check(output if output.is_dir() else output.parent)
+    found = counterexample.load(file)
     if sound:
         found = replace(found, planted=None)
     compile = _compiler(found.planted)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120, stderr=as_test)
     if shrink:
-        found = _shrink(console, found, file, None if as_test else output, compile)
+        before = len(found.steps)
+        found = _shrink(found, compile)
+        path = None if as_test else _write_smaller(found, file, output)
+        where = "" if path is None else f": {path}"
+        console.print(f"{before} steps became {len(found.steps)}{where}", soft_wrap=True)
     if as_test:
         _write_test(found, output)
         return
@@ -102,12 +115,13 @@ def _host(network: str | None) -> Iterator[Host]:
 
 
 def _play(console: Console, found: Counterexample, host: Host, compile: Compile | None) -> bool:
-    """Whether its promise broke."""
+    """Whether a promise broke."""
     from breakwater.fuzz.replay import Player, new_twin, new_world, on_both
 
     world = new_world(found.market, compile, host)
     counterexample.check(found, world)
-    console.print(f"[bold]{found.promise}[/bold]: {found.sentence}", soft_wrap=True)
+    console.print(f"[bold]{found.promise}[/bold]: ", end="")
+    console.print(found.sentence, markup=False, soft_wrap=True)
     if found.planted:
         console.print(f"on code with the planted bug {found.planted}")
     changed = counterexample.changed_code(found, world, compile)
@@ -134,10 +148,14 @@ def _play(console: Console, found: Counterexample, host: Host, compile: Compile 
         for line in _tree(frame, world):
             console.print(line, soft_wrap=True)
     console.print()
-    broke = playback.broke(found.promise) is not None
     where = "in process" if frame is None else "on anvil, as in process"
-    console.print(f"{found.promise} {'is broken' if broke else 'holds'} {where}")
-    return broke
+    if playback.broke(found.promise) is not None:
+        console.print(f"{found.promise} is broken {where}")
+    else:
+        others = sorted({violation.promise for violation in playback.violations})
+        said = f", but {', '.join(others)} broke" if others else ""
+        console.print(f"{found.promise} holds {where}{said}")
+    return bool(playback.violations)
 
 
 def _table(rows: list[Played]) -> Table:
@@ -222,24 +240,20 @@ def _why(frame: dict[str, Any]) -> str:
 # ------------------------------------------------------------ smaller, and as a test
 
 
-def _shrink(
-    console: Console,
-    found: Counterexample,
-    file: Path,
-    output: Path | None,
-    compile: Compile | None,
-) -> Counterexample:
+def _shrink(found: Counterexample, compile: Compile | None) -> Counterexample:
     from breakwater.fuzz.replay import Player, new_world, shrink
 
     world = new_world(found.market, compile)
     counterexample.check(found, world)
-    smaller = shrink(found, Player(world, found.promise), seconds=_SHRINK_SECONDS)
+    return shrink(found, Player(world, found.promise), seconds=_SHRINK_SECONDS)
+
+
+def _write_smaller(smaller: Counterexample, file: Path, output: Path | None) -> Path:
     path = file.with_name(f"{file.stem}.min.json") if output is None else output
     if path.is_dir():
         path = path / smaller.name
     _write(path, smaller.text())
-    console.print(f"{len(found.steps)} steps became {len(smaller.steps)}: {path}")
-    return smaller
+    return path
 
 
 def _write_test(found: Counterexample, output: Path | None) -> None:

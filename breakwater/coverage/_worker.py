@@ -274,10 +274,18 @@ def _push(value: int, size: int) -> list[Any]:
     return list(compile_ir.PUSH_N(value, size))
 
 
+_PASSES_ON = ("contracts/Timelock.vy",)
+"""Contracts that catch a revert only to revert with its data."""
+
+
 class Rewriter:
     """Adds the code to one program: the runtime code, or the constructor's."""
 
-    def __init__(self, code: list[Any], part: str, sites: Sites | None, magic: bytes) -> None:
+    def __init__(
+        self, code: list[Any], part: str, sites: Sites | None, magic: bytes, passes_on: bool = False
+    ) -> None:
+        """`passes_on`: what it catches it reverts with, so trailers stay where they are."""
+        self.passes_on = passes_on
         self.code = code
         self.part = part
         self.sites = sites
@@ -346,7 +354,7 @@ class Rewriter:
                 self.out += [*_push(number, 2), "_sym_cover_revert", "JUMP"]
                 current = None
                 index += 1
-            elif item == "RETURNDATASIZE" and not self._passes_on(index):
+            elif item == "RETURNDATASIZE" and not self.passes_on and not self._passes_on(index):
                 self.sizes += 1
                 back = f"_sym_sized_{self.sizes}"
                 self.out += [back, "_sym_cover_size", "JUMP", back, "JUMPDEST"]
@@ -518,7 +526,7 @@ def _rewrite(program: list[Any], job: dict[str, Any], root: Path) -> dict[str, A
     assert _is_header(tail[0], compile_ir.RuntimeHeader), "no runtime code"
     header = tail[0][0]
     body, data = _split(tail[0][1:])
-    inner = Rewriter(body, "runtime", sites, magic)
+    inner = Rewriter(body, "runtime", sites, magic, job["source_id"] in _PASSES_ON)
     runtime = [*inner.run(data), *data]
     outer = Rewriter(constructor, "constructor", sites, magic)
     creation = outer.run(tail[1:])

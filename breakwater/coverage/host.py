@@ -193,9 +193,8 @@ class _Reader:
         if build is None:
             return
         seen = self.coverage.of(build)
-        for start in range(32, TRAILER_BYTES, 2):
-            number = int.from_bytes(trailer[start : start + 2], "big")
-            if number and number not in seen:
+        for number in _history(trailer, len(build.sites)):
+            if number not in seen:
                 seen.add(number)
                 self.fresh.add((build.name, number))
 
@@ -208,6 +207,19 @@ class _Reader:
                 self.note(first.to_bytes(32, "big") + last.to_bytes(32, "big"))
                 self.evm.insert_account_storage(address, slot, 0)
                 slot += TRAILER_BYTES
+
+
+def _history(trailer: bytes, sites: int) -> list[int]:
+    """Numbers of the sites in a trailer; none where it cannot be what they were kept as.
+
+    The word of memory that keeps them is also written by code that is not of the compiler: then
+    there are numbers that no site has, or a zero after a number.
+    """
+    words = (trailer[start : start + 2] for start in range(32, TRAILER_BYTES, 2))
+    numbers = [int.from_bytes(word, "big") for word in words]
+    while numbers and numbers[0] == 0:
+        del numbers[0]
+    return numbers if all(0 < number <= sites for number in numbers) else []
 
 
 _by_magic: dict[bytes, Instrumented] = {}  # a constructor may fail before it has an address

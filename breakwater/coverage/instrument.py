@@ -69,7 +69,7 @@ SITE_BYTES = 11
 BIG = 2**15
 """Least size of an instrumented contract [bytes]; no other contract is that large."""
 
-_FORMAT = 5  # raise it when the code that is added or what is stored changes
+_FORMAT = 6  # raise it when the code that is added or what is stored changes
 _KEPT = 8  # builds of one contract, for reports on what was run before a change
 _NO_SITE = bytes([0x68, *bytes(9), 0x50])  # PUSH9 0, POP
 

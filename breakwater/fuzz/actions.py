@@ -529,7 +529,7 @@ def _rule(p: Player, g: Gene) -> Step:
             (f"vault.{symbol}", "open", (f"@fund.{symbol}", 1, 1, 1)),
             ("engine", "list_debt", (f"@vault.{symbol}", 1)),
             ("engine", "list_collateral", (p.token(id), 1, False)),
-            ("engine", "set_cap", ("@token.LATE", 1)),
+            ("engine", "set_cap", (f"@vault.{symbol}", 1)),
             ("risk", "set_breaker", ("@breaker",)),
             ("risk", "set_configurator", ("@configurator",)),
             ("breaker", "connect", ("@risk", "@engine")),
@@ -548,6 +548,77 @@ def schedule(p: Player, g: Gene) -> list[Call]:
     if g[7] & 1:
         calls.append(("keeper", "timelock", "execute", args, DELAY, 300))
     return calls
+
+
+def botch(p: Player, g: Gene) -> list[Call]:
+    """What the owner may not do: refused when the timelock executes it."""
+    symbol = p.debts[g[4] % p.vault_count]
+    vault, token = f"vault.{symbol}", f"@token.{symbol}"
+    kind = g[2] % 16
+    if kind < 5:
+        config = list(p.world.vault_config(symbol))
+        field, value = _BAD_VAULT[g[3] % len(_BAD_VAULT)]
+        config[field] = value
+        rule = Step("timelock", vault, "set_config", (config,))
+    elif kind < 11 and "LATE" in p.world.listings:
+        rules = p.world.configs["LATE"]._asdict()
+        rules["source"] = "@source.LATE.0"
+        name, value = _BAD_ASSET[g[3] % len(_BAD_ASSET)]
+        rules[name] = value
+        rule = Step("timelock", "configurator", "list_asset", ("@token.LATE", list(rules.values())))
+    else:
+        choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+            (vault, "open", (f"@fund.{symbol}", 1, 1, 1)),
+            ("engine", "list_debt", (f"@{vault}", 1)),
+            ("engine", "list_collateral", (f"@token.{p.world.collaterals[0]}", 1, False)),
+            ("engine", "list_collateral", (f"@{vault}", 1, False)),
+            ("engine", "set_cap", (f"@{vault}", 1)),
+            ("engine", "set_min_debt", (f"@{vault}", 1)),
+            ("configurator", "list_asset", (token, _NO_RULES)),
+            ("configurator", "set_borrow_ltv", (token, 9_900)),
+            ("configurator", "set_borrow_ltv", (token, 3_333)),
+            ("configurator", "ramp_liquidation_ltv", (token, 100, 60)),
+            ("configurator", "ramp_liquidation_ltv", (token, 100, 10**9)),
+            ("configurator", "ramp_liquidation_ltv", (token, 9_999, 10**6)),
+            ("risk", "set_breaker", (NOBODY,)),
+            ("risk", "set_configurator", (NOBODY,)),
+            ("breaker", "connect", ("@risk", "@engine")),
+            ("breaker", "add_vault", (f"@{vault}",)),
+            ("breaker", "add_vault", ("@lender_1",)),
+        )
+        target, function, args = choices[g[3] % len(choices)]
+        rule = Step("timelock", target, function, args)
+    salt = "0x" + (2**128 + len(p.scheduled)).to_bytes(32, "big").hex()
+    args = (f"@{rule.target}", 0, {"call": rule}, NO_ACCOUNT, salt)
+    p.scheduled.append((args, p.host._now + DELAY))
+    return [
+        ("governor", "timelock", "schedule", (*args, DELAY), 0, 0),
+        ("keeper", "timelock", "execute", args, DELAY, 300),
+    ]
+
+
+_NO_RULES: list[Any] = [NOBODY, False, *[0] * 17, False]
+"""Of an asset."""
+
+_BAD_VAULT = (
+    (0, 5_001), (1, 999), (1, 9_901), (2, 9_999), (2, 100_001), (3, 1_000_001), (4, 20_001),
+    (4, 1), (5, 0), (6, 20_001), (7, 101),
+)  # fmt: skip
+"""Field of a vault's configuration, and a value that is out of its range."""
+
+_BAD_ASSET: tuple[tuple[str, Any], ...] = (
+    ("max_age", 0), ("max_age", 10**6), ("min_price", 1), ("max_price", 10**30),
+    ("min_price", 10**28), ("jump_band", 0), ("jump_band", 10**5), ("borrow_ltv", 7_901),
+    ("borrow_ltv", 7_950), ("borrow_ltv_floor", 9_000), ("borrow_ltv_floor", 5_501),
+    ("liquidation_ltv", 10_000), ("debt_weight", 9_999), ("debt_weight", 40_000),
+    ("max_leverage", 10_000), ("max_leverage", 10**7), ("volatility_ref", 10**6),
+    ("volatility_slope", 10**6), ("tip", 0), ("tip", 60), ("tip", 200), ("incentive_min", 40),
+    ("incentive_max", 90), ("incentive_max", 6_000), ("incentive_max", 3_000),
+    ("incentive_slope", 10**7), ("target_health", 10_000), ("target_health", 17_000),
+    ("target_slope", 10**7), ("is_feed", True), ("source", "@lender_1"),
+    ("source", "@token.USDC"),
+)  # fmt: skip
+"""Rule of an asset, and a value that its listing refuses."""
 
 
 def execute(p: Player, g: Gene) -> list[Call] | None:
@@ -593,7 +664,7 @@ _MAGIC = "0x439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9"
 
 def _inner(p: Player, byte: int, symbol: str, amount: int) -> Step:
     """What the attacker does while he is called."""
-    kind, what = byte % 9, byte // 9
+    kind, what = byte % 10, byte // 10
     mine = [n for n, owner in enumerate(p.owners) if owner == "attacker"]
     i = mine[what % len(mine)]
     token = f"@token.{symbol}"
@@ -632,6 +703,8 @@ def _inner(p: Player, byte: int, symbol: str, amount: int) -> Step:
         shares = p.shares(v, "attacker")
         args = (shares, "@attacker", "@attacker")
         return Step("attacker", f"vault.{p.debts[v]}", "redeem", args)
+    if kind == 8:
+        return Step("attacker", "breaker", "poke", (token,))
     return Step("attacker", f"vault.{symbol}", "accrue", ())
 
 
@@ -644,7 +717,9 @@ def hook(p: Player, g: Gene) -> list[Call] | None:
     if g[4] & 6:
         return _hooked(p, g)
     symbol = p.debts[g[2] % p.vault_count]
-    inner = _inner(p, g[5], symbol, p.balance(symbol, "attacker") // 100)
+    # no poke: outside of our locks it would pass, in calls that nobody expects to move a price
+    kind = g[5] - g[5] % 10 + g[5] % 8
+    inner = _inner(p, kind, symbol, p.balance(symbol, "attacker") // 100)
     run = Step("keeper", "attacker", "execute", (f"@{inner.target}", {"call": inner}))
     after = bool(g[4] & 1)
     return [p.call(g, "keeper", "token.HOOK", "set_hook", "@attacker", {"call": run}, after)]
@@ -807,6 +882,8 @@ def rate(p: Player, g: Gene) -> list[Call] | None:
     if g[3] & 1:
         return [p.call(g, "keeper", "feed.wstETH", "poke")]
     factor = (1_000, 1_001, 1_010, 1_050, 990, 900, 500, 2_000)[g[4] & 7]
+    if g[4] & 56 == 56:
+        factor = (0, 10**12, 10**16, 10**20)[g[4] >> 6]
     return [p.call(g, "keeper", "token.wstETH", "set_rate", 10**15 * factor)]
 
 
@@ -904,7 +981,7 @@ def tiny(p: Player, g: Gene) -> list[Call]:
 
 
 ACTIONS: tuple[tuple[str, Act, int], ...] = (
-    ("deposit", deposit, 9),
+    ("deposit", deposit, 8),
     ("mint", mint, 3),
     ("withdraw", withdraw, 7),
     ("redeem", redeem, 5),
@@ -915,7 +992,7 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("add", add, 17),
     ("take", take, 14),
     ("borrow", borrow, 26),
-    ("repay", repay, 16),
+    ("repay", repay, 15),
     ("move", move, 6),
     ("batch", batch, 22),
     ("grant", grant, 4),
@@ -928,6 +1005,7 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("trip", trip, 4),
     ("schedule", schedule, 4),
     ("execute", execute, 3),
+    ("botch", botch, 3),
     ("donate", donate, 4),
     ("flash", flash, 5),
     ("hook", hook, 3),
@@ -938,7 +1016,7 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("price", price, 20),
     ("rate", rate, 2),
     ("bad_feed", bad_feed, 3),
-    ("refresh", refresh, 5),
+    ("refresh", refresh, 4),
     ("poke", poke, 8),
     ("wait", wait, 2),
     ("tiny", tiny, 1),

@@ -1,8 +1,8 @@
 """A campaign: searches in one process or many that share a corpus, and what they found together.
 
-A `Search` runs sequences in its own process: half of them new, half gone on from the corpus. A
-`Campaign` runs one or more of them for so many seconds or calls, adds up what they report, and
-replays each finding before it is reported: on the plain build, with the reference model beside it,
+A `Search` runs sequences in its own process, new ones and mutations of the corpus. `run` has one or
+more of them search for so many seconds or calls, and adds up in `Totals` what they report. Each
+finding is replayed before it is reported: on the plain build, with the reference model beside it,
 and on anvil. One search with a number of calls does the same each time, given the same corpus to
 begin with.
 """
@@ -10,15 +10,18 @@ begin with.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import TYPE_CHECKING, Any
 
+from breakwater import folders
 from breakwater.errors import UserError
 from breakwater.fuzz import actions, search
 from breakwater.fuzz.counterexample import Counterexample
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 
 LEAST_CALLS = 20_000
 """Calls from which on an action that never succeeded is a failure of the run."""
+
+EXACT = frozenset(f"SOLV-{number}" for number in (1, 2, 3, 4, 6, 8, 9, 10, 11))
+"""Promises that are equalities in part, or bounds that every call meets at once: how near one came
+to their edge says nothing."""
 
 BATCH_CALLS = 2_000
 """Calls between two reports, where time does not end them first."""
@@ -56,6 +63,8 @@ class Totals:
     """By the name of the file."""
     unconfirmed: dict[str, Counterexample] = field(default_factory=dict)
     """What broke in the search and not when it was played again: a fault of the laboratory."""
+    unsaved: set[str] = field(default_factory=set)
+    """Names of findings whose file could not be written."""
     interrupted: bool = False
     checking: str = ""
     """What is done after the search, for the progress shown."""
@@ -94,9 +103,15 @@ class Totals:
         return sorted(failed - actions.REFUSED)
 
     @property
+    def passed(self) -> dict[str, int]:
+        """Calls that succeeded of actions that never may, by action."""
+        found = {one: self.actions.get(one, {}).get("ok", 0) for one in sorted(actions.REFUSED)}
+        return {action: count for action, count in found.items() if count}
+
+    @property
     def failed(self) -> bool:
         """Whether the run is one that fails."""
-        return bool(self.broken or self.unconfirmed or self.never)
+        return bool(self.broken or self.unconfirmed or self.never or self.passed)
 
     def as_json(self) -> dict[str, Any]:
         """Figures in the shape of `--json`."""
@@ -122,7 +137,9 @@ class Totals:
             "unconfirmed": [
                 str(settings.output / UNCONFIRMED / name) for name in sorted(self.unconfirmed)
             ],
+            "unsaved": sorted(self.unsaved),
             "never_succeeded": self.never,
+            "never_refused": self.passed,
             "interrupted": self.interrupted,
         }
 
@@ -175,6 +192,8 @@ def prepare(settings: Settings) -> None:
     """Compile before processes start, and say early what cannot be written."""
     if settings.seconds is None and settings.calls is None:
         raise UserError("a campaign needs a number of seconds or of calls")
+    if settings.seconds is not None and not math.isfinite(settings.seconds):
+        raise UserError(f"{settings.seconds} is no number of seconds")
     for folder in (settings.output, settings.corpus):
         if folder is None:
             continue
@@ -182,6 +201,7 @@ def prepare(settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder} cannot be made: {error.strerror}") from None
+        folders.check(folder)
     search.prepare(settings)
 
 
@@ -207,11 +227,17 @@ def reporting(totals: Totals, show: Show) -> Iterator[Take]:
 
 
 def save(totals: Totals, found: Counterexample) -> None:
-    """Write a finding where it belongs."""
+    """Write a finding where it belongs; on stderr where that fails, so that it is not lost."""
     folder = totals.settings.output
     if found.name not in totals.broken:
         folder = folder / UNCONFIRMED
-    found.save(folder / found.name)
+    path = folder / found.name
+    try:
+        found.save(path)
+        totals.unsaved.discard(found.name)
+    except OSError as error:
+        totals.unsaved.add(found.name)
+        print(f"{path} cannot be written: {error.strerror}; it is\n{found.text()}", file=sys.stderr)
 
 
 # ------------------------------------------------------------ one process
@@ -241,8 +267,8 @@ def _batches(
                 return
             if deadline is not None and time.monotonic() >= deadline:
                 return
-    except KeyboardInterrupt:
-        yield one.report()
+    except (KeyboardInterrupt, Exception):
+        yield one.report()  # what broke before is not lost
         raise
 
 
@@ -280,11 +306,17 @@ def _together(settings: Settings, take: Take) -> None:
     context = multiprocessing.get_context("spawn")
     pipes: list[connection.Connection] = []
     processes = []
+    resource_tracker.ensure_running()  # started with the first process, it would let Ctrl-C through
     try:
         for index in range(settings.jobs):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(settings, index, theirs), daemon=True)
-            process.start()
+            # held back here, Ctrl-C never reaches the process, not even while it starts
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
             theirs.close()
             pipes.append(ours)
             processes.append(process)
@@ -292,7 +324,8 @@ def _together(settings: Settings, take: Take) -> None:
             _listen(pipes, take)
         except KeyboardInterrupt:
             _stop(pipes)
-            _listen(pipes, take, time.monotonic() + _STOP_SECONDS)
+            with contextlib.suppress(RuntimeError, UserError):  # one may not have begun
+                _listen(pipes, take, time.monotonic() + _STOP_SECONDS)
             raise
     finally:
         for pipe in pipes:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -79,10 +80,13 @@ def _cluster(address: str, jobs: int) -> Iterator[Any]:
             )
         else:
             options["address"] = address
+        said: list[str] = []
         try:
-            ray.init(**options)
+            with _stderr(said):
+                ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise UserError(f"no Ray cluster at {address}: {error}") from None
+            why = str(error).strip() or _reason(said)
+            raise UserError(f"no Ray cluster at {address}: {why}") from None
         try:
             free = int(ray.cluster_resources().get("CPU", 0))
             if free < jobs:
@@ -90,6 +94,30 @@ def _cluster(address: str, jobs: int) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _stderr(said: list[str]) -> Iterator[None]:
+    """Takes the lines that go to stderr meanwhile, those of libraries in other languages too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as stream:
+        os.dup2(stream.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            stream.seek(0)
+            said += stream.read().decode(errors="replace").splitlines()
+
+
+def _reason(said: list[str]) -> str:
+    """Why Ray found no cluster, from what it logged: the last line, without its head."""
+    logged = [line.rpartition("Error: ")[2].strip() for line in said if line.strip()]
+    what = "what listens there does not answer as one"
+    return f"{what} ({logged[-1]})" if logged else what
 
 
 def _reach(address: str) -> None:
@@ -107,9 +135,10 @@ def _reach(address: str) -> None:
 class _Worker:
     """One search, on a machine that need not share a disk with the driver."""
 
-    def __init__(self, settings: Settings, index: int) -> None:
+    def __init__(self, settings: Settings, index: int, inherited: list[bytes]) -> None:
         self._calls = campaign.share(settings, index)
         self._search = Search(replace(settings, corpus=None), index)
+        self._search.begin_with(inherited)
 
     def run(self, seconds: float, others: list[Entry]) -> tuple[Report, bool]:
         """Take in what others found, search on, and say whether this one's calls are used up."""
@@ -129,7 +158,10 @@ def _drive(ray: Any, settings: Settings, take: Take) -> None:
     # the driver's sources, so that workers search with the same laboratory
     environment = {"env_vars": {"BREAKWATER_ROOT": str(artifacts.ROOT)}}
     kind = ray.remote(num_cpus=1, runtime_env=environment)(_Worker)
-    workers = [kind.remote(settings, index) for index in range(settings.jobs)]
+    old = corpus.inherited()
+    workers = [
+        kind.remote(settings, index, old[index :: settings.jobs]) for index in range(settings.jobs)
+    ]
     waiting: dict[Any, int] = {}
     unsent: list[list[Entry]] = [list(corpus.entries.values()) for _ in workers]
 

@@ -4,9 +4,9 @@
 
 A sequence is kept when it reached a feature that none before it had: an edge of the code, a
 behaviour (an action, its outcome, a band of health, a level of the breaker), or a step nearer to
-the edge of a promise (each halving of its slack is a feature). `code` stands for the bytecode and
-the actions that the features are of: other code, other folder. A run that finds its folder empty
-goes on from the sequences of the newest other one, and finds out what they are worth.
+the edge of a promise (each halving of its slack is a feature). `code` stands for the bytecode that
+the features are of and for what genes mean: other code, other folder. A run that finds its folder
+empty goes on from the sequences of the newest other one, and finds out what they are worth.
 
 PROCESSES. A file is written whole and never changed, its name is the hash of its genes: any number
 of processes may add, and each sees what others have added when it calls `merge`. Who finds a file
@@ -23,9 +23,12 @@ import json
 import math
 import os
 import random
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from breakwater.errors import UserError
 
 FORMAT = 1
 
@@ -47,7 +50,11 @@ class Entry:
 
 
 class Corpus:
-    """The entries of one profile and code. `folder` None: in memory only."""
+    """The entries of one profile and code. `folder` None: in memory only.
+
+    UserError when the folder cannot be made. One that can no more be written later is named on
+    stderr, once, and the corpus goes on in memory: a search must not lose what it found to it.
+    """
 
     def __init__(self, folder: Path | None, profile: str = "", code: str = "") -> None:
         self.base = None if folder is None else folder / profile
@@ -62,8 +69,12 @@ class Corpus:
         self._counts: dict[str, int] = {}
         self._weights: list[float] = []  # added up, in the order of `_order`
         self._order: list[Entry] = []
+        self._full = False
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"{self.folder} cannot be made: {error.strerror}") from None
             self.merge()
 
     def __len__(self) -> int:
@@ -191,7 +202,8 @@ class Corpus:
                 for feature in entry.features:
                     self._counts[feature] -= 1
                 if self.folder is not None:
-                    (self.folder / f"{name}.json").unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        (self.folder / f"{name}.json").unlink()
             self._weights = []
             return len(dropped)
 
@@ -201,16 +213,17 @@ class Corpus:
         if self.folder is None:
             yield True
             return
-        with open(self.folder / ".lock", "w") as stream:
+        with contextlib.ExitStack() as stack:
             try:
+                stream = stack.enter_context(open(self.folder / ".lock", "w"))
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
             except OSError:
-                yield False
-                return
-            yield True
+                alone = False
+            yield alone
 
     def _write(self, entry: Entry) -> None:
-        if self.folder is None:
+        if self.folder is None or self._full:
             return
         data = {
             "format": FORMAT,
@@ -220,8 +233,14 @@ class Corpus:
         }
         path = self.folder / f"{entry.name}.json"
         part = path.with_name(f".{entry.name}.{os.getpid()}")
-        part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
-        os.replace(part, path)
+        try:
+            part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
+            os.replace(part, path)
+        except OSError as error:
+            self._full = True
+            print(f"{self.folder} is no more written: {error.strerror}", file=sys.stderr)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 def _greedy(order: list[Entry]) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ from typing import Any
 from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.fuzz.steps import Step, StepError
+from breakwater.fuzz.watch import SENTENCES
 from breakwater.fuzz.world import PROFILES, World
 
 FORMAT = 1
@@ -35,6 +36,10 @@ MODEL = "model"
 """What stands for a promise where only the reference model tells."""
 
 MODEL_SENTENCE = "Every call does what the reference model says."
+
+MOST_TIME = 2**36
+"""Seconds, and blocks, that the steps of a file may take in all: 2,000 years. The contracts keep
+times in 40 bits."""
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "format": int,
@@ -52,7 +57,6 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 _NEEDED = ("format", "market", "promise", "steps")
 _KINDS = {int: "a number", str: "text", list: "a list", dict: "an object"}
-_PROMISE = re.compile(r"^[A-Za-z]+(-\d+)?$")
 _ACCOUNT = re.compile(r"\b[a-z]+(?:_\d+)?#\d+")
 _SYMBOLS = re.compile(
     r"\b(?:"
@@ -191,8 +195,9 @@ def parse(data: Any) -> Counterexample:
             raise CounterexampleError(f"{key} has a value that is no text")
     if data["market"] not in PROFILES:
         raise CounterexampleError(f"there is no market {data['market']!r}: {', '.join(PROFILES)}")
-    if not _PROMISE.match(data["promise"]):
-        raise CounterexampleError(f"{data['promise']!r} is no promise")
+    if data["promise"] not in SENTENCES and data["promise"] != MODEL:
+        known = ", ".join([*SENTENCES, MODEL])
+        raise CounterexampleError(f"{data['promise']!r} is no promise: {known}")
     if not data["steps"]:
         raise CounterexampleError("it has no steps")
     steps = []
@@ -201,6 +206,14 @@ def parse(data: Any) -> Counterexample:
             steps.append(Step.from_json(step))
         except StepError as error:
             raise CounterexampleError(f"step {number}: {error}") from None
+        for what, taken in (
+            ("seconds", sum(step.wait for step in steps)),
+            ("blocks", sum(step.blocks for step in steps)),
+        ):
+            if taken > MOST_TIME:
+                raise CounterexampleError(
+                    f"step {number}: {taken:,} {what} have passed, {MOST_TIME:,} are the most"
+                )
     rest = {key: value for key, value in data.items() if key not in ("format", "steps")}
     return Counterexample(steps=tuple(steps), **rest)
 

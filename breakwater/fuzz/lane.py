@@ -18,8 +18,10 @@ from typing import Any
 from breakwater.evm import EvmHost
 from breakwater.fuzz import actions, looks
 from breakwater.fuzz.actions import GENE, NO_ACCOUNT, NOBODY, TABLE, Call, Gene
+from breakwater.fuzz.positions import Legs
+from breakwater.fuzz.slots import slot
 from breakwater.fuzz.steps import Step
-from breakwater.fuzz.watch import SENTENCES, Legs, Watch
+from breakwater.fuzz.watch import SENTENCES, Watch
 from breakwater.fuzz.world import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, World, sign_permit
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import BadFeedMock
@@ -32,7 +34,10 @@ LENGTH = 50
 
 _M112 = 2**112 - 1
 _M128 = 2**128 - 1
-_NEVER = frozenset({"repay", "liquidate", "accrue", "settle_fee", "poke"})
+_WAITS = tuple(actions.waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
+"""Seconds and blocks before an ordinary call, by the byte of its gene."""
+
+NEEDS_REASON = frozenset({"repay", "liquidate", "accrue", "settle_fee", "poke"})
 """Functions that must have a reason when they refuse (LIVE-4)."""
 
 
@@ -45,6 +50,10 @@ class Failure:
     violations: list[Violation]
 
 
+Key = tuple[str, str | None]
+"""An action, and why the call was refused; None: it was not."""
+
+
 @dataclass
 class Outcome:
     """What a sequence did."""
@@ -52,6 +61,7 @@ class Outcome:
     genes: bytes
     calls: int = 0
     succeeded: int = 0
+    counts: Counter[Key] = field(default_factory=Counter)
     keys: set[int] = field(default_factory=set)
     """What it looked like: actions with their outcomes, levels, health of accounts."""
     violations: Sequence[Violation] = ()
@@ -62,6 +72,17 @@ class _Words(dict[str, bytes]):
 
     def __missing__(self, key: str) -> bytes:
         return bytes.fromhex(key[2:]).rjust(32, b"\0")
+
+
+def unreasoned(call: Call, reason: str, now: int) -> Sequence[Violation]:
+    """LIVE-4: a call that must have a reason when it refuses was refused without one."""
+    if reason not in ("", "halt") and reason[:5] != "panic":
+        return ()
+    _, target, function, args, _, _ = call
+    if function not in NEEDS_REASON or (function == "liquidate" and args[7] != "0x"):
+        return ()
+    what = f"{target}.{function}: a revert without a reason ({reason or 'empty'})"
+    return [Violation("LIVE-4", SENTENCES["LIVE-4"], what, now, -1)]
 
 
 class Player:
@@ -108,6 +129,8 @@ class Player:
         self._slots: dict[tuple[str, str, str], tuple[str, int]] = {}
         self._selectors: dict[tuple[str, str, int], bytes] = {}
         self._reasons: dict[str, str] = {}
+        # of the instrumented build: what a revert says of the code that ran goes first
+        self._plain_error: Callable[[str], str] | None = getattr(self.host, "plain_error", None)
         self._separators: dict[str, bytes] = {}
         self._keeper = world.roles["keeper"]
         self._attacker = world.contracts["attacker"].address
@@ -123,28 +146,28 @@ class Player:
         """Of account number `i`."""
         return self.watch.legs[i]
 
-    def word(self, contract: str, holder: str, slot: int) -> int:
+    def word(self, contract: str, holder: str, variable: str) -> int:
         """A word of a mapping by address."""
-        key = contract, holder, str(slot)
-        place = self._slots.get(key)
+        place = self._slots.get((contract, holder, variable))
         if place is None:
-            place = self._slots[key] = (
+            at = slot(self.world.contracts[contract].NAME, variable)
+            place = self._slots[contract, holder, variable] = (
                 self._addresses[contract],
-                mapped(slot, self._addresses[holder]),
+                mapped(at, self._addresses[holder]),
             )
         return self.evm.storage(*place)
 
     def balance(self, symbol: str, who: str) -> int:
         """Tokens that someone has."""
-        return self.word(f"token.{symbol}", who, 6)
+        return self.word(f"token.{symbol}", who, "balanceOf")
 
     def shares(self, v: int, who: str) -> int:
         """Vault shares that someone has."""
-        return self.word(f"vault.{self.debts[v]}", who, 9) & _M128
+        return self.word(f"vault.{self.debts[v]}", who, "_balances") & _M128
 
     def stake(self, v: int, who: str) -> int:
         """Fund shares that someone has."""
-        return self.word(f"fund.{self.debts[v]}", who, 2)
+        return self.word(f"fund.{self.debts[v]}", who, "_balances")
 
     def fund(self, v: int) -> tuple[int, int]:
         """Supply and reserve of a fund; ones where nobody has staked."""
@@ -201,7 +224,7 @@ class Player:
     def free(self, i: int, id: int) -> int:
         """Most of a collateral that initial margin lets go."""
         watch = self.watch
-        room = watch.margin(watch.legs[i])[0]
+        room = watch.margin_of(i).room
         price = watch.price(id)
         per = price.new_collateral * price.borrow_ltv
         if per == 0:
@@ -211,7 +234,7 @@ class Player:
     def needed(self, i: int, id: int) -> int:
         """What of a collateral would just meet the initial margin."""
         watch = self.watch
-        room = watch.margin(watch.legs[i])[0]
+        room = watch.margin_of(i).room
         price = watch.price(id)
         per = price.new_collateral * price.borrow_ltv
         if room >= 0 or per == 0:
@@ -222,7 +245,7 @@ class Player:
         """What initial margin lets an account borrow."""
         watch = self.watch
         id = watch._vaults[v].asset
-        room = watch.margin(watch.legs[i])[0]
+        room = watch.margin_of(i).room
         price = watch.price(id)
         per = price.new_debt * price.weight
         return max(room, 0) * watch._listed[id - 1].unit // per if per else 0
@@ -266,13 +289,7 @@ class Player:
 
     def _owing(self) -> list[int]:
         """Accounts with debt."""
-        found = []
-        for i, legs in enumerate(self.watch.legs):
-            for tag, _ in legs:
-                if tag >= 128:
-                    found.append(i)
-                    break
-        return found
+        return [i for i, legs in enumerate(self.watch.legs) if legs and max(legs)[0] >= 128]
 
     def debtor(self, what: int) -> int:
         """An account that owes; any where none does."""
@@ -353,7 +370,7 @@ class Player:
 
     def call(self, g: Gene, sender: str, target: str, function: str, *args: Any) -> Call:
         """A call after the wait that the gene asks for."""
-        wait, blocks = actions.waits(g)
+        wait, blocks = _WAITS[g[6]]
         return (sender, target, function, args, wait, blocks)
 
     def send(self, call: Call) -> str | None:
@@ -375,9 +392,9 @@ class Player:
             caller, address = self._keeper, self._attacker
         else:
             caller = self._addresses[sender]
-        if self.tape is not None:
-            self.tape.append((self.host._now, self.host._block, caller, address, data))
-        evm = self.evm
+        tape, evm = self.tape, self.evm
+        if tape is not None:
+            tape.append((self.host._now, self.host._block, caller, address, data))
         evm.reset_transient_storage()
         try:
             evm.message_call(caller, address, data)
@@ -387,11 +404,13 @@ class Player:
 
     def _reason(self, error: RuntimeError) -> str:
         text = str(error)
+        if self._plain_error is not None:
+            text = self._plain_error(text)
         cut = text.find("output: ")
         key = text[cut:] if cut >= 0 else text
         found = self._reasons.get(key)
         if found is None:
-            failure = self.host._failed(error)
+            failure = self.host._failed(RuntimeError(text))
             if not isinstance(failure, Reverted):
                 raise failure
             found = failure.reason
@@ -405,12 +424,25 @@ class Player:
         selector = self._selectors.get(key)
         if selector is None:
             selector = self._selectors[key] = self._selector(*key)
-        if function in _DYNAMIC:
-            return self._dynamic(target, selector, function, args)
-        if selector == b"":
-            return self.world._call_data(Step("keeper", target, function, args))
         words = self._words
         out = [selector]
+        if function not in _SHAPED:
+            if selector == b"":
+                return self.world._call_data(Step("keeper", target, function, args))
+            for arg in args:
+                kind = type(arg)
+                if kind is int:
+                    if arg >= 0:
+                        out.append(arg.to_bytes(32, "big"))
+                    else:
+                        out.append(arg.to_bytes(32, "big", signed=True))
+                elif kind is str:
+                    out.append(words[arg])
+                else:
+                    self._flat(out, (arg,))
+            return b"".join(out)
+        if function in _DYNAMIC:
+            return self._dynamic(target, selector, function, args)
         if function == "liquidate":
             data = bytes.fromhex(args[7][2:])
             for arg in args[:7]:
@@ -434,13 +466,15 @@ class Player:
             out.append(_128)
             out.append(bytes(32))
             return b"".join(out)
-        self._flat(out, args)
-        return b"".join(out)
+        raise AssertionError(function)
 
     def _dynamic(self, target: str, selector: bytes, function: str, args: tuple[Any, ...]) -> bytes:
         """Calls that carry the data of other calls, and those that are signed."""
         words = self._words
         if function == "permit":
+            if len(args) == 7:  # signed by the action
+                self._flat(out := [selector], args)
+                return b"".join(out)
             owner = args[0][1:]
             separator = self._separators.get(target)
             if separator is None:
@@ -448,7 +482,7 @@ class Player:
                 separator = self._separators[target] = self.host.call(
                     contract.address, contract.NAME, "DOMAIN_SEPARATOR", ()
                 )
-            nonce = self.word(target, owner, 11)
+            nonce = self.word(target, owner, "_nonces")
             deadline = self.host._now + args[3]["now"]
             names = self._addresses[owner], self._addresses[args[1][1:]]
             v, r, s = sign_permit(owner, separator, (*names, args[2], nonce, deadline))
@@ -510,20 +544,21 @@ class Player:
         if function == "permit" and count == 4:
             count = 7
         codec = interface_of(self.world.contracts[target].NAME).function(function, count)
-        packed = function in _DYNAMIC or function in ("liquidate", "batch", "flashLoan")
-        if codec.inputs._static is None and not packed:
+        if codec.inputs._static is None and function not in _SHAPED:
             return b""
         return codec.selector
 
 
 _64, _96, _128, _256 = ((n).to_bytes(32, "big") for n in (64, 96, 128, 256))
 _DYNAMIC = frozenset({"permit", "set_calls", "schedule", "execute", "set_hook"})
+_SHAPED = _DYNAMIC | {"liquidate", "batch", "flashLoan"}
+"""Functions whose arguments are not one word after another."""
 
 
 class Lane:
     """Runs sequences and keeps what they showed.
 
-    counts  (action, reason or "") -> calls
+    counts  (action, reason; None: it succeeded) -> calls
     slack   promise -> least room seen
     found   sequences that broke a promise, as long as they were
     """
@@ -556,7 +591,7 @@ class Lane:
         self.stop = stop
         self.trials = trials
         self.guided = bool(corpus) or coverage is not None or guide is not None
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts: Counter[Key] = Counter()
         self.found: list[Failure] = []
         self.keys: set[int] = set()
         self.sequences = 0
@@ -564,7 +599,7 @@ class Lane:
         self.succeeded = 0
         self.seconds = 0.0
         """CPU seconds of running sequences."""
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: dict[Key, int] = {}
         self._base = self.host.snapshot()
 
     @property
@@ -645,6 +680,7 @@ class Lane:
         self.sequences += 1
         self.calls += outcome.calls
         self.succeeded += outcome.succeeded
+        self.counts.update(outcome.counts)
         if broken:
             genes = genes[: self._reached * GENE]
             steps, again = self.replay(genes)
@@ -668,22 +704,19 @@ class Lane:
         steps: list[Step] = []
         self.watch.thorough = thorough
         tape, self.player.tape = self.player.tape, None
-        counts, self.counts = self.counts, Counter()
         try:
             broken = self._play(genes, Outcome(genes), steps)
         finally:
-            self.player.tape, self.counts = tape, counts
+            self.player.tape = tape
             self.watch.thorough = False
             self._undo()
         return steps, list(broken)
 
     def test(self, genes: bytes) -> list[Violation]:
         """What genes break; nothing is kept or counted."""
-        counts, self.counts = self.counts, Counter()
         try:
             return list(self._play(genes, Outcome(genes), None))
         finally:
-            self.counts = counts
             self._undo()
 
     def steps_of(self, genes: bytes) -> list[Step]:
@@ -719,66 +752,58 @@ class Lane:
     def _play(
         self, genes: bytes, outcome: Outcome, steps: list[Step] | None
     ) -> Sequence[Violation]:
-        player, watch = self.player, self.watch
-        send, judge, counts = player.send, watch.judge, self.counts
-        addresses = player._addresses
-        numbers, keys = self._numbers, outcome.keys
-        made = passed = 0
+        player = self.player
+        send, judge, host = player.send, self.watch.judge, self.host
+        addresses, acts, table = player._addresses, actions.ACTIONS, TABLE
+        done: list[Key] = []
+        note = done.append
         broken: Sequence[Violation] = ()
+        at = 0
         for at in range(0, len(genes), GENE):
             gene = genes[at : at + GENE]
-            name, act, _ = actions.ACTIONS[TABLE[gene[0]]]
-            calls = act(player, gene)
-            if calls is None:
-                continue
-            for call in calls:
+            name, act, _ = acts[table[gene[0]]]
+            for call in act(player, gene) or ():
                 if steps is not None:
                     steps.append(Step(*call))
                 reason = send(call)
-                made += 1
+                note((name, reason))
                 if reason is None:
-                    passed += 1
                     broken = judge(call[1], call[2], addresses[call[0]], call[3])
-                    key = name, ""
-                else:
-                    key = name, reason
-                    if reason == "" or reason == "halt" or reason[:5] == "panic":
-                        broken = self._unreasoned(call, reason)
-                counts[key] += 1
-                number = numbers.get(key)
-                if number is None:
-                    number = numbers[key] = len(numbers)
-                keys.add(number)
+                elif reason == "" or reason == "halt" or reason[:5] == "panic":
+                    broken = unreasoned(call, reason, host._now)
                 if broken:
                     break
             if broken:
                 break
         self._reached = at // GENE + 1 if genes else 0
-        outcome.calls += made
-        outcome.succeeded += passed
+        self._count(outcome, done)
         if not broken:
-            self._behaviour(keys)
+            self._behaviour(outcome.keys)
             broken = self._end(outcome, steps)
         return broken
+
+    def _count(self, outcome: Outcome, done: list[Key]) -> None:
+        counts, numbers, keys = Counter(done), self._numbers, outcome.keys
+        for key, count in counts.items():
+            outcome.calls += count
+            if key[1] is None:
+                outcome.succeeded += count
+            number = numbers.get(key)
+            if number is None:
+                number = numbers[key] = len(numbers)
+            keys.add(number)
+        outcome.counts.update(counts)
 
     def _behaviour(self, keys: set[int]) -> None:
         """Where the sequence ended: health of the accounts in bands, levels, shapes."""
         watch = self.watch
         for i, legs in enumerate(watch.legs):
-            if any(tag >= 128 for tag, _ in legs):
+            if legs and max(legs)[0] >= 128:
                 band = min(watch.factor(i) * 8 // WAD, 20)
                 keys.add(1_000_000 + 100 * band + len(legs))
         for id, price in enumerate(watch.prices):
             if price is not None:
                 keys.add(2_000_000 + 100 * id + 10 * price.level + price.status)
-
-    def _unreasoned(self, call: Call, reason: str) -> Sequence[Violation]:
-        """LIVE-4: a refusal without a reason."""
-        _, target, function, args, _, _ = call
-        if function not in _NEVER or (function == "liquidate" and args[7] != "0x"):
-            return ()
-        what = f"{target}.{function}: a revert without a reason ({reason or 'empty'})"
-        return [Violation("LIVE-4", SENTENCES["LIVE-4"], what, self.host._now, -1)]
 
     def _one(self, call: Call, steps: list[Step] | None) -> tuple[str | None, Sequence[Violation]]:
         if steps is not None:
@@ -787,7 +812,7 @@ class Lane:
         if reason is None:
             sender = self.player._addresses[call[0]]
             return None, self.watch.judge(call[1], call[2], sender, call[3])
-        return reason, self._unreasoned(call, reason) if reason in ("", "halt") else ()
+        return reason, unreasoned(call, reason, self.host._now)
 
     def _end(self, outcome: Outcome | None, steps: list[Step] | None) -> Sequence[Violation]:
         """The sweep, and the trials of liveness."""
@@ -802,7 +827,7 @@ class Lane:
             if outcome is not None:
                 outcome.calls += 1
                 outcome.succeeded += reason is None
-                self.counts["trial", reason or ""] += 1
+                outcome.counts["trial", reason] += 1
             return reason
 
         broken.extend(self.watch.trials(send))

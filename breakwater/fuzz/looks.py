@@ -62,11 +62,12 @@ def _argument(p: Player, view: View, kind: str, name: str, byte: int, first: int
     if kind == "address":
         if name in ("asset", "token", "debt_asset", "collateral", "arg0"):
             return p.token(1 + byte % len(p.symbols))
-        return "@" + _PEOPLE[byte % len(_PEOPLE)]
+        who = _PEOPLE[byte % len(_PEOPLE)]
+        return f"@{who}" if who else "0x" + "00" * 20
     return _number(p, view, name, byte, first)
 
 
-_PEOPLE = ("lender_1", "borrower_1", "staker", "operator", "attacker", "engine", "lender_2")
+_PEOPLE = ("lender_1", "borrower_1", "staker", "operator", "attacker", "engine", "lender_2", "")
 
 
 def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:

@@ -19,7 +19,7 @@ from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz.actions import Call
 from breakwater.fuzz.counterexample import MODEL, MODEL_SENTENCE, Compile, Counterexample
-from breakwater.fuzz.lane import _NEVER as NEEDS_REASON
+from breakwater.fuzz.lane import NEEDS_REASON
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import SENTENCES, Watch
 from breakwater.fuzz.world import Result, World

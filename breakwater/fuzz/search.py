@@ -7,7 +7,9 @@ bands, levels of the breaker, how near it came to each promise's edge) decides w
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import inspect
 import random
 import time
 from collections import Counter
@@ -18,11 +20,11 @@ from typing import Any
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.fuzz import actions, counterexample
+from breakwater.fuzz import actions, counterexample, looks
 from breakwater.fuzz.actions import GENE
 from breakwater.fuzz.corpus import Corpus, Entry
 from breakwater.fuzz.counterexample import Compile, Counterexample
-from breakwater.fuzz.lane import LENGTH, Failure, Lane, Outcome, mutated
+from breakwater.fuzz.lane import LENGTH, Failure, Key, Lane, Outcome, mutated
 from breakwater.fuzz.replay import Player, new_world, shrink
 from breakwater.fuzz.shrink import shrink as shrink_genes
 from breakwater.fuzz.world import World
@@ -30,6 +32,7 @@ from breakwater.fuzz.world import World
 _FRESH = 0.4  # share of sequences that are new
 _MERGE_EVERY = 64  # sequences between two looks at what other processes added
 _MINIMISE_EVERY = 4_096  # sequences
+_COLLECT_EVERY = 500  # sequences between two runs of the garbage collector
 _AGAIN = 2  # how often the same thing is shrunk, in case another sequence shrinks to less
 _SECONDS = 10.0  # of the shrinker of genes: it needs 2
 _TRIES = 300  # of the one of steps
@@ -117,7 +120,7 @@ class Search:
         self._findings: list[Finding] = []
         self._edges: set[Bit] = set()
         self._last = (0, 0, 0, time.process_time())
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._counted: Counter[Key] = Counter()
 
     def _build(self) -> None:
         """A lane on a new chain, where what was passed already is no more looked for."""
@@ -142,10 +145,19 @@ class Search:
     def run(self, calls: int, deadline: float | None = None) -> Report:
         """Run sequences for at least so many calls, or until the deadline (of `time.monotonic`)."""
         until = self._lane.calls + calls
-        while self._lane.calls < until:
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-            self._one()
+        # little here is cyclic: the collector would mostly take time
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            while self._lane.calls < until:
+                if deadline is not None and time.monotonic() >= deadline:
+                    break
+                self._one()
+                if self._lane.sequences % _COLLECT_EVERY == 0:
+                    gc.collect()
+        finally:
+            if collects:
+                gc.enable()
         return self.report()
 
     def _one(self) -> None:
@@ -200,7 +212,7 @@ class Search:
         found = self._names.get(key)
         if found is None:
             for (action, reason), number in self._lane._numbers.items():
-                self._names.setdefault(number, f"{action}: {reason or 'ok'}")
+                self._names.setdefault(number, f"{action}: {_outcome(reason)}")
             found = self._names.setdefault(key, f"state {key}")
         return found
 
@@ -209,6 +221,10 @@ class Search:
         self._bits = {bit for bit in self._host.new_bits() if bit[1] <= self._sites[bit[0]]}
         self._edges |= self._bits
         return len(self._bits)
+
+    def begin_with(self, genes: Iterable[bytes]) -> None:
+        """Run these first, to see what they reach."""
+        self._waiting.extend(genes)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Entries that other searches found."""
@@ -226,9 +242,7 @@ class Search:
         if self._player is None:
             self._player = Player(new_world(self.settings.profile, self._compile))
         player = self._player
-        counts = Counter(self._lane.counts)
         shrunk = shrink_genes(self._lane, failure, _SECONDS)
-        self._lane.counts = counts  # trials of the shrinker are no calls of the campaign
         raw = Counterexample(
             market=self.settings.profile,
             promise=first.promise,
@@ -273,7 +287,7 @@ class Search:
             new = count - self._counted[action, reason]
             if new:
                 outcomes = found.setdefault(action, {})
-                outcomes[reason or "ok"] = outcomes.get(reason or "ok", 0) + new
+                outcomes[_outcome(reason)] = outcomes.get(_outcome(reason), 0) + new
         self._counted = Counter(lane.counts)
         report = Report(
             calls=self._last[0] - calls,
@@ -290,6 +304,10 @@ class Search:
         )
         self._edges, self._findings, self._entries = set(), [], []
         return report
+
+
+def _outcome(reason: str | None) -> str:
+    return "ok" if reason is None else reason or "(empty)"
 
 
 # ------------------------------------------------------------ builds
@@ -315,9 +333,10 @@ def prepare(settings: Settings) -> None:
 
 
 def code(settings: Settings, world: World) -> str:
-    """Stands for the code and the actions that a corpus is of."""
+    """Stands for the code that a corpus is of, and for what its genes mean there."""
     hashes = counterexample.code_hashes(world, compiler(settings.planted))
-    text = repr((sorted(hashes.items()), actions.NAMES, GENE, LENGTH, settings.coverage))
+    sources = [inspect.getsource(one) for one in (actions, looks)]
+    text = repr((sorted(hashes.items()), actions.TABLE, sources, GENE, LENGTH, settings.coverage))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -17,6 +17,10 @@ again. Kinds:
     variable     another variable of the same type that is in scope
     order        two neighbouring statements with effects swapped
     lock         the re-entrancy lock of a file taken out
+
+Left out is what changes nothing by its form alone: the order of two statements of which neither
+touches what the other does or of which both can only refuse, a product with a bit for a quotient,
+a variable for one that holds the same.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 from vyper import ast as vy
+from vyper.semantics.analysis.base import StateMutability
+from vyper.semantics.types.function import ContractFunctionT
 
 from breakwater.mutation.compile import Program
 
@@ -57,6 +63,7 @@ _FUNCTIONS = {
 _COMMUTATIVE = {"unsafe_add", "unsafe_mul", "min", "max"}
 _ROUNDING = {"_value_up": "_value_down", "_value_down": "_value_up"}
 _LOCK = "# pragma nonreentrancy on"
+_READERS = (StateMutability.PURE, StateMutability.VIEW)
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,8 @@ class _Finder:
             self._offsets.append(self._offsets[-1] + len(line))
         self._count: dict[tuple[str, str, str], int] = {}
         self._variables: list[tuple[str, Any]] = []  # in scope, in order
+        self._bits: set[str] = set()  # loop variables that are 0 or 1
+        self._same: set[frozenset[str]] = set()  # pairs of variables with one value
 
     # ------------------------------------------------------------ helpers
 
@@ -208,6 +217,7 @@ class _Finder:
         """Every mutant of one function."""
         func_t = node._metadata["func_type"]
         self._variables = [(arg.name, arg.typ) for arg in func_t.arguments]
+        self._same = set()
         yield from self._body(node.body)
 
     def _body(self, body: list[Any]) -> Iterator[Mutant]:
@@ -219,6 +229,10 @@ class _Finder:
                 yield from self._statement(node)
             if declares:
                 self._declare(node.target)
+                if isinstance(node.value, vy.Name):
+                    self._same.add(frozenset((node.target.id, node.value.id)))
+            elif isinstance(node, vy.Assign | vy.AugAssign):
+                self._forget(node)
         yield from self._orders(body)
         del self._variables[outer:]
 
@@ -236,14 +250,22 @@ class _Finder:
             if not node.orelse and not is_elif and _leaves(node.body):
                 yield self._replace("check", node, "pass")
             yield from self._expression(node.test)
+            same = self._same
+            self._same = same | self._equal(node.test)
             yield from self._body(node.body)
+            self._same = same
             yield from self._body(node.orelse)
+            self._forget(node)
             return
         if isinstance(node, vy.For):
             yield from self._expression(node.iter)
             outer = len(self._variables)
             self._declare(node.target.target)
+            self._forget(node)
+            if self._text(node.iter) == "range(2)":
+                self._bits.add(node.target.target.id)
             yield from self._body(node.body)
+            self._bits.discard(node.target.target.id)
             del self._variables[outer:]
             return
         if isinstance(node, vy.Assert):
@@ -326,7 +348,7 @@ class _Finder:
 
     def _call(self, node: Any) -> Iterator[Mutant]:
         name = node.func.id if isinstance(node.func, vy.Name) else getattr(node.func, "attr", "")
-        if isinstance(node.func, vy.Name) and name in _FUNCTIONS:
+        if isinstance(node.func, vy.Name) and name in _FUNCTIONS and not self._by_a_bit(node):
             yield self._replace("arithmetic", node.func, _FUNCTIONS[name])
         if name in _ROUNDING:
             start, end = self._span(node.func)
@@ -349,20 +371,49 @@ class _Finder:
         for arg in args:
             yield from self._expression(arg)
 
+    def _by_a_bit(self, node: Any) -> bool:
+        """A product with 0 or 1: the EVM's quotient is the same, that by zero too."""
+        if node.func.id != "unsafe_mul":
+            return False
+        right = node.args[1]
+        if isinstance(right, vy.BinOp) and _symbol(right.op) == "&":
+            return self._text(right.right) == "1"
+        return isinstance(right, vy.Name) and right.id in self._bits
+
+    def _equal(self, test: Any) -> set[frozenset[str]]:
+        """Variables that have one value where this condition holds."""
+        sides = (test.left, test.right) if isinstance(test, vy.Compare) else ()
+        if not sides or _symbol(test.op) != "==" or not all(isinstance(s, vy.Name) for s in sides):
+            return set()
+        return {frozenset(side.id for side in sides)}
+
+    def _forget(self, node: Any) -> None:
+        """What is assigned anywhere in this is no longer known to be the same as another."""
+        changed: set[str] = set()
+        for one in [node, *node.get_descendants((vy.Assign, vy.AugAssign))]:
+            if isinstance(one, vy.Assign | vy.AugAssign):
+                names = one.target.get_descendants(vy.Name, None, True)
+                changed |= {name.id for name in names}
+        self._same = {pair for pair in self._same if not pair & changed}
+
     def _other_variable(self, node: Any) -> Iterator[Mutant]:
         """The variable of the same type that was declared last before this use."""
         kind = node._metadata.get("type")
         if kind is None or node.id not in {name for name, _ in self._variables}:
             return
         others = [
-            name for name, other in self._variables if name != node.id and _equal_types(kind, other)
+            name
+            for name, other in self._variables
+            if name != node.id
+            and _equal_types(kind, other)
+            and frozenset((name, node.id)) not in self._same
         ]
         if others:
             yield self._replace("variable", node, others[-1])
 
     def _orders(self, body: list[Any]) -> Iterator[Mutant]:
         for first, second in pairwise(body):
-            if not (_has_effect(first) and _has_effect(second)):
+            if not (_has_effect(first) and _has_effect(second)) or _commute(first, second):
                 continue
             start, middle = self._span(first)
             begin, end = self._span(second)
@@ -449,6 +500,59 @@ def _has_effect(node: Any) -> bool:
     if isinstance(node, vy.Expr):
         return isinstance(node.value, vy.Call | vy.ExtCall) and not _refuses(node)
     return isinstance(node, vy.Assign | vy.AugAssign) and _write_kind(node.target) == "write"
+
+
+def _commute(first: Any, second: Any) -> bool:
+    """Whether the order of two statements with effects cannot show, but for which refuses first."""
+    if _only_refuses(first) and _only_refuses(second):
+        return True
+    one, other = _touched(first), _touched(second)
+    if one is None or other is None:
+        return False
+    if isinstance(first, vy.Log) and isinstance(second, vy.Log):
+        return False
+    return not (one[0] & (other[0] | other[1]) or other[0] & one[1])
+
+
+def _only_refuses(node: Any) -> bool:
+    """A call for its effect of a function that may not write."""
+    if not isinstance(node, vy.Expr) or not isinstance(node.value, vy.Call):
+        return False
+    called = node.value.func._metadata.get("type")
+    return isinstance(called, ContractFunctionT) and called.mutability in _READERS
+
+
+def _touched(node: Any) -> tuple[set[str], set[str]] | None:
+    """What a statement writes and what it reads, of what outlives the call; None: who knows."""
+    written: set[str] = set()
+    if isinstance(node, vy.Expr):
+        function = getattr(node.value, "func", None)
+        if getattr(function, "attr", "") == "__init__" and not node.value.args:
+            return {_name(function)}, set()  # sets nothing but the module's own
+        if not _only_refuses(node):
+            return None
+    elif not isinstance(node, vy.Log):
+        root = node.target
+        while isinstance(root, vy.Subscript) or (
+            isinstance(root, vy.Attribute) and not isinstance(root.value, vy.Name)
+        ):
+            root = root.value
+        written.add(_name(root))
+    for call in node.get_descendants((vy.Call, vy.ExtCall, vy.StaticCall)):
+        if isinstance(call, vy.ExtCall | vy.StaticCall):
+            return None
+        called = call.func._metadata.get("type")
+        if isinstance(called, ContractFunctionT) and called.mutability != StateMutability.PURE:
+            return None
+    names = node.get_descendants((vy.Attribute, vy.Name))
+    return written, {_name(one) for one in names} - written
+
+
+def _name(node: Any) -> str:
+    """Of a variable: `self.a`, `module.a`, `IMMUTABLE`."""
+    if isinstance(node, vy.Attribute):
+        return f"{getattr(node.value, 'id', '')}.{node.attr}"
+    return str(getattr(node, "id", ""))
 
 
 def _type(node: Any) -> Any:

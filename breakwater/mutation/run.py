@@ -55,6 +55,7 @@ _FIRST = {
 
 _LAST = (
     "tests/incidents",
+    "tests/unit/test_constructors.py",
     "tests/unit/test_reasons.py",
     "tests/integration/test_interest.py",
     "tests/unit/python/test_model_risk.py",
@@ -610,7 +611,14 @@ def run(
     """
     ground = ground_of(root, tape)
     known = store.read(ground)
-    wanted = {mutant.id for mutant in mutants}
+    places = {mutant.id: (mutant.start, mutant.end) for mutant in mutants}
+    # an id counts like edits of a function: with other edits left out it may be another's
+    known = {
+        key: found
+        for key, found in known.items()
+        if places.get(key, _place(found)) == _place(found)
+    }
+    wanted = set(places)
     seen = {one.code: one.id for one in known.values() if one.code and one.status != EQUIVALENT}
     for identifier, result in known.items():
         if identifier in wanted and not _leans_elsewhere(result, wanted, known):
@@ -655,6 +663,10 @@ def run(
             if process.is_alive():
                 process.terminate()
             process.join(5)
+
+
+def _place(result: Result) -> tuple[int, int]:
+    return result.mutant["start"], result.mutant["end"]
 
 
 def _leans_elsewhere(result: Result, wanted: set[str], known: dict[str, Result]) -> bool:

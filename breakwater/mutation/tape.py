@@ -602,8 +602,8 @@ class Drawer:
             args = (amount, world.roles[who], world.roles[who])
             calls.append(self._make(who, name, "withdraw", args))
         for wait in rng.sample((12, 3_600, 86_400, 2_600_000), 2):
-            function = rng.choice(("accrue", "settle_fee"))
-            calls.append(self._wait(lambda f=function: self._make("keeper", name, f, ()), wait))
+            do = partial(self._make, "keeper", name, rng.choice(("accrue", "settle_fee")), ())
+            calls.append(self._wait(do, wait))
             for view in ("borrow_rate", "utilization", "rate_at_target", "debt_index"):
                 if (view, 0) in interface_of(vault.NAME).functions:
                     calls.append(self._make("keeper", name, view, ()))
@@ -812,7 +812,7 @@ class Drawer:
         symbols = list(world.symbols)
         held = rng.sample(symbols, rng.randint(1, min(5, len(symbols))))
         owed = rng.sample(world.debts, rng.randint(0, min(3, len(world.debts))))
-        worth = {symbol: 10 ** rng.uniform(-1, 6) for symbol in held}
+        worth = {symbol: 10 ** rng.uniform(-4, 6) for symbol in held}
         total = sum(worth.values()) * rng.uniform(0.3, 1.3)
         parts = [rng.random() + 0.01 for _ in owed]
         legs = [(symbol, value, 0) for symbol, value in worth.items()]

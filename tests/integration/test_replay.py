@@ -96,6 +96,18 @@ def test_replay__sound_code_is_exit_code_0(file: Path) -> None:
     assert result.output.strip().splitlines()[-1] == "SOLV-8 holds in process"
 
 
+def test_replay__another_promise_broken_is_exit_code_1(file: Path) -> None:
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "promise": "GATE-1"}))
+    result = run(file)
+    assert result.exit_code == 1
+    assert "SOLV-8 broken: " in result.output
+    last = result.output.strip().splitlines()[-1]
+    assert last.startswith("GATE-1 holds in process, but ")
+    assert "SOLV-8" in last
+    assert run(file, "--sound").exit_code == 0
+
+
 def test_replay__shrink(file: Path, tmp_path: Path) -> None:
     target = tmp_path / "small.json"
     result = run(file, "--shrink", "--output", target)
@@ -169,9 +181,49 @@ def test_replay__pytest__to_the_terminal(file: Path) -> None:
     assert "def test_solv_8_accrue_" in result.output
 
 
+def test_replay__shrink_and_pytest__only_the_test(file: Path, tmp_path: Path) -> None:
+    result = run(file, "--shrink", "--pytest")
+    assert result.exit_code == 0
+    assert "5 steps became 1\n" in result.output
+    assert result.output.count("Step(") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    assert run(file, "--shrink", "--pytest", "--output", folder).exit_code == 0
+    assert [path.name for path in folder.iterdir()] == [
+        next(folder.glob("test_solv_8_deposit_*.py")).name
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, "tests"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--pytest", "--network", NETWORK), "--pytest plays nothing: leave out --network"),
+        (("--output", "small.json"), "--output goes with --shrink or --pytest"),
+        (("--shrink", "--output", "/sys/kernel"), "/sys/kernel cannot be written"),
+    ],
+)
+def test_replay__options_that_do_not_go(file: Path, options: tuple[str, ...], says: str) -> None:
+    result = run(file, *options)
+    assert result.exit_code in (1, 2)
+    assert says in result.output
+
+
+def test_replay__ctrl_c_is_no_broken_promise(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("breakwater.fuzz.replay.new_world", interrupted)
+    result = run(file)
+    assert result.exit_code == 130
+    assert result.output.endswith("interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"promise": "SOLV-99"}, "'SOLV-99' is no promise"),
         ({"market": "moon"}, "there is no market 'moon'"),
         ({"steps": []}, "it has no steps"),
         ({"steps": [{"sender": "x"}]}, "step 1: a step needs its target"),

@@ -3,13 +3,16 @@ pragma solidity 0.8.30;
 
 import {IBreaker, IEngine, IFeed, IRisk, IToken, IVault, Names, Vm, vm} from "./Market.sol";
 
-// One bounded action a call; it reverts where the protocol does. With `checked`, each keeps what the promises about a single call need
-// and judges it; `broken` says which promise fell first.
+// One bounded action a call; it reverts where the protocol does. Amounts come from what the state
+// allows, and sometimes go beyond; where an action has nothing to work on, its opposite is done
+// instead. With `checked`, each keeps what the promises about a single call need and judges it;
+// `broken` says which promise fell first.
 contract Handler {
     uint256 constant WAD = 1e18;
     uint256 constant RAY = 1e27;
     uint256 constant TIP = 0.005e18;
     uint256 constant DUST = 4e12; // [WAD] a few units of USDC
+    uint256 constant LEAST = 100e6; // [USDC] smallest debt of the small market
     bytes32 constant WRITE_OFF = keccak256("WriteOff(uint256,uint256,uint256,uint256,uint256)");
 
     IEngine immutable engine;
@@ -51,23 +54,33 @@ contract Handler {
         accounts = names.accounts;
     }
 
+    // Accounts of borrowers hold collateral and owe, some nearly all they may: for the set-up.
+    function open() external {
+        for (uint256 i = 0; i < accounts.length; i++) {
+            address owner = _owner(accounts[i]);
+            if (i % 4 == 3 || weth.balanceOf(owner) < 5e18) continue;
+            vm.prank(owner);
+            engine.deposit_collateral(accounts[i], address(weth), 5e18);
+            vm.prank(owner);
+            engine.borrow(accounts[i], address(usdc), 4_000e6 + 1_500e6 * (i % 4), owner);
+        }
+        // nobody's risk is of the block in which the calls begin
+        vm.warp(block.timestamp + 12);
+        vm.roll(block.number + 1);
+    }
+
     // ---------------------------------------------------------------- actions
 
     function deposit(uint256 who, uint256 seed) external {
-        _begin(lenders[who % lenders.length], 0);
-        uint256 amount = _amount(seed, usdc.balanceOf(actor));
-        vm.prank(actor);
-        uint256 shares = vault.deposit(amount, actor);
-        if (!checked) return;
-        _require(amount * oldShares >= shares * oldAssets, "SOLV-10 deposit");
-        (uint256 cap,) = vault.caps();
-        _require(vault.cash() + vault.debt_assets() <= cap, "CAP-1 deposit");
-        _end();
+        _deposit(lenders[who % lenders.length], seed);
     }
 
     function withdraw(uint256 who, uint256 seed) external {
-        _begin(lenders[who % lenders.length], 0);
-        uint256 amount = _amount(seed, vault.maxWithdraw(actor));
+        address lender = lenders[who % lenders.length];
+        uint256 limit = vault.maxWithdraw(lender);
+        if (limit == 0) return _deposit(lender, seed);
+        _begin(lender, 0);
+        uint256 amount = _amount(seed, limit);
         vm.prank(actor);
         uint256 shares = vault.withdraw(amount, actor, actor);
         if (!checked) return;
@@ -76,19 +89,21 @@ contract Handler {
     }
 
     function addCollateral(uint256 which, uint256 seed) external {
-        _beginAccount(which);
-        uint256 amount = _amount(seed, weth.balanceOf(actor));
-        vm.prank(actor);
-        engine.deposit_collateral(account, address(weth), amount);
-        if (!checked) return;
-        (, uint256 held, uint256 cap,) = engine.book_of(address(weth));
-        _require(held <= cap, "CAP-1 collateral");
-        _end();
+        _add(accounts[which % accounts.length], seed);
     }
 
     function withdrawCollateral(uint256 which, uint256 seed) external {
-        _beginAccount(which);
-        uint256 amount = _amount(seed, _held(engine.words_of(account), false));
+        bytes32 account_ = _having(which, false);
+        if (account_ == 0) return _add(accounts[which % accounts.length], seed);
+        uint256[4] memory position = engine.position_of(account_);
+        uint256 free = _held(position, false);
+        if (_held(position, true) != 0) {
+            IRisk.Margin memory margin = risk.margin_of(position);
+            if (margin.collateral <= margin.required) return _add(account_, seed);
+            free = (free * (margin.collateral - margin.required)) / margin.collateral;
+        }
+        _begin(_owner(account_), account_);
+        uint256 amount = _amount(seed, free);
         vm.prank(actor);
         engine.withdraw_collateral(account, address(weth), amount, actor);
         if (!checked) return;
@@ -97,24 +112,23 @@ contract Handler {
     }
 
     function borrow(uint256 which, uint256 seed) external {
-        _beginAccount(which);
-        IRisk.Margin memory margin = risk.margin_of(engine.position_of(account));
-        uint256 room =
-            margin.collateral > margin.required ? margin.collateral - margin.required : 0;
-        uint256 amount = _amount(seed, room / 1e12);
-        vm.prank(actor);
-        uint256 shares = engine.borrow(account, address(usdc), amount, actor);
-        if (!checked) return;
-        _require(shares != 0 && shares * oldIndex >= amount * RAY, "SOLV-10 borrow");
-        (, uint256 cap) = vault.caps();
-        _require(vault.debt_assets() <= cap, "CAP-1 borrow");
-        _margin();
-        _end();
+        bytes32 account_ = accounts[which % accounts.length];
+        uint256 limit = _credit(account_);
+        // the least debt is met by what is owed or by what is borrowed
+        uint256 least = _held(engine.words_of(account_), true) == 0 ? LEAST : 0;
+        if (limit <= least) return _add(account_, seed);
+        _begin(_owner(account_), account_);
+        _borrow(least + _amount(seed, limit - least));
+        if (checked) _end();
     }
 
     function repay(uint256 which, uint256 seed) external {
-        _beginAccount(which);
-        uint256 amount = _amount(seed, _held(engine.position_of(account), true));
+        bytes32 account_ = _having(which, true);
+        if (account_ == 0) return _add(accounts[which % accounts.length], seed);
+        _begin(_owner(account_), account_);
+        uint256 owed = _held(engine.position_of(account), true);
+        // all of it, or what leaves the least debt
+        uint256 amount = seed % 8 == 0 || owed <= LEAST ? owed : _amount(seed, owed - LEAST);
         vm.prank(actor);
         (uint256 paid, uint256 shares) = engine.repay(account, address(usdc), amount);
         if (!checked) return;
@@ -123,8 +137,21 @@ contract Handler {
     }
 
     function liquidate(uint256 who, uint256 which, uint256 seed) external {
-        _beginAccount(which);
-        actor = liquidators[who % liquidators.length];
+        bytes32 account_ = _having(which, true);
+        if (account_ == 0) return _add(accounts[which % accounts.length], seed);
+        // forge likes seeds at the ends of their range; what hangs on single bits must not
+        seed = uint256(keccak256(abi.encode(seed)));
+        // sometimes in the very block in which the owner raises his risk
+        if (seed % 16 == 15) {
+            uint256 room = _credit(account_) / 2;
+            _begin(_owner(account_), account_);
+            if (room != 0) _borrow(room);
+        } else {
+            vm.warp(block.timestamp + 12);
+            vm.roll(block.number + 1);
+        }
+        _weaken(account_, seed);
+        _begin(liquidators[who % liquidators.length], account_);
         IRisk.Health memory old;
         bool fresh;
         if (checked) {
@@ -133,7 +160,9 @@ contract Handler {
             fresh = stamp == 1 + (block.number % (2 ** 20 - 1));
             vm.recordLogs();
         }
-        uint256 amount = _amount(seed, _held(engine.position_of(account), true));
+        uint256 amount = seed & 16 == 0
+            ? type(uint256).max
+            : _amount(seed / 32, _held(engine.position_of(account), true));
         vm.prank(actor);
         engine.liquidate(account, address(usdc), address(weth), amount, 0, actor, 0, "");
         if (!checked) return;
@@ -180,6 +209,87 @@ contract Handler {
         breaker.poke(seed % 2 == 0 ? address(weth) : address(usdc));
     }
 
+    // ---------------------------------------------------------------- parts of actions
+
+    function _deposit(address lender, uint256 seed) internal {
+        _begin(lender, 0);
+        uint256 limit = vault.maxDeposit(actor);
+        uint256 has = usdc.balanceOf(actor);
+        uint256 amount = _amount(seed, limit < has ? limit : has);
+        vm.prank(actor);
+        uint256 shares = vault.deposit(amount, actor);
+        if (!checked) return;
+        _require(amount * oldShares >= shares * oldAssets, "SOLV-10 deposit");
+        (uint256 cap,) = vault.caps();
+        _require(vault.cash() + vault.debt_assets() <= cap, "CAP-1 deposit");
+        _end();
+    }
+
+    function _add(bytes32 account_, uint256 seed) internal {
+        _begin(_owner(account_), account_);
+        // not all at once: there are others to come
+        uint256 has = weth.balanceOf(actor);
+        uint256 amount = _amount(seed, has < 20e18 ? has : 20e18);
+        vm.prank(actor);
+        engine.deposit_collateral(account, address(weth), amount);
+        if (!checked) return;
+        (, uint256 held, uint256 cap,) = engine.book_of(address(weth));
+        _require(held <= cap, "CAP-1 collateral");
+        _end();
+    }
+
+    function _borrow(uint256 amount) internal {
+        vm.prank(actor);
+        uint256 shares = engine.borrow(account, address(usdc), amount, actor);
+        if (!checked) return;
+        _require(shares != 0 && shares * oldIndex >= amount * RAY, "SOLV-10 borrow");
+        (, uint256 cap) = vault.caps();
+        _require(vault.debt_assets() <= cap, "CAP-1 borrow");
+        _margin();
+    }
+
+    // The price moves to where the account is just below maintenance, or further, or just not.
+    // One that is below already is mostly left as it is. Two pokes, a minute apart, confirm a jump;
+    // ten minutes later a loss may be booked at it.
+    function _weaken(bytes32 account_, uint256 seed) internal {
+        uint256 health = risk.health_of(engine.position_of(account_)).healthFactor;
+        if (health == 0 || (health < WAD && seed % 4 != 0)) return;
+        uint256[8] memory targets =
+            [WAD + 1e9, WAD - 1e9, WAD - 1e15, WAD - 1e15, WAD - 1e16, WAD - 5e16, 0.8e18, 0.6e18];
+        uint256 price = (_price() * targets[(seed / 64) % 8]) / health;
+        if (price == 0) price = 1;
+        bool jumps = price * 2 < _price();
+        // forge-lint: disable-next-line(unsafe-typecast)
+        feed.set(int256(price));
+        if (!jumps || seed % 8 == 7) return;
+        breaker.poke(address(weth));
+        vm.warp(block.timestamp + (seed & 32 == 0 ? 61 : 661));
+        vm.roll(block.number + 5);
+        breaker.poke(address(weth));
+    }
+
+    // What initial margin and cash let an account borrow.
+    function _credit(bytes32 account_) internal view returns (uint256) {
+        IRisk.Margin memory margin = risk.margin_of(engine.position_of(account_));
+        if (margin.collateral <= margin.required) return 0;
+        uint256 room = (margin.collateral - margin.required) / 1e12;
+        uint256 cash = vault.cash();
+        return room < cash ? room : cash;
+    }
+
+    // The first account from `which` on that owes, or holds collateral; 0: none does.
+    function _having(uint256 which, bool debt) internal view returns (bytes32) {
+        for (uint256 i = 0; i < accounts.length; i++) {
+            bytes32 found = accounts[(which % accounts.length + i) % accounts.length];
+            if (_held(engine.words_of(found), debt) != 0) return found;
+        }
+        return 0;
+    }
+
+    function _owner(bytes32 account_) internal pure returns (address) {
+        return address(uint160(uint256(account_) >> 96));
+    }
+
     // ---------------------------------------------------------------- promises
 
     // Those about the state alone.
@@ -216,11 +326,6 @@ contract Handler {
         oldIndex = vault.debt_index();
         oldWorth = _worth();
         oldOthers = _others();
-    }
-
-    function _beginAccount(uint256 which) internal {
-        bytes32 account_ = accounts[which % accounts.length];
-        _begin(address(uint160(uint256(account_) >> 96)), account_);
     }
 
     function _end() internal {
@@ -308,6 +413,8 @@ contract Handler {
         if (kind == 2) return 1;
         if (kind == 3 && limit != 0) return limit - 1;
         if (kind == 4) return limit + 1;
+        if (kind == 5) return 2 * limit + 1;
+        if (kind == 6) return type(uint104).max;
         return limit == 0 ? 0 : (seed / 8) % limit;
     }
 

@@ -41,6 +41,7 @@ interface IVault {
     function totalSupply() external view returns (uint256);
     function totalAssets() external view returns (uint256);
     function convertToAssets(uint256 shares) external view returns (uint256);
+    function maxDeposit(address owner) external view returns (uint256);
     function maxWithdraw(address owner) external view returns (uint256);
     function cash() external view returns (uint256);
     function debt_shares() external view returns (uint256);

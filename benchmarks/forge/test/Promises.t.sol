@@ -9,6 +9,7 @@ abstract contract Base is Market {
 
     function start(bool checked) internal {
         handler = new Handler(deploy(), checked);
+        handler.open();
     }
 
     function targetContracts() external view returns (address[] memory found) {

@@ -15,6 +15,8 @@ initializes: latch
 asset: public(address)
 status: public(uint256)
 locked: public(bool)
+is_silent: bool
+answer: Bytes[32]
 refusal: String[32]
 pushes: public(uint256)
 ids: HashMap[address, uint256]
@@ -33,6 +35,11 @@ def set_locked(locked: bool):
     self.locked = locked
 
 @external
+def set_answer(answer: Bytes[32]):
+    self.is_silent = True
+    self.answer = answer
+
+@external
 def set_refusal(refusal: String[32]):
     self.refusal = refusal
 
@@ -48,9 +55,12 @@ def id_of(asset: address) -> uint256:
 
 @view
 @external
-def is_unlocked() -> bool:
+@raw_return
+def is_unlocked() -> Bytes[32]:
     assert not self.locked
-    return True
+    if self.is_silent:
+        return self.answer
+    return abi_encode(True)
 
 @external
 def set_level(ASSET_PARAM caution_until: uint256, halt_until: uint256, held_until: uint256):

@@ -127,3 +127,15 @@ def test_poke__other_refusals_of_the_engine_bubble_up(world):
     world.risk.send("set_status", JUMP)
     world.risk.send("set_refusal", "out of order")
     assert world.refused("poke", world.asset) == "out of order"
+
+
+@pytest.mark.parametrize("which", ["engine", "vault"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"\x01", bytes(30) + b"\x01", bytes(32), bytes(31) + b"\x02"]
+)
+def test_poke__lock_that_answers_otherwise_is_not_free(world, which, answer):
+    """Only a whole word that is 1 says that the lock is free."""
+    getattr(world, which).send("set_answer", answer)
+    assert world.refused("poke", world.asset) == "locked"
+    getattr(world, which).send("set_answer", bytes(31) + b"\x01")
+    world.poke(0)

@@ -59,6 +59,9 @@ def test_list_asset__everything_reads_back(market, listing, decimals, feed_decim
 @pytest.mark.parametrize(
     "changes",
     [
+        {"tip": 50, "incentive_min": 50},
+        {"incentive_slope": 0}, {"target_slope": 0},
+        {"debt_weight": 10_100}, {"max_leverage": 15_000}, {"jump_band": 6_350},
         {"max_age": 60}, {"max_age": 4_095 * 60}, {"jump_band": 50}, {"jump_band": 6_300},
         {"debt_weight": 35_500}, {"max_leverage": 10_000}, {"max_leverage": 1_275_000},
         {"volatility_ref": 0}, {"volatility_ref": 2_550}, {"volatility_slope": 127_000},
@@ -286,3 +289,38 @@ def test_list_asset__keeps_the_highest_of_all(market, listing):
 
 def test_risk_engine__is_named(market):
     assert market.configurator.risk_engine() == market.risk.address
+
+
+@pytest.mark.parametrize("tip", [1, 2, 100])
+def test_list_asset__tip_from_one_to_the_least_incentive(new_market, tip):
+    """All assets have one tip: a market of its own for each."""
+    names = ("WETH", "WBTC", "USDC", "DAI")
+    market = new_market(debts=(), **{name: {"tip": tip} for name in names})
+    assert market.lens.config_of(market.assets["DAI"]).tip == tip
+
+
+def test_list_asset__highest_incentive(new_market):
+    """Half of the debt, with which an ltv must stay below 2 / 3."""
+    rules = {"incentive_max": 5_000, "liquidation_ltv": 6_600, "borrow_ltv": 6_000,
+             "borrow_ltv_floor": 6_000}  # fmt: skip
+    market = new_market(debts=(), **dict.fromkeys(("WETH", "WBTC", "USDC", "DAI"), rules))
+    assert market.lens.config_of(market.assets["DAI"]).incentive_max == 5_000
+
+
+def test_list_asset__highest_price(market, listing):
+    token, _, _ = listing(min_price=WAD, max_price=10**28)
+    # the bound is kept as the power of two above
+    assert market.lens.config_of(token).max_price == 1 << (10**28).bit_length()
+
+
+@pytest.mark.parametrize(("low", "allowed"), [(31, True), (30, False)])
+def test_list_asset__bounds_at_most_63_doublings_apart(market, listing, low, allowed):
+    """A highest price of 2**93 is kept as 2**94."""
+    fields = {"min_price": 1 << low, "max_price": 1 << 93}
+    if allowed:
+        token, _, _ = listing(**fields)
+        found = market.lens.config_of(token)
+        assert (found.min_price, found.max_price) == (1 << 31, 1 << 94)
+    else:
+        with refuses("price bounds are too far apart"):
+            listing(**fields)

@@ -20,7 +20,9 @@ def unlisted(new_market):
     return new_market(LINK={"decimals": 18, "dollars": 10, "listed": False})
 
 
-@pytest.mark.parametrize("cap", [0, 1, 65_535, 65_537, 10**24, 2**200, MAX_UINT256])
+@pytest.mark.parametrize(
+    "cap", [0, 1, 65_535, 65_536, 65_537, 131_072, 10**24, 2**200, MAX_UINT256]
+)
 @pytest.mark.parametrize("takes_fee", [False, True])
 def test_list_collateral__is_recorded(unlisted, cap, takes_fee):
     market, link = unlisted, unlisted.assets["LINK"]

@@ -431,8 +431,8 @@ def test_batch__touched_set_is_clean_in_the_next_of_one_transaction(ready):
         ]
         return caller.run([*approve, *calls], sender=market.owner)
 
-    def leg(action, name, amount):
-        return market.leg(action, name, amount, mine, receiver=caller.address)
+    def leg(action, name, amount, account=mine):
+        return market.leg(action, name, amount, account, receiver=caller.address)
 
     deposit, borrow = leg(DEPOSIT, "WETH", 10 * WAD), leg(BORROW, "USDC", 14_000 * USD)
     run([deposit, borrow], [leg(REPAY, "USDC", 1_000 * USD)])
@@ -443,3 +443,29 @@ def test_batch__touched_set_is_clean_in_the_next_of_one_transaction(ready):
         run([leg(REPAY, "USDC", 3_000 * USD)], [leg(BORROW, "USDC", 5_000 * USD)])
     run([leg(DEPOSIT, "WETH", WAD)], [leg(WITHDRAW, "WETH", WAD // 2)])
     assert market.held("WETH", mine) == 10 * WAD + WAD // 2
+    # an account in a row that the first batch left there is touched anew
+    other = account_id(caller.address, 1)
+    first = [leg(DEPOSIT, "WETH", 1), leg(DEPOSIT, "WETH", 1, other)]
+    with refuses("initial margin is not met"):
+        run(first, [leg(DEPOSIT, "WETH", 1), leg(BORROW, "USDC", 1_000 * USD, other)])
+    run(first, [leg(DEPOSIT, "WETH", 1), leg(DEPOSIT, "WETH", WAD, other)])
+    assert market.held("WETH", other) == 1 + WAD
+    # one that only the first batch touched is not judged in the second, whatever came between
+    engine = market.engine.address
+    first = [leg(DEPOSIT, "WETH", 1), leg(BORROW, "USDC", 1_000 * USD, other)]
+    calls = [
+        (engine, data("CreditEngine", "batch", first, b"")),
+        (weth.feeds[0].address, data("AggregatorMock", "set", 1_000 * 10**8)),
+        (engine, data("CreditEngine", "batch", [leg(DEPOSIT, "WETH", 1)], b"")),
+    ]
+    caller.run(calls, sender=market.owner)
+    assert market.owed("USDC", other) in (1_000 * USD, 1_000 * USD + 1)
+
+
+def test_batch__at_most_sixteen_legs(ready):
+    legs = [step(ready, DEPOSIT)] * 17
+    with refuses(""):
+        batch(ready, *legs)
+    held = ready.held("WETH")
+    batch(ready, *legs[:16])
+    assert ready.held("WETH") == held + 16 * (WAD // 10)

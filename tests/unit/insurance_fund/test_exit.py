@@ -73,3 +73,33 @@ def test_write_off__slashes_shares_in_a_ticket(staked):
     expected = worth - burnt * staked.amount // (staked.amount + reserve)
     assert abs(staked.staked("maxWithdraw", staked.lender) - expected) <= 1
     staked.exit(staked.amount)
+
+
+@pytest.fixture
+def slashed(staked):
+    """A share is worth less than one of the vault; a ticket for all of them may be used."""
+    staked.lend(500 * staked.unit)
+    staked.act("write_off", 50 * staked.unit, sender=staked.engine)
+    staked.stake("request_exit", staked.amount)
+    staked.host.advance(20 * DAY)
+    assert staked.staked("convertToAssets", 10**18) < 10**18
+    return staked
+
+
+def test_redeem__shares_worth_nothing_revert(slashed):
+    slashed.no_exit("zero assets", 1)
+    slashed.fund_refuses("zero assets", "withdraw", 0, slashed.lender, slashed.lender)
+
+
+@pytest.mark.parametrize("function", ["redeem", "withdraw"])
+def test_exit__spends_the_allowance_in_shares(slashed, function):
+    world, allowed = slashed, slashed.amount // 2
+    world.stake("approve", world.other, allowed)
+    amount = allowed // 4
+    found = world.stake(function, amount, world.other, world.lender, sender=world.other).value
+    shares = amount if function == "redeem" else found
+    assert (found > amount) == (function == "withdraw")
+    assert world.staked("allowance", world.lender, world.other) == allowed - shares
+    left = world.amount - shares
+    assert world.staked("balanceOf", world.lender) == left
+    assert world.staked("maxRedeem", world.lender) == left

@@ -203,3 +203,63 @@ def test_settle_fee__often_loses_no_fee(new_world):
     assert minted[1] > 0
     # what is short of a whole unit of the asset is still owed
     assert abs(minted[0] - minted[1]) <= 10**6
+
+
+def test_write_off__dust_of_the_fund_is_burnt_for_nothing(busy):
+    """The fund's last shares are worth less than a unit: they go, and pay for nothing."""
+    busy.host.advance(YEAR)
+    busy.act("settle_fee")
+    index = busy.read("debt_index")
+    supply, assets = busy.read("totalSupply") + 10**6, busy.read("totalAssets") + 1
+    worth = busy.read("balanceOf", busy.fund) * assets // supply
+    shares = worth * RAY // index
+    loss = -(-shares * index // RAY)
+    assert loss == worth
+    left = busy.read("balanceOf", busy.fund) - -(-loss * supply // assets)
+    assert 0 < left < supply // assets
+    busy.act("write_off", shares, sender=busy.engine)
+    assert busy.read("balanceOf", busy.fund) == left
+
+    receipt = busy.act("write_off", busy.unit, sender=busy.engine)
+    (event,) = busy.events(receipt, "WriteOff")
+    loss = -(-busy.unit * index // RAY)
+    assert event == {
+        "shares": busy.unit,
+        "loss": loss,
+        "fund_loss": 0,
+        "lender_loss": loss,
+        "fund_shares": left,
+    }
+    zero = "0x" + "00" * 20
+    assert busy.events(receipt, "Transfer") == [
+        {"sender": busy.fund, "receiver": zero, "value": left}
+    ]
+    # nothing is left to burn
+    receipt = busy.act("write_off", busy.unit, sender=busy.engine)
+    assert busy.events(receipt, "Transfer") == []
+
+
+def test_write_off__of_nothing_does_nothing(busy):
+    busy.host.advance(YEAR)
+    receipt = busy.act("write_off", 0, sender=busy.engine)
+    assert (receipt.value, list(receipt.logs)) == (0, [])
+
+
+def test_redeem__of_gains_pays_the_fund_its_part_first(busy):
+    """Who takes out more than was ever paid in leaves no fee to be owed on it twice."""
+    busy.host.advance(YEAR)
+    index = busy.read("debt_index")
+    gain = -(-90 * busy.unit * index // RAY) - 90 * busy.unit
+    busy.collect(2**256 - 1, 90 * busy.unit)
+    owed, fee_shares = busy.read("fee_owed"), busy.read("fee_shares")
+    assert owed == gain // 10
+    shares = busy.read("balanceOf", busy.lender)
+    # 99 of the 100 units, and of nine tenths of the gain
+    supply, assets = 100 * busy.unit * 10**6 + 10**6, 100 * busy.unit + gain - owed + 1
+    worth = shares * assets // supply
+    assert worth > 100 * busy.unit
+    receipt = busy.act("redeem", shares, busy.lender, busy.lender)
+    assert receipt.value == worth
+    assert busy.events(receipt, "SettleFee") == [{"assets": owed, "shares": fee_shares}]
+    assert busy.read("fee_owed") == 0
+    assert busy.read("totalAssets") == 100 * busy.unit + gain - worth

@@ -92,3 +92,44 @@ def test_set_config__charges_old_fee_until_now(world):
 def test_set_caps__keeps_twelve_digits(world):
     world.act("set_caps", 123_456_789_012_345, 2**255, sender=world.owner)
     assert world.read("caps") == (123_456_789_012_300, 2_028_240_960_365 * 10**19)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reserve_factor": 0},
+        {"reserve_factor": 5_000},
+        {"target_utilization": 1_000},
+        {"target_utilization": 9_900},
+        {"steepness": 10_000},
+        {"steepness": 100_000},
+        {"adjustment_speed": 0},
+        {"adjustment_speed": 1_000_000},
+        {"min_rate": 1},
+        {"max_rate": 20_000},
+        {"max_rate": 400},
+        {"min_rate": 400},
+        {"flash_fee": 0},
+        {"flash_fee": 1},
+        {"flash_fee": 64},
+        {"flash_fee": 100},
+    ],
+)
+def test_set_config__ends_of_the_ranges(world, changes):
+    config = tuple({**world.config, **changes}.values())
+    world.act("set_config", config, sender=world.owner)
+    assert tuple(world.read("config")) == config
+    fee = changes.get("flash_fee", 0)
+    assert world.read("flashFee", world.token, 10**6) == 10**6 * fee // 10_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"initial_rate": 401, "max_rate": 400},
+        {"initial_rate": 399, "min_rate": 400},
+    ],
+)
+def test_set_config__initial_rate_beyond_its_bounds_reverts(world, changes):
+    config = tuple({**world.config, **changes}.values())
+    world.refuses("initial rate out of range", "set_config", config, sender=world.owner)

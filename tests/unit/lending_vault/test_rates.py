@@ -1,12 +1,14 @@
 """The rate model and compound interest, against exact arithmetic."""
 
 import math
+import random
 from fractions import Fraction
 
 import pytest
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
+from breakwater.model import interest
 
 RAY = 10**27
 WAD = 10**18
@@ -116,3 +118,48 @@ def test_drift__extremes_saturate(model, utilization):
     least, highest = 5 * 10**7, 10**12
     found = model("drift", highest, utilization, 1_000, 1_000_000, 2**32 - 1, least, highest)
     assert found == (least if utilization == 0 else highest)
+
+
+def test_growth__as_the_model_says(model):
+    """To the unit, at every number of halvings and at the edges between them."""
+    edges = [RAY // 2] + [RAY * 2**n // 32 for n in range(10)]
+    xs = [edge + d for edge in edges for d in (-1, 0, 1)]
+    xs += [16 * RAY * i // 97 for i in range(97)]
+    assert [model("growth", x) for x in xs] == [interest.growth_down(x) for x in xs]
+
+
+def test_grow__as_the_model_says(model):
+    rng = random.Random(1)
+    for _ in range(100):
+        args = rng.randrange(RAY, 2 ** rng.randrange(91, 113)), rng.randrange(2**40)
+        elapsed = rng.randrange(2 ** rng.randrange(1, 33))
+        assert model("grow", *args, elapsed) == interest.grown(*args, elapsed)
+
+
+def test_borrow_rate__as_the_model_says(model):
+    """To the unit: low and high rates, on both sides of the target and at it."""
+    rng = random.Random(2)
+    for _ in range(200):
+        target = rng.randrange(1_000, 9_901)
+        kink = target * 10**14
+        utilization = rng.choice((0, kink - 1, kink, kink + 1, WAD, rng.randrange(WAD)))
+        args = (
+            rng.randrange(1, 2 * WAD // YEAR),
+            utilization,
+            target,
+            rng.randrange(10_000, 100_001),
+        )
+        assert model("rate", *args) == interest.borrow_rate(*args)
+
+
+def test_drift__as_the_model_says(model):
+    rng = random.Random(3)
+    for _ in range(200):
+        target = rng.randrange(1_000, 9_901)
+        kink = target * 10**14
+        utilization = rng.choice((0, kink - 1, kink, kink + 1, WAD, rng.randrange(WAD)))
+        elapsed = rng.randrange(2 ** rng.randrange(1, 33))
+        rate = rng.randrange(10**7, 2 * WAD // YEAR)
+        bounds = rng.randrange(1, 10**8), rng.randrange(10**10, 2**40)
+        args = rate, utilization, target, rng.randrange(0, 1_000_001), elapsed, *bounds
+        assert model("drift", *args) == interest.drifted(*args)

@@ -248,3 +248,17 @@ def test_vault__everything(indebted):
 def test_quote__is_that_of_the_risk_engine(indebted):
     weth = indebted.assets["WETH"]
     assert indebted.lens.quote(weth) == indebted.risk.quote(weth)
+
+
+def test_account__shows_all_eight_legs(new_market):
+    extra = {f"A{i}": {"decimals": 18, "dollars": 10} for i in range(4)}
+    market = new_market(debts=("USDC",), **extra)
+    names = ["WETH", "WBTC", "DAI", *extra]
+    for name in names:
+        market.deposit(name, 1)
+    market.borrow("USDC", 1_000)
+    state = market.lens.account(market.account())
+    assert [(leg.asset, leg.is_debt) for leg in state.legs] == [
+        *((market.assets[name].address, False) for name in names),
+        (market.assets["USDC"].address, True),
+    ]

@@ -60,3 +60,11 @@ def test_constructor__reads_decimals_once(new_feed, new_source, host, deployer, 
     with pytest.raises(Reverted) as failure:
         host.call(feed, "MedianFeed", "source", [1])
     assert failure.value.reason == "no such source"
+
+
+def test_constructor__ends_of_the_ranges(new_feed, new_source, quote):
+    """Quorum of one and of all, the narrowest and the widest band, a minute and 68 hours."""
+    sources = [new_source(10**8), new_source(10**8)]
+    for quorum, band, age in ((1, 1, 60), (2, 2_000, 68 * 3_600)):
+        feed = new_feed(sources, [age, age], quorum=quorum, band=band)
+        assert quote(feed)[1] == 10**18

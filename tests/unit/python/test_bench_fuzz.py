@@ -12,8 +12,11 @@ from rich.console import Console
 from benchmarks import foundry, fuzz
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
-from breakwater.fuzz.lane import Lane
+from breakwater.fuzz import planted
+from breakwater.fuzz.lane import LENGTH, Lane
+from breakwater.fuzz.replay import Player, new_world
 from breakwater.fuzz.world import World
+from tests.planted.sequences import SEQUENCES
 
 FIGURES = {"calls": 10, "succeeded": 0.5, "cpu_seconds": 0.1, "per_cpu_second": 100.0}
 
@@ -55,6 +58,10 @@ def test_main__a_part_keeps_the_rest(lanes, tmp_path):
     report = json.loads(path.read_text())
     assert report["limit"]["default"]["per_cpu_second"] == 400
     assert report["ratios"] == {"fast_of_limit": 0.25}
+    assert set(report["runs"]) == {"fast", "forge", "ape"}
+    assert report["runs"]["fast"]["commit"] == fuzz.commit()
+    assert report["runs"]["fast"]["options"] == {"calls": 50_000, "seeds": 5, "seconds": 20.0}
+    assert report["runs"]["fast"]["machine"]["cores"]
     assert "forge lacks" in result.output
 
 
@@ -64,22 +71,89 @@ def test_main__unknown_bug():
     assert "none_such is none of" in result.output
 
 
+def hit(calls=100, promise="SOLV-1"):
+    return {"seed": 1, "calls": calls, "cpu_seconds": calls / 1_000, "promise": promise,
+            "raw_steps": 50, "steps": 3, "shrink_seconds": 0.2, "sequence": []}  # fmt: skip
+
+
+MISS = {"seed": 2, "calls": fuzz.FIND_CALLS, "cpu_seconds": 9.0, "promise": None}
+
+
+def bug(*runs):
+    return {"promise": "SOLV-1", "runs": list(runs), **fuzz._medians(runs)}
+
+
 def test_medians__what_was_not_found_counts():
-    hit = {"promise": "SOLV-1", "calls": 100, "cpu_seconds": 1.0, "steps": 2, "shrink_seconds": 0.1}
-    miss = {"promise": None, "calls": fuzz.FIND_CALLS, "cpu_seconds": 9.0}
-    assert fuzz._medians([hit, miss, hit])["median_calls"] == 100
-    assert fuzz._medians([hit, miss, miss])["median_calls"] is None
-    assert fuzz._medians([miss])["found"] == 0
+    assert bug(hit(), MISS, hit())["median_calls"] == 100
+    assert bug(hit(), MISS, hit())["worst_calls"] is None
+    assert bug(hit(), MISS, MISS)["median_calls"] is None
+    assert bug(hit(), MISS)["median_calls"] is None
+    assert bug(hit(100), hit(300))["median_calls"] == 200
+    assert bug(hit(100), hit(300))["worst_calls"] == 300
+    assert bug(hit(100), hit(300))["worst_seconds"] == 0.3
+    assert bug(MISS)["found"] == 0
+
+
+def test_steady__neither_start_nor_end_counts():
+    # nothing for five seconds, then 100 calls a second for ten, then a slow end
+    seen = [(5.0 + i, 100 * i, 0.5 * i) for i in range(11)] + [(18.0, 1_001, 6.0)]
+    assert fuzz.steady(seen, 10) == (600, 6, 3)
+    with pytest.raises(UserError, match="too few reports"):
+        fuzz.steady(seen[:3], 10)
+
+
+def test_search__finds_and_shrinks():
+    found = fuzz.search(planted.load("burnt_shares_in_supply"), 1)
+    assert found["promise"] == "SOLV-4"
+    assert 0 < found["calls"] <= fuzz.FIND_CALLS
+    assert len(found["sequence"]) == found["steps"] <= found["raw_steps"]
+
+
+def test_search__what_the_sound_contracts_show_as_well(monkeypatch):
+    steps = SEQUENCES["burnt_shares_in_supply"]
+    assert fuzz._alarm(steps) is None
+    bad = planted.compiler(planted.load("burnt_shares_in_supply"))
+    monkeypatch.setattr(fuzz, "_sound", lambda: Player(new_world("default", bad)))
+    assert "engine.liquidate" in fuzz._alarm(steps)
+    found = fuzz.search(planted.load("burnt_shares_in_supply"), 1)
+    assert found["promise"] is None
+    assert "engine.liquidate" in found["false_alarm"]
+
+
+def report(**bugs):
+    return {"ratios": {}, "jobs": {"ratio": 1.9}, "planted": bugs, "fast": {"default": FIGURES}}
+
+
+def test_readme__shows_what_was_not_found():
+    table = "\n".join(fuzz.readme(report(good=bug(hit(), hit()), bad=bug(hit(), MISS))))
+    assert "| fast lane, every promise | 100, 50% |" in table
+    assert "| found with every seed, of 2 | 1 of 2 | 2 |" in table
+    assert "| not found with every seed: `bad` | 1 of 2 |" in table
+    assert "the slowest bug | > 20,000 (1 not found) | 5,000 |" in table
+    assert "the worst seed of all | > 20,000 (1 not found) | 20,000 |" in table
+
+
+def test_readme__is_put_where_the_table_is(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("# B\n\n### Fuzz\n\nText.\n\n| a |\n| --- |\n| 1 |\n\n## More\n\n| b |\n")
+    one = report(good=bug(hit()))
+    fuzz.write_readme(one, path)
+    fuzz.write_readme(one, path)
+    table = "\n".join(fuzz.readme(one))
+    assert path.read_text() == f"# B\n\n### Fuzz\n\nText.\n\n{table}\n\n## More\n\n| b |\n"
+    path.write_text("# B\n")
+    with pytest.raises(UserError, match="no table"):
+        fuzz.write_readme(one, path)
 
 
 def test_tables__planted():
-    run = {"seed": 1, "calls": 6_000, "cpu_seconds": 1.0, "promise": "SOLV-1", "raw_steps": 50,
-           "steps": 3, "shrink_seconds": 0.2, "sequence": []}  # fmt: skip
-    bugs = {"a_bug": {"promise": "SOLV-1", "runs": [run], **fuzz._medians([run])}}
-    console = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    for part in fuzz.tables({"planted": bugs}):
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    for part in fuzz.tables({"planted": {"a_bug": bug(hit(6_000), hit(7_000), MISS)}}):
         console.print(part)
-    assert "a_bug" in console.export_text()
+    text = console.export_text()
+    assert "a_bug" in text
+    assert "7,000" in text
+    assert "> 20,000 (1 not found)" in text
 
 
 def test_foundry__market_is_exported(tmp_path, monkeypatch):
@@ -90,7 +164,33 @@ def test_foundry__market_is_exported(tmp_path, monkeypatch):
         assert bytes.fromhex(world.address(name)[2:]) in blob
 
 
-@pytest.mark.skipif(not foundry.FORGE.exists(), reason="forge is not installed: run `make node`")
+FORGE = pytest.mark.skipif(
+    not foundry.FORGE.exists(), reason="forge is not installed: run `make node`"
+)
+
+
+@FORGE
+@pytest.mark.slow
+def test_forge__holds_on_the_contracts_and_finds_a_bug():
+    foundry.export()
+    sound = foundry.play("Promises", 40)
+    assert sound.broken is None
+    assert sound.calls == 40 * LENGTH
+    assert set(sound.actions) >= {"borrow", "repay", "liquidate", "withdrawCollateral"}
+    for name, (succeeded, calls) in sound.actions.items():
+        assert succeeded > 0.4 * calls, name
+    assert 0.6 < sound.succeeded / sound.calls < 0.9
+    try:
+        # it takes a liquidation with a loss to see it
+        foundry.export(planted.compiler(planted.load("burnt_shares_in_supply")))
+        assert foundry.play("Promises", 40).broken == "SOLV-4 share"
+        with pytest.raises(UserError, match="SOLV-4 share"):
+            foundry.measure(True, 2_000)
+    finally:
+        foundry.export()
+
+
+@FORGE
 def test_compiler__speaks_as_forge_expects():
     def solc(*args, text=""):
         done = subprocess.run(

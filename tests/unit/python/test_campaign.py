@@ -98,6 +98,41 @@ def test_totals__an_action_that_never_succeeds_fails_the_run() -> None:
     assert totals.failed
 
 
+def test_totals__a_call_that_never_may_succeed_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    totals = Totals(Settings(calls=1))
+    totals.add(report(actions={"intrude": {"amount is zero": 4}, "borrow": {"ok": 1}}))
+    assert (totals.passed, totals.failed) == ({}, False)
+    totals.add(report(actions={"intrude": {"ok": 2}}))
+    assert (totals.passed, totals.failed) == ({"intrude": 2}, True)
+    # of an action that does succeed, were it one that must not
+    monkeypatch.setattr("breakwater.fuzz.actions.REFUSED", frozenset({"wait", "intrude"}))
+    code, found = fuzz(tmp_path, "--calls", "600", "--profile", "small")
+    assert code == 1
+    assert found["never_refused"] == {"wait": found["actions"]["wait"]["ok"]}
+    assert found["broken"] == []
+
+
+def test_save__a_finding_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Step("keeper", "vault.USDC", "accrue")
+    found = Counterexample("default", "SOLV-2", (step,), actual="books of USDC")
+    (tmp_path / "broken").write_text("in the way")
+    totals = Totals(Settings(calls=1, output=tmp_path / "broken"))
+    with campaign.reporting(totals, lambda totals: None) as take:
+        take(report(findings=[Finding(found, True)]))
+    error = capsys.readouterr().err
+    assert f"{found.name} cannot be written: " in error
+    assert counterexample.parse(json.loads(error[error.index("{") :])) == found
+    assert (totals.unsaved, totals.failed) == ({found.name}, True)
+    (tmp_path / "broken").unlink()
+    campaign.save(totals, found)
+    assert totals.unsaved == set()
+    assert counterexample.load(tmp_path / "broken" / found.name) == found
+
+
 # ------------------------------------------------------------ one process
 
 
@@ -179,6 +214,9 @@ def test_fuzz__coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (("--profile", "moon"), "there is no profile moon: default, small"),
         (("--jobs", "0"), "0 is not in the range"),
         (("--output", "/proc/none"), "/proc/none cannot be made"),
+        (("--output", "/sys/kernel"), "/sys/kernel cannot be written"),
+        (("--corpus", "/sys/kernel"), "/sys/kernel cannot be written"),
+        (("--seconds", "nan"), "nan is no number of seconds"),
     ],
 )
 def test_fuzz__user_error(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
@@ -202,7 +240,12 @@ def test_fuzz__summary(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "SOLV-8 broken in 1 steps" in result.output
     assert f"breakwater replay {tmp_path}" in result.output.replace("\n", "")
-    assert "nearest to an edge" in result.output
+    near = next(line for line in result.output.splitlines() if line.startswith("nearest to"))
+    exact = next(line for line in result.output.splitlines() if line.startswith("exact: "))
+    assert "SOLV-5 " in near
+    assert "SOLV-1" not in near
+    assert exact.startswith("exact: SOLV-1, SOLV-2, SOLV-3, SOLV-4, ")
+    assert "SOLV-5" not in exact
     assert "\x1b" not in result.output
 
 

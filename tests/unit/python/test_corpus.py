@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from breakwater.errors import UserError
+from breakwater.fuzz import actions, looks, search
 from breakwater.fuzz.corpus import Corpus
+from breakwater.fuzz.replay import new_world
+from breakwater.fuzz.search import Settings
 
 
 def open_corpus(folder: Path, code: str = "c0de") -> Corpus:
@@ -75,6 +81,46 @@ def test_merge__what_another_process_added(tmp_path: Path) -> None:
     assert ours.merge() == 1
     assert ours.merge() == 0
     assert ours.consider(b"two", {"e1"}) is None
+
+
+def test_write__a_folder_that_fails_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = open_corpus(tmp_path)
+    assert corpus.folder is not None
+    corpus.consider(b"one", {"e1"})
+    shutil.rmtree(corpus.folder)
+    corpus.folder.write_text("in the way")
+    corpus.consider(b"two", {"e2"})
+    corpus.consider(b"three", {"e3"})
+    corpus.consider(b"four", {"e1", "e2", "e3", "e4"})
+    assert corpus.minimise() == 0  # no lock, nothing is dropped
+    assert len(corpus) == 4
+    assert capsys.readouterr().err.count("is no more written: Not a directory") == 1
+
+
+def test_open__a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "default").write_text("in the way")
+    with pytest.raises(UserError, match=r"default/c0de cannot be made"):
+        open_corpus(tmp_path)
+
+
+def test_code__what_genes_mean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Other weights or other sources of the actions: another folder."""
+    settings, world = Settings(profile="small"), new_world("small")
+    found = {search.code(settings, world)}
+    assert found == {search.code(settings, world)}
+    with monkeypatch.context() as changed:
+        changed.setattr(actions, "TABLE", actions.TABLE[::-1])
+        found.add(search.code(settings, world))
+    real = inspect.getsource
+    for module in (actions, looks):
+        with monkeypatch.context() as changed:
+            changed.setattr(
+                inspect, "getsource", lambda one, old=module: real(one) + "#" * (one is old)
+            )
+            found.add(search.code(settings, world))
+    assert len(found) == 4
 
 
 def test_minimise__keeps_every_feature(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz import counterexample
 from breakwater.fuzz.as_test import as_test, file_name
 from breakwater.fuzz.counterexample import Counterexample, CounterexampleError
+from breakwater.fuzz.replay import Playback, Played
 from breakwater.fuzz.steps import Step
-from breakwater.fuzz.world import World
+from breakwater.fuzz.world import Result, World
+from breakwater.promises import Violation
 from breakwater.units import MAX_UINT256
 
 INNER = Step("attacker", "vault.USDC", "deposit", (10**6, "@attacker"))
@@ -96,7 +98,8 @@ def step(**fields: Any) -> dict[str, Any]:
         (changed(format=2), "its format is 2, this version reads 1"),
         ({"format": 1, "market": "default"}, "it lacks promise, steps"),
         (changed(market="moon"), "there is no market 'moon': default, small"),
-        (changed(promise="../x"), "'../x' is no promise"),
+        (changed(promise="../x"), "'../x' is no promise: SOLV-1, .*, model"),
+        (changed(promise="SOLV-99"), "'SOLV-99' is no promise"),
         (changed(steps=[]), "it has no steps"),
         (changed(steps={}), "steps is {}, not a list"),
         (changed(seed="7"), "seed is '7', not a number"),
@@ -104,6 +107,8 @@ def step(**fields: Any) -> dict[str, Any]:
         (changed(code={"CreditEngine": 1}), "code has a value that is no text"),
         (changed(colour="red"), "it has an unknown field colour"),
         (step(wait=-1), "step 2: wait of a step is a natural number"),
+        (step(wait=2**40), "step 2: 1,099,511,631,376 seconds have passed, 68,719,476,736 are"),
+        (step(blocks=2**36), "step 2: 68,719,476,737 blocks have passed"),
         (step(sender=None), "step 2: a step needs its sender"),
         (step(args=[{"cal": 1}]), "step 2: not an argument"),
         (step(args=[1.5]), "step 2: not an argument"),
@@ -163,19 +168,19 @@ def test_as_test__the_same_steps() -> None:
     assert "MAX_UINT256" in text
     assert file_name(FOUND) == f"test_solv_3_repay_{FOUND.key}.py"
     found: dict[str, Any] = {}
+    broken: tuple[Violation, ...] = ()
 
-    def play(steps: list[Step]) -> Any:
+    def play(steps: list[Step]) -> Playback:
         found["steps"] = tuple(steps)
-
-        class Playback:
-            def broke(self, promise: str) -> None:
-                found["promise"] = promise
-
-        return Playback()
+        return Playback([Played(steps[0], Result(None), broken)])
 
     names: dict[str, Any] = {}
     exec(compile(text, "test.py", "exec"), names)
     names["play"] = play
-    names[file_name(FOUND).removesuffix(".py")]()
-    assert found["promise"] == "SOLV-3"
+    test = names[file_name(FOUND).removesuffix(".py")]
+    test()
+    # another promise than the file's fails it too
+    broken = (Violation("SOLV-6", "", "late", 0, -1),)
+    with pytest.raises(AssertionError, match="SOLV-6"):
+        test()
     assert [step.to_json() for step in found["steps"]] == [step.to_json() for step in STEPS]

@@ -492,3 +492,21 @@ def test_notes__say_what_is_missing():
     }
     file.statement = {place: place.line for place in file.branches}
     assert file.notes() == {3: ["if never true", "and (column 8) never false"]}
+
+
+def word(*numbers):
+    return b"".join(number.to_bytes(2, "big") for number in numbers).rjust(32, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("history", "found"),
+    [
+        (word(), []),
+        (word(3, 1, 9), [3, 1, 9]),
+        (word(3, 10), []),  # no such site
+        (word(3, 0, 1), []),
+        (b"\xc0\xbe" * 16, []),
+    ],
+)
+def test_history__of_what_other_code_wrote_is_dropped(history, found):
+    assert coverage_host._history(bytes(32) + history, 9) == found

@@ -1,11 +1,14 @@
 """The fast lane: what it plays, what it judges, what it finds, and how small it makes it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.fuzz import actions, lane, watch, world
+from breakwater.fuzz import actions, lane, slots, watch, world
+from breakwater.fuzz.lane import unreasoned
 from breakwater.fuzz.shrink import shrink
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Reverted
@@ -158,8 +161,8 @@ def test_lane__every_action_succeeds_and_nothing_breaks():
     played = lane.Lane(world.World(EvmHost()), 3)
     found = played.run(sequences=120)
     assert not found, [str(one.violations[0]) for one in found]
-    done = {name for (name, reason), count in played.counts.items() if not reason and count}
-    assert done >= set(actions.NAMES)
+    done = {name for (name, reason), count in played.counts.items() if reason is None and count}
+    assert done >= set(actions.NAMES) - actions.REFUSED
     assert played.succeeded / played.calls > 0.5
     never = set(watch.SENTENCES) - {name for name, count in played.watch.judged.items() if count}
     assert never <= {"LIVE-4"}
@@ -422,10 +425,12 @@ def test_trials__liquidated_without_a_chance_to_top_up(fast):
     assert "GATE-4" in found
 
 
-def test_refusal__without_a_reason_breaks_a_promise(fast):
+def test_refusal__without_a_reason_breaks_a_promise():
     call = ("keeper", "vault.USDC", "accrue", (), 0, 0)
-    assert [one.promise for one in fast._unreasoned(call, "")] == ["LIVE-4"]
-    assert not fast._unreasoned(("keeper", "token.ODD", "transfer", (), 0, 0), "")
+    for reason in ("", "halt", "panic: 0x11"):
+        assert [one.promise for one in unreasoned(call, reason, 0)] == ["LIVE-4"]
+    assert not unreasoned(call, "vault is halted", 0)
+    assert not unreasoned(("keeper", "token.ODD", "transfer", (), 0, 0), "", 0)
 
 
 # ------------------------------------------------------------ shrinking
@@ -482,3 +487,118 @@ def test_sender__a_lie_about_the_call_is_an_error(fast):
             fast.world.address("vault.USDC"), "LendingVault", "lend",
             (WAD, fast.world.address("lender_1")), sender=fast.world.address("lender_1"),
         )  # fmt: skip
+
+
+# ------------------------------------------------------------ operators
+
+
+def grant(fast, amount=10**9, actions=4, expiry=2**40 - 1, asset="@token.USDC"):
+    args = "borrower_1#0", "@operator", asset, actions, amount, expiry
+    assert send(fast, "borrower_1", "engine", "set_operator", *args) == set()
+
+
+BY_OPERATOR = (
+    "operator",
+    "engine",
+    "borrow",
+    "borrower_1#0",
+    "@token.USDC",
+    6 * 10**8,
+    "@operator",
+)
+
+
+def test_watch__operator_within_his_grant(fast):
+    grant(fast)
+    assert send(fast, *BY_OPERATOR) == set()
+    grant(fast, asset=actions.NOBODY, amount=2**128 - 1, actions=2)
+    args = "borrower_1#0", "@token.WETH", 10**15, "@operator"
+    assert send(fast, "operator", "engine", "withdraw_collateral", *args) == set()
+    assert fast.watch.sweep() == []
+
+
+def test_watch__operator_whose_grant_does_not_fall(fast, tampered):
+    grant(fast)
+    account = fast.world.account("borrower_1#0")
+    places = [
+        place for key, place in fast.watch._grant_slots.items()
+        if key[0] == account and fast.watch.grants.get(key)
+    ]  # fmt: skip
+    assert len(places) == 1
+    tampered.words[fast.watch._engine, places[0]] = lambda word: word + 6 * 10**8
+    assert "SOLV-8" in send(fast, *BY_OPERATOR)
+
+
+@pytest.mark.parametrize("known", [0, 6 * 10**8 - 1, "expired", "other action"])
+def test_watch__operator_beyond_his_grant(fast, known):
+    grant(fast)
+    ((key, word),) = fast.watch.grants.items()
+    fast.watch.grants[key] = {
+        0: 0,
+        "expired": word & ~((2**40 - 1) << 128) | (fast.host.now - 1) << 128,
+        "other action": word ^ (4 ^ 2) << 168,
+    }.get(known, word - 10**9 + 6 * 10**8 - 1)
+    assert "SOLV-8" in send(fast, *BY_OPERATOR)
+
+
+def test_watch__operator_who_brings_a_new_collateral(fast):
+    account = "borrower_1#0"
+    held = {tag for tag, _ in fast.watch.legs[fast.world.accounts.index(account)]}
+    new = fast.player.symbols.index("WBTC") + 1
+    assert new not in held
+    grant(fast, actions=1, asset="@token.WBTC")
+    call = ("operator", "engine", "deposit_collateral", account, "@token.WBTC", 10**5)
+    for step in (
+        ("borrower_1", "token.WBTC", "transfer", "@operator", 10**6),
+        ("operator", "token.WBTC", "approve", "@engine", 10**6),
+    ):
+        send(fast, *step)
+    fast.watch.grants.clear()
+    assert "SOLV-8" in send(fast, *call)
+
+
+# ------------------------------------------------------------ where words are
+
+
+@pytest.mark.parametrize(
+    ("contract", "name"),
+    [("CreditEngine", "accounts"), ("LendingVault", "_claims"), ("AggregatorMock", "answer")],
+)
+def test_slots__a_changed_layout_is_followed_or_refused(monkeypatch, contract, name):
+    market = world.World(EvmHost())
+    plain = artifacts.load
+
+    def renamed(wanted, *args):
+        found = plain(wanted, *args)
+        if wanted != contract:
+            return found
+        storage = dict(found.layout["storage_layout"])
+        storage[f"{name}_of_old"] = storage.pop(name)
+        return replace(found, layout={**found.layout, "storage_layout": storage})
+
+    monkeypatch.setattr(artifacts, "load", renamed)
+    slots.slot.cache_clear()
+    try:
+        with pytest.raises(LookupError, match=name):
+            watch.Watch(market)
+    finally:
+        slots.slot.cache_clear()
+
+
+def test_slots__mocks_are_where_the_world_reads_them(monkeypatch):
+    monkeypatch.setattr(slots, "slot", lambda contract, name: 7)
+    with pytest.raises(LookupError, match="AggregatorMock"):
+        slots.check()
+
+
+def test_counts__success_and_an_empty_reason_differ(fast):
+    outcome = lane.Outcome(b"")
+    fast._count(outcome, [("add", None), ("add", ""), ("add", None)])
+    assert outcome.counts == {("add", None): 2, ("add", ""): 1}
+    assert (outcome.calls, outcome.succeeded, len(outcome.keys)) == (3, 2, 2)
+
+
+def test_reason__of_the_instrumented_build_is_the_plain_one(fast, monkeypatch):
+    text = "Revert { gas_used: 7, output: 0x }"
+    monkeypatch.setattr(fast.player, "_plain_error", lambda told: text)
+    assert fast.player._reason(RuntimeError("Revert { gas_used: 7, output: 0xc0be }")) == ""

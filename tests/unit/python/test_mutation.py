@@ -13,10 +13,13 @@ from rich.console import Console
 
 from breakwater import artifacts
 from breakwater.errors import UserError
+from breakwater.fuzz.steps import Step
+from breakwater.model.chain import Refused
+from breakwater.model.vault import LendingVault
 from breakwater.mutation import report, run
 from breakwater.mutation.compile import NotCompiled, whole
 from breakwater.mutation.mutants import Mutant
-from breakwater.mutation.tape import Tape, generate
+from breakwater.mutation.tape import Disagreement, Player, Sequence, Tape, Witness, generate
 
 TINY = """# pragma version 0.4.3
 # pragma nonreentrancy on
@@ -43,7 +46,7 @@ def add(amount: uint256, most: uint256) -> uint256:
     kept: uint256 = self._part(amount, most)
     self.total += kept
     self.last = amount
-    log Add(amount=kept)
+    log Add(amount=self.last)
     return half._down(kept + 1)
 
 @internal
@@ -64,6 +67,48 @@ HALF = """# pragma version 0.4.3
 @pure
 def _down(amount: uint256) -> uint256:
     return amount // 2
+"""
+
+
+PLAIN = """# pragma version 0.4.3
+
+event Put:
+    amount: uint256
+
+one: uint256
+two: uint256
+
+@external
+def put(amount: uint256):
+    self._check(amount)
+    self._check(amount + 1)
+    self.one = amount
+    self.two = amount
+    self._note(amount)
+    log Put(amount=amount)
+
+@external
+def products(amount: uint256):
+    self.one += unsafe_mul(amount, amount)
+    for side: uint256 in range(2):
+        self.one += unsafe_mul(amount, side)
+        self.one += unsafe_mul(amount, amount & 1)
+
+@external
+def copies(amount: uint256, most: uint256):
+    kept: uint256 = amount
+    self.one = amount
+    kept += most
+    self.two = amount
+
+@internal
+def _note(amount: uint256):
+    log Put(amount=amount)
+
+@internal
+@pure
+def _check(amount: uint256):
+    assert amount != 3
 """
 
 
@@ -102,7 +147,7 @@ def test_mutants__operators(tiny: run.Builder) -> None:
         ("add", "constant", "0", "1"),
         ("add", "write", "self.total += kept", "pass"),
         ("add", "write", "self.last = amount", "pass"),
-        ("add", "log", "log Add(amount=kept)", "pass"),
+        ("add", "log", "log Add(amount=self.last)", "pass"),
         ("add", "arithmetic", "+=", "-="),
         ("add", "arithmetic", "+", "-"),
         ("add", "arguments", "amount, most", "most, amount"),
@@ -110,8 +155,8 @@ def test_mutants__operators(tiny: run.Builder) -> None:
         (
             "add",
             "order",
-            "self.last = amount\n    log Add(amount=kept)",
-            "log Add(amount=kept)\n    self.last = amount",
+            "self.last = amount\n    log Add(amount=self.last)",
+            "log Add(amount=self.last)\n    self.last = amount",
         ),
         ("_part", "comparison", "==", "!="),
         ("_part", "constant", "3", "4"),
@@ -127,6 +172,26 @@ def test_mutants__operators(tiny: run.Builder) -> None:
         "contracts/Tiny.vy",
         "contracts/modules/half.vy",
     }
+
+
+def test_mutants__what_changes_nothing_by_its_form_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "Plain.vy").write_text(PLAIN)
+    found = run.Builder(tmp_path).mutants()
+    # of `order` only what may be seen: calls that log, and writes to one variable
+    orders = [one.old.split("\n")[0] for one in found if one.kind == "order"]
+    assert orders == [
+        "self.two = amount",
+        "self._note(amount)",
+        "self.one += unsafe_mul(amount, side)",
+    ]
+    products = [one.line for one in found if (one.old, one.new) == ("unsafe_mul", "unsafe_div")]
+    assert [PLAIN.splitlines()[line - 1].strip() for line in products] == [
+        "self.one += unsafe_mul(amount, amount)"
+    ]
+    # `kept` for `amount` only when it has changed, and `most` before
+    changes = [(one.old, one.new) for one in found if one.function == "copies"]
+    assert [new for old, new in changes if old == "amount"] == ["most", "most", "kept"]
 
 
 def test_mutants__ids_are_stable(tiny: run.Builder) -> None:
@@ -199,6 +264,22 @@ def test_tape__survives_a_file(tape: Tape, tmp_path: Path) -> None:
     read = Tape.read(tmp_path / "tape.json.gz")
     assert (read.digest, read.words) == (tape.digest, tape.words)
     assert read.play({}) is None
+
+
+def test_witness__refuses_what_the_model_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = Witness("default")
+    call = Player("default").step(Step("keeper", "vault.USDC", "accrue", (), 60, 5))
+    witness.check(Sequence([call]))
+    other = Sequence([dataclasses.replace(call, reason="vault is halted")])
+    with pytest.raises(Disagreement, match="passes the second time"):
+        witness.check(other)
+
+    def refuses(self: LendingVault, sender: str) -> None:
+        raise Refused("no")
+
+    monkeypatch.setattr(LendingVault, "accrue", refuses)
+    with pytest.raises(Disagreement, match=r'call 0: .*accrue\(\): passes, not refused: "no"'):
+        Witness("default").check(Sequence([call]))
 
 
 def test_worker__tape_kills(feed: run.Builder, tape: Tape) -> None:

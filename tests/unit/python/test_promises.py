@@ -362,3 +362,143 @@ def test_check__nothing_to_judge(seen: list[Observation]):
     assert by_id()["LIVE-1"].check(quiet) is None
     assert by_id()["SOLV-7"].check(quiet) is None
     assert isinstance(by_id()["SOLV-1"].check(quiet), Held)
+
+
+# ------------------------------------------------------------ what is no violation
+
+
+def judged(promise: str, o: Observation) -> bool | None:
+    """Whether it holds; None: there was nothing to judge."""
+    verdict = by_id()[promise].check(o)
+    return None if verdict is None else isinstance(verdict, Held)
+
+
+def plus_log(o: Observation, address: str, name: str, **args: Any) -> Observation:
+    return replace(o, logs=(*o.logs, Timed(o.now, Log(address, name, args))))
+
+
+def with_leg(words: tuple[int, ...], tag: int, amount: int) -> tuple[int, ...]:
+    """The words of an account with one more leg."""
+    count, found = len(legs(words)), list(words)
+    assert count < 8
+    found[count >> 1] |= tag << 208 + 8 * (count & 1) | amount << 104 * (count & 1)
+    found[0] += 1 << 244
+    return tuple(found)
+
+
+def credited(seen: list[Observation], more: int = 0, debt: bool = False) -> Observation:
+    """An account that no event names gains what a liquidation seized, and `more`."""
+    for o in calls(seen, "Liquidate"):
+        log = o.events("Liquidate")[0]
+        tag = o.assets[log.collateral].id | (DEBT if debt else 0)
+        assert o.previous is not None
+        for account, words in o.previous.accounts.items():
+            held = {leg for leg, _ in legs(words)}
+            if account != log.account and tag not in held and 0 < len(held) < 8:
+                gained = with_leg(words, tag, log.seized + more)
+                return replace(o, accounts={**o.accounts, account: gained})
+    raise AssertionError("nobody to credit")
+
+
+def test_bystanders__account_that_is_credited_with_what_is_seized(seen: list[Observation]):
+    assert judged("SOLV-11", credited(seen))
+    assert judged("SOLV-11", credited(seen, more=1)) is False
+    assert judged("SOLV-11", credited(seen, debt=True)) is False
+
+
+def capped(seen: list[Observation], id: int, halves: int, factor: float) -> Observation:
+    """A borrower holds a bit of another collateral too, whose leverage cap is that."""
+    o = calls(seen, "Borrow")[0]
+    account = o.events("Borrow")[0].account
+    assert o.previous is not None
+    assert id not in {tag for tag, _ in legs(o.accounts[account])}
+    assets = {
+        address: replace(asset, rule=asset.rule & ~(255 << 214) | halves << 214)
+        if asset.id == id
+        else asset
+        for address, asset in o.previous.assets.items()
+    }
+    o = replace(o, previous=replace(o.previous, assets=assets))
+    grown = with_leg(o.accounts[account], id, 1)
+    o = replace(o, accounts={**o.accounts, account: grown})
+    return with_amount(o, account, True, factor)
+
+
+def test_new_risk__leverage_is_capped_by_what_counts(seen: list[Observation]):
+    o = calls(seen, "Borrow")[0]
+    held = {tag & 127 for tag, _ in legs(o.accounts[o.events("Borrow")[0].account])}
+    other = next(asset.id for asset in o.assets.values() if asset.id not in held)
+    assert judged("SOLV-5", capped(seen, other, 2, 1))
+    assert judged("SOLV-5", capped(seen, other, 2, 5)) is False
+    debt = next(
+        tag & 127 for tag, _ in legs(o.accounts[o.events("Borrow")[0].account]) if tag > 127
+    )
+    assert o.previous is not None
+    strict = {
+        address: replace(asset, rule=asset.rule & ~(255 << 214) | 2 << 214)
+        if asset.id == debt
+        else asset
+        for address, asset in o.previous.assets.items()
+    }
+    assert judged("SOLV-5", replace(o, previous=replace(o.previous, assets=strict))) is False
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_liquidated__account_that_collateral_moved_from_or_to(seen: list[Observation], side: str):
+    for promise, doctor in (("SOLV-6", healthy_liquidated), ("SOLV-7", health_lowered)):
+        o = doctor(seen)
+        assert judged(promise, o) is False
+        log = o.events("Liquidate")[0]
+        moved = {"source": b"", "target": b"", side: log.account}
+        moved_too = plus_log(o, o.engine, "MoveCollateral", **moved, asset=log.collateral, amount=1)
+        assert judged(promise, moved_too) is None
+
+
+def lossy(seen: list[Observation]) -> tuple[Observation, str]:
+    o = calls(seen, "WriteOff")[0]
+    address = o.events("WriteOff")[0].address
+    return o, next(asset for asset, vault in o.vaults.items() if vault.address == address)
+
+
+def flashed(o: Observation, asset: str, fee: int) -> Observation:
+    """A flash loan in the same call: its fee stays."""
+    loan = {"receiver": "", "initiator": "", "assets": 10**12, "fee": fee}
+    found = plus_log(o, o.vaults[asset].address, "FlashLoan", **loan)
+    return with_vault(found, asset, books=o.vaults[asset].books + fee)
+
+
+def test_share_value__a_fee_makes_up_for_a_part_of_a_loss(seen: list[Observation]):
+    o, asset = lossy(seen)
+    fee = 10**6
+    assert judged("SOLV-4", flashed(o, asset, fee))
+    # the same without the event, and a fall beyond the loss with it
+    richer = with_vault(o, asset, books=o.vaults[asset].books + fee)
+    assert judged("SOLV-4", richer) is False
+    poorer = with_vault(flashed(o, asset, fee), asset, books=o.vaults[asset].books - fee)
+    assert judged("SOLV-4", poorer) is False
+
+
+def test_losses__the_funds_shares_are_worth_more_after_a_fee(seen: list[Observation]):
+    o, asset = lossy(seen)
+    more = {"fund_loss": lambda loss: loss + 100, "lender_loss": lambda loss: loss - 100}
+    assert judged("SOLV-9", with_log(o, "WriteOff", **more)) is False
+    assert judged("SOLV-9", with_log(flashed(o, asset, 10**6), "WriteOff", **more))
+
+
+def test_rounding__price_that_a_fee_moves(seen: list[Observation]):
+    o = calls(seen, "Deposit")[0]
+    address = o.events("Deposit")[0].address
+    asset = next(asset for asset, vault in o.vaults.items() if vault.address == address)
+    dear = with_log(o, "Deposit", shares=lambda shares: shares + shares // 1_000)
+    assert judged("SOLV-10", dear) is False
+    assert judged("SOLV-10", flashed(dear, asset, 10**6)) is None
+
+
+def test_never_lowers_health__a_leg_without_a_price(seen: list[Observation]):
+    o = health_lowered(seen)
+    assert o.previous is not None
+    log = o.events("Liquidate")[0]
+    gone = o.previous.assets[log.collateral]
+    gone = replace(gone, source=gone.source._replace(low=0, price=0, high=0, status=0))
+    assets = {**o.previous.assets, log.collateral: gone}
+    assert judged("SOLV-7", replace(o, previous=replace(o.previous, assets=assets))) is None

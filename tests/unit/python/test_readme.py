@@ -386,10 +386,10 @@ def test_promises__state_checks_are_those_of_the_code() -> None:
 
 
 def test_promises__watched_are_those_of_the_code() -> None:
-    from breakwater.fuzz import lane, watch
+    from breakwater.fuzz import lane, trials, watch
 
     named = set()
-    for module in (lane, watch):
+    for module in (lane, trials, watch):
         text = Path(str(module.__file__)).read_text(encoding="utf-8")
         named |= set(re.findall(r'"((?:SOLV|LIVE|GATE|CAP)-\d+)"', text))
     assert {name for name, cell in promises().items() if "lane, machine" in cell} == named
@@ -416,59 +416,45 @@ def test_gas__is_that_of_the_snapshot() -> None:
         assert ours == f"{gas[key]:,}", title
 
 
-def fuzz_table() -> list[str]:
-    """The table of fuzz figures that belongs to snapshots/fuzz.json, line by line."""
-    found = json.loads((ROOT / "snapshots/fuzz.json").read_text(encoding="utf-8"))
-    rates = {
-        "the EVM alone": ("limit", "default"),
-        "fast lane, every promise": ("fast", "default"),
-        "search guided by coverage": ("coverage",),
-        "Hypothesis machine, with the model": ("hypothesis",),
-        "small market: the EVM alone": ("limit", "small"),
-        "small market: fast lane": ("fast", "small"),
-        "small market: forge, nothing to hold": ("forge", "empty"),
-        "small market: forge, promises": ("forge", "promises"),
-        "small market: ape on anvil": ("ape",),
-    }
-    rows = [("calls per CPU second", "measured", "target"), ("---", "---", "---")]
-    for title, path in rates.items():
-        part = found
-        for key in path:
-            part = part.get(key, {})
-        target = "2,000" if path == ("hypothesis",) else ""
-        rows.append((title, figure(part.get("per_cpu_second"), 0), target))
-    rows.append(("**ratios**", "", ""))
-    for one in fuzz.RATIOS:
-        target = "" if one.target is None else figure(one.target, 2)
-        rows.append((one.title, figure(found["ratios"].get(one.name), 2), target))
-    rows.append(
-        ("two searches, of one, by the clock", figure(found["jobs"].get("ratio"), 2), "1.80")
-    )
-    rows.append(("**planted bugs**", "", ""))
-    bugs = found["planted"].values()
-    every = sum(one["found"] == len(one["runs"]) for one in bugs)
-    seeds = max(len(one["runs"]) for one in bugs)
-    rows.append((f"found with every seed, of {seeds}", f"{every} of {len(bugs)}", str(len(bugs))))
-    for title, key, digits, target in (
-        ("calls to find one, median of the seeds, the slowest bug", "median_calls", 0, "5,000"),
-        ("steps after shrinking, the most", "most_steps", 0, "8"),
-        ("CPU seconds of shrinking, the most", "most_shrink_seconds", 2, "2.00"),
-    ):
-        values = [one[key] for one in bugs if one[key] is not None]
-        rows.append((title, figure(max(values, default=None), digits), target))
-    return [f"| {' | '.join(row)} |".replace("  |", " |") for row in rows]
+FUZZ = json.loads((ROOT / "snapshots/fuzz.json").read_text(encoding="utf-8"))
 
 
-def figure(value: float | None, digits: int) -> str:
-    """A number as the README has it."""
-    return "-" if value is None else f"{value:,.{digits}f}"
+def fuzz_rows() -> list[str]:
+    part = README.split("### Fuzz")[1].split("\n#")[0]
+    return [line for line in part.splitlines() if line.startswith("|")]
 
 
 def test_fuzz__is_that_of_the_snapshot() -> None:
-    part = README.split("### Fuzz")[1].split("\n#")[0]
-    rows = [line for line in part.splitlines() if line.startswith("|")]
-    table = fuzz_table()
-    assert rows == table, "the table must be\n" + "\n".join(table)
+    table = fuzz.readme(FUZZ)
+    assert fuzz_rows() == table, "the table must be\n" + "\n".join(table)
+
+
+def test_fuzz__bugs_are_those_of_the_patches() -> None:
+    promised = {bug.name: bug.promise for bug in planted.catalogue()}
+    assert {name: one["promise"] for name, one in FUZZ["planted"].items()} == promised
+    text = (ROOT / "tests/planted/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\w+)\].*\| ([\w-]+) \| [\w, ]+ \|$", text, flags=re.M)
+    assert dict(rows) == promised
+
+
+def test_fuzz__what_was_not_found_is_shown() -> None:
+    table = "\n".join(fuzz_rows())
+    seeds = {len(one["runs"]) for one in FUZZ["planted"].values()}
+    [named] = re.findall(r"^\| found with every seed, of ([\d or]+) \|", table, flags=re.M)
+    assert {int(number) for number in named.split(" or ")} == seeds
+    for name, one in FUZZ["planted"].items():
+        hits = sum(run["promise"] is not None for run in one["runs"])
+        row = f"| not found with every seed: `{name}` | {hits} of {len(one['runs'])} |"
+        assert (row in table) == (hits < len(one["runs"])), name
+
+
+def test_fuzz__says_how_it_was_measured() -> None:
+    for name in fuzz.LANES:
+        run = FUZZ["runs"][name]
+        assert re.fullmatch(r"unknown|[0-9a-f]{7,40}( dirty)?", run["commit"])
+        assert set(run["options"]) == {"calls", "seeds", "seconds"}
+        assert run["machine"]["cores"]
+    assert "lacks" not in FUZZ["planted"]
 
 
 def test_sizes__are_those_of_the_snapshot() -> None:

@@ -46,3 +46,9 @@ def test_constructor__too_many_decimals_reverts(world, host):
 def test_constructor__stores_the_rate(world, host):
     feed = world.new_feed()
     assert host.call(feed, "RateFeed", "reference") == (10**18, host.now)
+
+
+@pytest.mark.parametrize("growth", [1, 10_000])
+def test_constructor__ends_of_growth(world, growth):
+    world.new_feed(growth=growth)
+    assert world.quote()[1] == 100 * 10**18

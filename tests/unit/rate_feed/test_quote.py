@@ -184,3 +184,22 @@ def test_quote__worst_case_fits_into_the_gas_of_a_feed(world, host, deployer):
     ok, answer = host.call(caller, "CallerMock", "attempt", args, sender=deployer)
     assert ok
     assert int.from_bytes(answer[32:64], "big") == 100 * WAD
+
+
+@pytest.mark.parametrize(("high", "valid"), [(2**128 - 1, True), (2**128, False)])
+def test_quote__highest_price_is_still_one(world, high, valid):
+    """At a rate of 1 the base's price is the share's; an answer above 128 bits is none."""
+    world.new_feed()
+    world.set_base(WAD, WAD, high)
+    assert world.quote() == (expected(world, WAD, WAD, (WAD, WAD, high)) if valid else NOTHING)
+
+
+@pytest.mark.parametrize("rate", [2, 3])
+def test_quote__price_beyond_128_bits_is_none(world, rate):
+    """A high of 2**127 - 1 at a rate of 2 is the last that fits."""
+    world.new_feed()
+    world.set_rate(rate * 10**world.decimals)
+    base = (WAD, WAD, 2**127 - 1)
+    world.set_base(*base)
+    told = expected(world, rate * WAD, WAD, base)
+    assert world.quote() == (told if rate == 2 else NOTHING)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from breakwater.model import margin
+from breakwater.model import liquidation, margin
 from breakwater.units import MAX_UINT256, WAD
 from tests.market import refuses
 
@@ -173,3 +173,46 @@ def test_shortfall__unpriced_or_without_weight_lifts_nothing(rich):
     rich.break_feed("WETH")
     assert rich.risk.shortfall(position, rich.assets["WETH"].id) == 0
     assert rich.risk.shortfall([0] * 4, rich.assets["WBTC"].id) == 0
+
+
+@pytest.mark.parametrize("floor", [7_950, 7_900, 6_050])
+def test_margin_of__borrow_ltv_falls_to_its_floor(new_market, floor):
+    """However volatile; the floor in odd and even steps."""
+    market = new_market(
+        WETH={"volatility_ref": 0, "volatility_slope": 127_000, "borrow_ltv_floor": floor}
+    )
+    for dollars in (2_600, 2_000, 2_600, 2_000):
+        market.host.advance(900)
+        market.price("WETH", dollars)
+        market.poke("WETH")
+    market.settle(rounds=8)
+    assert market.risk.quote(market.assets["WETH"]).volatility > 2 * 10**16
+    position = market.position(("WETH", WAD, False))
+    sums = market.risk.margin_of(position)
+    assert sums.collateral == sums.exposure * floor // 10_000
+
+
+def test_liquidation_terms__of_a_debt_of_a_few_units(market):
+    """A slice of half a cent, where no least debt is in the way."""
+    owed = 8_300
+    position = market.position(("WETH", 5 * 10**12 * 99 // 100, False), ("USDC", owed, True))
+    told = legs_of(("WETH", 5 * 10**12 * 99 // 100, False), ("USDC", owed, True))
+    terms = liquidation.terms(told, market.rules(), market.spot(), "USDC", "WETH", MAX_UINT256, 0)
+    ids = {name: asset.id for name, asset in market.assets.items()}
+    found = market.risk.liquidation_terms(position, DEBT | ids["USDC"], ids["WETH"], MAX_UINT256, 0)
+    assert found.repay == terms.repay < owed
+
+
+@pytest.mark.parametrize("leverage", [15_000, 20_000, 25_000])
+def test_check_initial__leverage_is_exact(new_market, leverage):
+    """Collateral over collateral less debt, in odd and even steps of 5,000."""
+    market = new_market(WETH={"max_leverage": leverage})
+    # 2,000 of collateral: the most debt is 2,000 x (1 - 10,000 / leverage), borrow_ltv apart
+    most = 2_000 * 10**6 * (leverage - 10_000) // leverage
+
+    def with_debt(amount):
+        return market.position(("WETH", WAD, False), ("USDC", amount, True))
+
+    assert market.risk.check_initial(with_debt(most), 0)
+    with refuses("leverage is too high"):
+        market.risk.check_initial(with_debt(most + 1), 0)

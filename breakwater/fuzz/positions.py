@@ -1,0 +1,203 @@
+"""What accounts are worth at the prices of now: health, initial margin, net worth.
+
+The arithmetic is that of `breakwater.observation`, which is slower and reads more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from breakwater.fuzz.prices import Price, Prices
+from breakwater.observation import grow
+from breakwater.units import MAX_UINT256, RAY, WAD
+
+Legs = list[tuple[int, int]]
+"""(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
+
+_M32, _M40, _M104, _M112 = (2**bits - 1 for bits in (32, 40, 104, 112))
+_MAX_VALUE = 2**120
+
+
+class Health(NamedTuple):
+    """A position at liquidation prices."""
+
+    factor: int  # [WAD]
+    collateral: int  # [WAD]
+    debt: int  # [WAD]
+    tip: int  # [WAD]
+    incentive_max: int  # [WAD]
+    priced: bool
+
+    @property
+    def under_water(self) -> bool:
+        """Whether it cannot pay debt and tip."""
+        return self.collateral * WAD <= self.debt * (WAD + self.tip)
+
+
+class Margin(NamedTuple):
+    """A position at the prices that bind new risk."""
+
+    room: int  # [WAD * BPS]
+    required: int  # [WAD * BPS]
+    free: int
+    """Room of the cap on leverage [WAD * halves]."""
+    exposure: int  # [WAD]
+    leverage: int
+    """Least cap of what was counted [halves]."""
+
+
+def parse(words: tuple[int, ...]) -> Legs:
+    """The legs of an account."""
+    first = words[0]
+    count = first >> 244 & 15
+    if count == 0:
+        return []
+    found = [(first >> 208 & 255, first & _M104)]
+    for i in range(1, count):
+        word = words[i >> 1]
+        if i & 1:
+            found.append((word >> 216 & 255, word >> 104 & _M104))
+        else:
+            found.append((word >> 208 & 255, word & _M104))
+    return found
+
+
+_Known = tuple[Legs, list[Price | None], list[int], list[Price | None], Any]
+"""What was computed of an account: from which legs, which prices, and the result."""
+
+
+class Positions(Prices):
+    """Accounts of one market."""
+
+    legs: list[Legs]
+    """By number of the account."""
+    vaults: list[tuple[int, int, int, int, int]]
+    """By vault: books, rates, claims, its balance of the token, the fund's shares."""
+    indices: list[int]
+    _factors: dict[int, _Known]
+    _margins: dict[int, _Known]
+
+    def index(self, v: int) -> int:
+        """Of a vault, with the interest until now [RAY]."""
+        found = self.indices[v]
+        if not found:
+            rates = self.vaults[v][1]
+            elapsed = self.now - (rates >> 192 & _M32)
+            found = rates & _M112
+            if elapsed > 0:
+                found = grow(found, rates >> 112 & _M40, elapsed)
+            self.indices[v] = found
+        return found
+
+    def health(self, legs: Legs, patience: int = 0, rules: Any = None) -> Health:
+        """At liquidation prices; with other rules if given."""
+        value_collateral = value_debt = collateral = debt = tip = most = 0
+        priced = True
+        plain = not patience and rules is None
+        for tag, amount in legs:
+            id = tag & 127
+            asset = self._listed[id - 1]
+            if plain:
+                price = self.prices[id] or self.price(id)
+            else:
+                price = self._price(id, (self.rules if rules is None else rules)[id], patience)
+            if not price.valid:
+                priced = False
+            if tag >= 128:
+                owed = min(-(-amount * self.index(asset.vault) // RAY), _M104)
+                value = min(-(-owed * price.as_debt // asset.unit), _MAX_VALUE)
+                value_debt += value
+                debt += value * price.weight
+            else:
+                value = min(amount * price.as_collateral // asset.unit, _MAX_VALUE)
+                value_collateral += value
+                collateral += value * price.liquidation_ltv
+                if price.tip > tip:
+                    tip = price.tip
+                if price.incentive_max > most:
+                    most = price.incentive_max
+        factor = collateral * WAD // debt if debt else MAX_UINT256
+        return Health(factor, value_collateral, value_debt, tip, most, priced)
+
+    def _known(self, known: _Known, i: int) -> bool:
+        """Whether something that was computed of an account still holds."""
+        legs, prices, ids, used, _ = known
+        # as lists, which compare what they hold by identity first
+        return legs is self.legs[i] and prices is self.prices and [prices[id] for id in ids] == used
+
+    def _keep(self, legs: Legs, found: Any) -> _Known:
+        ids = [tag & 127 for tag, _ in legs]
+        return legs, self.prices, ids, [self.prices[id] for id in ids], found
+
+    def factor(self, i: int) -> int:
+        """Health factor of an account; kept while its legs and prices stay."""
+        known = self._factors.get(i)
+        if known is not None and self._known(known, i):
+            return int(known[4])
+        legs = self.legs[i]
+        factor = self.health(legs).factor
+        self._factors[i] = self._keep(legs, factor)
+        return factor
+
+    def margin_of(self, i: int) -> Margin:
+        """Initial margin of an account; kept while its legs and prices stay."""
+        known = self._margins.get(i)
+        if known is not None and self._known(known, i):
+            found: Margin = known[4]
+            return found
+        legs = self.legs[i]
+        found = self.margin(legs)
+        self._margins[i] = self._keep(legs, found)
+        return found
+
+    def margin(self, legs: Legs) -> Margin:
+        """By the part of the collateral, in order, that leaves most room."""
+        required = debt = 0
+        leverage = 255
+        for tag, amount in legs:
+            if tag < 128:
+                continue
+            asset = self._listed[(tag & 127) - 1]
+            price = self.prices[asset.id] or self.price(asset.id)
+            owed = min(-(-amount * self.index(asset.vault) // RAY), _M104)
+            value = min(-(-owed * price.new_debt // asset.unit), _MAX_VALUE)
+            debt += value
+            required += value * price.weight
+            leverage = min(leverage, price.leverage)
+        counted = exposure = 0
+        best = (-required, required, -debt * leverage, 0, leverage)
+        for tag, amount in legs:
+            if tag >= 128:
+                continue
+            asset = self._listed[tag - 1]
+            price = self.prices[tag] or self.price(tag)
+            if price.level == 2:
+                continue
+            value = min(amount * price.new_collateral // asset.unit, _MAX_VALUE)
+            exposure += value
+            counted += value * price.borrow_ltv
+            leverage = min(leverage, price.leverage)
+            room = counted - required
+            free = exposure * (leverage - 2) - debt * leverage
+            if min(best[0], best[2]) < 0 or min(room, free) >= 0:
+                best = (room, required, free, exposure, leverage)
+        return Margin(*best)
+
+    def worth(self, legs: Legs) -> tuple[int | None, int]:
+        """max(0, collateral - debt) at the sources' prices (None: no price), and what a unit of
+        every debt is worth [WAD in the smallest parts of values]."""
+        found = dust = 0
+        for tag, amount in legs:
+            id = tag & 127
+            asset = self._listed[id - 1]
+            price = self.prices[id]
+            spot = self.spot(id) if price is None else price[0]
+            if spot == 0:
+                return None, 0
+            if tag >= 128:
+                unit = spot * asset.scale
+                found -= -(-amount * self.index(asset.vault) // RAY) * unit
+                dust += unit
+            else:
+                found += amount * spot * asset.scale
+        return (found if found > 0 else 0), dust

@@ -1,0 +1,400 @@
+"""What assets count at, from storage words: the sources' answers, averages, levels, terms.
+
+The arithmetic is that of contracts/modules/price_oracle.vy and contracts/feeds/, which read the
+same words. Prices are kept until time passes, a source is set, or rules are read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from breakwater import mocks
+from breakwater.evm import EvmHost
+from breakwater.fuzz import slots
+from breakwater.fuzz.slots import slot
+from breakwater.fuzz.world import (
+    AGGREGATOR_ROUND,
+    BAD_MODE,
+    BAD_WORDS,
+    World,
+    aggregator_source,
+)
+from breakwater.observation import mapped
+from breakwater.units import BPS, WAD, YEAR
+
+VALID, JUMP, DISPERSED, STALE = range(4)
+
+_DAY = 86_400
+_M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
+_AVERAGE_TIME = 2_700
+_FADE_TIME = 86_400
+_MAX_GAP = 3_600
+_WAIT_TIME = 1_800
+_GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
+_FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
+_NEVER = 2**64  # a time after all others
+
+
+class Price(NamedTuple):
+    """What an asset counts at now [WAD per whole token], see contracts/modules/price_oracle.vy."""
+
+    spot: int
+    """0: no valid price."""
+    new_collateral: int
+    new_debt: int
+    level: int
+    status: int
+    borrow_ltv: int  # [BPS]
+    weight: int  # [BPS]
+    leverage: int  # [halves]
+    as_collateral: int
+    as_debt: int
+    valid: bool
+    liquidation_ltv: int  # [BPS]
+    tip: int  # [WAD]
+    incentive_max: int  # [WAD]
+    average: int
+    volatility: int  # [WAD]
+
+
+class _Terms(NamedTuple):
+    """The parameters of an asset, out of the words that hold them."""
+
+    band: int  # [BPS] from the average; beyond it a price has jumped
+    ltv: int  # [BPS]
+    slope: int
+    reference: int  # [WAD]
+    most_off: int  # [BPS] that volatility takes off
+    weight: int
+    leverage: int
+    start: int  # of the ramp of the liquidation LTV [BPS]
+    end: int
+    since: int
+    duration: int
+    tip: int
+    incentive_max: int
+
+
+Quote = tuple[int, int, int, int]
+"""low, price, high [WAD per whole token], status of the source; zeros when it is not valid."""
+
+_NO_QUOTE: Quote = (0, 0, 0, 0)
+UNREAD: tuple[Quote, int] = (_NO_QUOTE, -1)
+"""A quote that is not known, until when."""
+
+_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
+
+
+class Asset:
+    """Where the words of an asset are."""
+
+    __slots__ = (
+        "age",
+        "bad",
+        "balance",
+        "band",
+        "base",
+        "book",
+        "breaker",
+        "checkpoint",
+        "debt",
+        "decimals",
+        "feed",
+        "id",
+        "latch",
+        "observation",
+        "pegged",
+        "rule",
+        "scale",
+        "source",
+        "sources",
+        "symbol",
+        "term",
+        "token",
+        "unit",
+        "vault",
+    )
+
+    def __init__(self, world: World, symbol: str, id: int, scale: int) -> None:
+        """`scale`: decimals that values are counted in."""
+        listing = world.listings[symbol]
+        token = world.contracts[f"token.{symbol}"].address
+        self.symbol = symbol
+        self.id = id
+        self.token = token
+        self.decimals = listing.decimals
+        self.unit = listing.unit
+        self.scale = 10 ** (scale - listing.decimals)
+        self.book = mapped(slot("CreditEngine", "books"), token)
+        self.debt = mapped(slot("CreditEngine", "debts"), token)
+        self.rule = slot("RiskEngine", "rules") + id
+        self.checkpoint = slot("RiskEngine", "checkpoints") + id
+        self.observation = slot("RiskEngine", "observations") + id
+        self.term = slot("RiskEngine", "terms") + id
+        self.latch = mapped(slot("RiskEngine", "_expiries"), token)
+        self.breaker = mapped(slot("CircuitBreaker", "latches"), token)
+        self.balance = mapped(balances(world, symbol), world.contracts["engine"].address)
+        self.vault = world.debts.index(symbol) if symbol in world.debts else -1
+        feed = world.contracts.get(f"feed.{symbol}")
+        self.feed = None if feed is None else feed.address
+        of = listing.rate_over or symbol
+        self.age = world.configs[symbol].max_age
+        self.band, self.pegged = listing.band, listing.pegged
+        self.sources = [
+            world.contracts[f"source.{of}.{i}"].address
+            for i in range(len(world.listings[of].sources))
+        ]
+        self.base = list(world.listings).index(of) + 1 if listing.rate_over else None
+        self.source = self.sources[0]
+        self.bad = isinstance(world.contracts[f"source.{of}.0"], mocks.BadFeedMock)
+
+
+def balances(world: World, symbol: str) -> int:
+    """Slot of the balances of an asset's token."""
+    return slot(world.contracts[f"token.{symbol}"].NAME, "balanceOf")
+
+
+class Prices:
+    """Prices of one market, until now."""
+
+    now: int
+    rules: list[tuple[int, ...]]
+    """By id: rule, term, checkpoint, observation, latch, the breaker's word."""
+    prices: list[Price | None]
+    quotes: list[tuple[Quote, int]]
+
+    def __init__(self, world: World, scale: int) -> None:
+        if not isinstance(world.host, EvmHost):
+            raise TypeError("a watch needs the in-process EVM")
+        slots.check()
+        self.world = world
+        self.host = world.host
+        self.evm = world.host._evm
+        # an asset that is not listed yet gets the next id
+        self._listed = [Asset(world, s, i + 1, scale) for i, s in enumerate(world.listings)]
+        self._terms: dict[tuple[int, int], _Terms] = {}
+        self._staked_rate = slot("StakedTokenMock", "rate")
+        self._reference = slot("RateFeed", "packed_reference")
+
+    def _quote(self, asset: Asset, rule: int) -> Quote:
+        known, until = self.quotes[asset.id]
+        now = self.now
+        if now <= until:
+            return known
+        storage = self.evm.storage
+        if asset.feed is None:
+            source = asset.source
+            if asset.bad:
+                if storage(source, BAD_MODE):
+                    self.quotes[asset.id] = _NO_QUOTE, _NEVER
+                    return _NO_QUOTE
+                words = [storage(source, BAD_WORDS + i) for i in (0, 1, 3, 4)]
+            else:
+                words = [storage(source, AGGREGATOR_ROUND + i) for i in (0, 1, 2, 3)]
+            quote = aggregator_source(rule, now, words[0], words[1], words[2], words[3])
+            found = (quote.low, quote.price, quote.high, quote.status)
+            until = words[2] + (rule >> 160 & 4_095) * 60 if quote.price else now
+            self.quotes[asset.id] = found, until
+            return found
+        if asset.base is not None:
+            return self._rate_quote(asset, rule)
+        return self._median_quote(asset, rule)
+
+    def _median_quote(self, asset: Asset, rule: int) -> Quote:
+        """What a MedianFeed answers over mock aggregators; see contracts/feeds."""
+        storage, now = self.evm.storage, self.now
+        age = asset.age
+        prices: list[int] = []
+        oldest, until = now, _NEVER
+        for source in asset.sources:
+            updated_at = storage(source, AGGREGATOR_ROUND + 2)
+            if updated_at > now:
+                until = now  # it will be valid
+                continue
+            answer = storage(source, AGGREGATOR_ROUND + 1)
+            if (
+                0 < answer < 2**128
+                and storage(source, AGGREGATOR_ROUND)
+                <= storage(source, AGGREGATOR_ROUND + 3)
+                < 2**80
+                and updated_at
+                and now - updated_at <= age
+            ):
+                prices.append(answer * _FEED_UNIT)
+                if updated_at < oldest:
+                    oldest = updated_at
+                if updated_at + age < until:
+                    until = updated_at + age
+        prices.sort()
+        count, band = len(prices), asset.band
+        found = _NO_QUOTE
+        if count == 1:
+            found = (prices[0], prices[0], prices[0], 1)
+        elif count == 2:
+            near = (prices[1] - prices[0]) * BPS <= prices[0] * band
+            found = (prices[0], (prices[0] + prices[1]) // 2, prices[1], 2 if near else 3)
+        elif count == 3:
+            low, price, high = prices
+            if asset.pegged:
+                near = (high - low) * BPS <= low * band
+            else:
+                near = (price - low) * BPS <= low * band or (high - price) * BPS <= price * band
+            found = (price, price, price, 2) if near else (low, price, high, 3)
+        upper = rule >> 243 & 127
+        if (
+            now - oldest > (rule >> 160 & 4_095) * 60
+            or found[0] >> (upper - (rule >> 250)) == 0
+            or found[2] >> upper != 0
+        ):
+            found = _NO_QUOTE
+        self.quotes[asset.id] = found, until
+        return found
+
+    def _rate_quote(self, asset: Asset, rule: int) -> Quote:
+        """What a RateFeed answers over the mock of a staked token; see contracts/feeds."""
+        storage, now = self.evm.storage, self.now
+        assert asset.base is not None
+        assert asset.feed is not None
+        base = self._listed[asset.base - 1]
+        low, price, high, status = self._quote(base, self.rules[base.id][0])
+        actual = storage(asset.token, self._staked_rate)
+        found = _NO_QUOTE
+        if price and 10**15 <= actual <= 10**27:
+            packed = storage(asset.feed, self._reference)
+            stored = packed & _M128
+            bounded = stored + stored * _GROWTH * (now - (packed >> 128)) // (BPS * YEAR)
+            low = min(actual, bounded) * low // WAD
+            price = actual * price // WAD
+            high = (actual * high + WAD - 1) // WAD
+            upper = rule >> 243 & 127
+            if low >> (upper - (rule >> 250)) != 0 and high >> upper == 0:
+                found = (low, price, high, status)
+        self.quotes[asset.id] = found, now
+        return found
+
+    def spot(self, id: int) -> int:
+        """Price of the source; 0 when it is not valid [WAD]."""
+        found = self.prices[id]
+        if found is not None:
+            return found[0]
+        return self._quote(self._listed[id - 1], self.rules[id][0])[1]
+
+    def price(self, id: int) -> Price:
+        """What an asset counts at now."""
+        found = self.prices[id]
+        if found is None:
+            found = self.prices[id] = self._price(id, self.rules[id], 0)
+        return found
+
+    def _price(self, id: int, words: Sequence[int], patience: int) -> Price:
+        rule, term, checkpoint, seen, latch = words[:5]
+        terms = self._terms.get((rule, term))
+        if terms is None:
+            terms = self._terms[rule, term] = _terms_of(rule, term)
+        (
+            band, ltv, slope, reference, most_off, weight, leverage,
+            start, end, ramp_since, duration, tip, incentive_max,
+        ) = terms  # fmt: skip
+        now = self.now
+        low, spot, high, feed_status = self._quote(self._listed[id - 1], rule)
+        stored = checkpoint & _M96
+        average = checkpoint >> 96 & _M96
+        poked_at = checkpoint >> 224
+        if stored != average and now != poked_at:
+            x = min(now - poked_at, _AVERAGE_TIME // 3) * WAD // _AVERAGE_TIME
+            square = x * x // WAD
+            share = x - square // 2 + square * x // (6 * WAD)
+            if stored > average:
+                average += (stored - average) * share // WAD
+            else:
+                average -= (average - stored) * share // WAD
+        level = 0
+        as_collateral, as_debt, valid = high, low, True
+        if spot == 0:
+            status, level = STALE, 2
+            last, faded = seen >> 160 & _M32, 0
+            if last:
+                faded = min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME)
+            as_collateral = stored * (_FADE_TIME - faded) // _FADE_TIME
+            as_debt, valid = stored, False
+        elif feed_status == 3:
+            status, level = DISPERSED, 1
+            waited = seen >> 224 & 4_095
+            if seen >> 238 & 1:
+                waited = min(waited + now - poked_at, _WAIT_TIME)
+            elif now >= (seen >> 192 & _M32) + _DAY:
+                waited = 0
+            if waited >= _WAIT_TIME:
+                as_collateral = as_debt = spot
+        elif abs(spot - average) * BPS > average * band:
+            status, level = JUMP, 1
+            since = seen >> 128 & _M32
+            poked = (
+                since != 0
+                and (spot > average) == (seen >> 236 & 1 == 1)
+                and now <= poked_at + _MAX_GAP
+            )
+            confirmed = feed_status == 2 or (poked and seen >> 237 & 1 == 1)
+            if patience:
+                confirmed = confirmed and poked and now >= since + patience
+            if not confirmed:
+                as_collateral, as_debt = max(high, average), min(low, average)
+        else:
+            status = VALID
+        if latch:
+            if now < latch & _M64 and level < 1:
+                level = 1
+            if now < latch >> 64 & _M64:
+                level = 2
+
+        volatility = (checkpoint >> 192 & _M32) * 10**9
+        if slope and volatility > reference:
+            drop = (volatility - reference) * slope // 10**15
+            ltv = max(max(ltv - most_off, 0), ltv - drop)
+        if start != end:
+            elapsed = now - ramp_since
+            if elapsed < duration:
+                if end > start:
+                    end = start + (end - start) * elapsed // duration
+                else:
+                    end = start - (start - end) * elapsed // duration
+        return _new(
+            Price,
+            (
+                spot,
+                low if low < average else average,
+                (high if high > average else average) if spot else stored,
+                level,
+                status,
+                ltv,
+                weight,
+                leverage,
+                as_collateral,
+                as_debt,
+                valid,
+                end,
+                tip,
+                incentive_max,
+                average,
+                volatility,
+            ),
+        )
+
+
+def _terms_of(rule: int, term: int) -> _Terms:
+    return _Terms(
+        band=(rule >> 177 & 127) * 50,
+        ltv=rule >> 184 & 16_383,
+        slope=rule >> 228 & 127,
+        reference=(rule >> 235 & 255) * 10**15,
+        most_off=(rule >> 198 & 255) * 50,
+        weight=BPS + (rule >> 206 & 255) * 100,
+        leverage=rule >> 214 & 255,
+        start=term & 16_383,
+        end=term >> 14 & 16_383,
+        since=term >> 28 & _M40,
+        duration=term >> 68 & 0xFFFFFF,
+        tip=(term >> 92 & 16_383) * 10**14,
+        incentive_max=(term >> 120 & 16_383) * 10**14,
+    )

@@ -1,0 +1,211 @@
+"""Trials of liveness: calls that must work, made at the end of a sequence.
+
+Which ones are tried depends on the state alone, so that a replay tries the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from breakwater import mocks
+from breakwater.fuzz.prices import Asset
+from breakwater.fuzz.slots import slot
+from breakwater.observation import mapped
+from breakwater.promises import TOO_RECENT, Violation
+from breakwater.units import BPS, MAX_UINT256, RAY, WAD
+
+if TYPE_CHECKING:
+    from breakwater.fuzz.watch import Watch
+
+Trial = tuple[str, str, str, tuple[Any, ...], int, int]
+"""Sender, target, function, arguments, seconds and blocks before it."""
+
+Send = Callable[[Trial], str | None]
+"""Makes a call for good; why it was refused."""
+
+PATIENCE = 600
+"""Seconds that an account under water only at the spot of a jump waits."""
+
+LENDERS = ("lender_1", "lender_2")
+
+_M112, _M128 = 2**112 - 1, 2**128 - 1
+
+
+class Trials:
+    """Of one market, which a watch follows."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        world = watch.world
+        shares = slot("LendingVault", "_balances")
+        self._shares = {name: mapped(shares, world.roles[name]) for name in LENDERS}
+        odd = [
+            symbol
+            for symbol in world.listings
+            if isinstance(world.contracts[f"token.{symbol}"], mocks.OddTokenMock)
+        ]
+        self._odd = frozenset(odd)
+        if odd:
+            self._answer, self._fee, self._paused = (
+                slot("OddTokenMock", name) for name in ("answer", "fee", "paused")
+            )
+
+    def run(self, send: Send) -> list[Violation]:
+        """One debtor, one lender, everyone below maintenance."""
+        found: list[Violation] = []
+        watch = self.watch
+        turn = watch.block + watch.now
+        weak = [
+            i
+            for i, legs in enumerate(watch.legs)
+            if any(tag >= 128 for tag, _ in legs) and watch.factor(i) < WAD
+        ]
+        for i in weak:
+            self._liquidate(i, send, found)
+        count = len(watch.legs)
+        for offset in range(count):
+            i = (turn + offset) % count
+            if any(tag >= 128 for tag, _ in watch.legs[i]):
+                self._repay(i, send, found)
+                break
+        if watch._vaults:
+            self._withdraw(turn % len(watch._vaults), send, found)
+        return found
+
+    def _failed(self, promise: str, call: Trial, reason: str, found: list[Violation]) -> None:
+        what = f"{call[1]}.{call[2]} by {call[0]} was refused: {reason or 'no reason'}"
+        found.append(self.watch.violation(promise, what))
+
+    def _moves(self, asset: Asset) -> bool:
+        """Whether a token is in a state in which it can be paid at all."""
+        watch = self.watch
+        if asset.symbol not in self._odd:
+            return True
+        storage = watch.evm.storage
+        answers = bool(storage(asset.token, self._answer))
+        return answers and not storage(asset.token, self._paused)
+
+    def _repay(self, i: int, send: Send, found: list[Violation]) -> None:
+        watch = self.watch
+        name = watch._name(i)
+        for tag, _ in list(watch.legs[i]):
+            asset = watch._listed[(tag & 127) - 1]
+            token = f"@token.{asset.symbol}"
+            if tag >= 128:
+                args = (name, token, MAX_UINT256)
+                call: Trial | None = ("keeper", "engine", "repay", args, 0, 0)
+            else:
+                call = self._top_up(i, asset)
+            if call is None:
+                continue
+            watch.judged["LIVE-1"] += 1
+            reason = send(call)
+            if reason is not None and reason != "blocked":
+                self._failed("LIVE-1", call, reason, found)
+
+    def _top_up(self, i: int, asset: Asset) -> Trial | None:
+        """A little of a collateral that an account holds; None where it need not be possible."""
+        watch = self.watch
+        book = watch.books[asset.id]
+        code = book >> 120 & 0xFFFFFF
+        room = ((code & 65_535) << (code >> 16)) - (book & _M112)
+        if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
+            return None
+        amount = 1
+        if asset.symbol in self._odd and watch.evm.storage(asset.token, self._fee):
+            amount = min(room, 10**6)  # or its fee takes all
+        args = (watch._name(i), f"@token.{asset.symbol}", amount)
+        return "keeper", "engine", "deposit_collateral", args, 0, 0
+
+    def _withdraw(self, v: int, send: Send, found: list[Violation]) -> None:
+        watch = self.watch
+        vault = watch._vaults[v]
+        storage = watch.evm.storage
+        halted = storage(vault.address, vault.latch) >> 64 & (2**64 - 1)
+        if watch.now < halted:
+            return
+        books, _, claims, _, _ = watch.vaults[v]
+        factor = watch.configs[v][0]
+        total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
+        base = claims >> 128
+        fee = (total - base) * factor // BPS if total > base else 0
+        for lender in LENDERS:
+            shares = storage(vault.address, self._shares[lender]) & _M128
+            worth = shares * (total - fee + 1) // ((claims & _M128) + 10**6)
+            assets = min(worth, books & _M112)
+            if assets == 0:
+                continue
+            args = (assets, f"@{lender}", f"@{lender}")
+            call: Trial = (lender, f"vault.{vault.symbol}", "withdraw", args, 0, 0)
+            watch.judged["LIVE-2"] += 1
+            reason = send(call)
+            if reason is not None:
+                self._failed("LIVE-2", call, reason, found)
+            return
+
+    def _is_dust(self, i: int, debts: list[int]) -> bool:
+        """Whether all that an account holds with a price is worth less than two units of a debt."""
+        watch = self.watch
+        worth = 0
+        for tag, amount in watch.legs[i]:
+            if tag < 128 and watch.price(tag).valid:
+                worth += amount * watch.price(tag).as_collateral // watch._listed[tag - 1].unit
+        return all(
+            worth <= 2 * watch.price(id).as_debt // watch._listed[id - 1].unit for id in debts
+        )
+
+    def _liquidate(self, i: int, send: Send, found: list[Violation]) -> None:
+        """Some liquidation of an account below maintenance must work, from the next block on."""
+        watch = self.watch
+        stamp = 1 + watch.block % (2**20 - 1)
+        fresh = any(word >> 224 & (2**20 - 1) == stamp for word in watch.accounts[i])
+        legs = list(watch.legs[i])
+        debts = [tag & 127 for tag, _ in legs if tag >= 128]
+        held = [tag for tag, _ in legs if tag < 128]
+        priced = [id for id in debts if watch.price(id).valid]
+        sold = [id for id in held if watch.price(id).valid]
+        if not priced or (held and not sold):
+            return  # it waits for a price
+        # who cannot top up cannot be liquidated
+        added = None
+        for id in sold[:1]:
+            more = self._top_up(i, watch._listed[id - 1])
+            if more is not None:
+                added = send(more)
+                if watch.factor(i) >= WAD:
+                    return  # it was that near
+        reasons: list[str] = []
+        watch.judged["LIVE-3"] += 1
+        for debt in priced:
+            for id in sold or [debt]:
+                asset = watch._listed[id - 1]
+                # credited to an account, so that no token can be in its way
+                call: Trial = (
+                    "keeper", "engine", "liquidate",
+                    (watch._name(i), f"@token.{watch._listed[debt - 1].symbol}",
+                     f"@token.{asset.symbol}", MAX_UINT256, 0, "@keeper",
+                     "keeper#0", "0x"),
+                    0, int(fresh and not reasons),
+                )  # fmt: skip
+                reason = send(call)
+                if reason is None:
+                    watch.judged["GATE-4"] += 1
+                    if added not in (None, "blocked"):
+                        self._failed(
+                            "GATE-4",
+                            call,
+                            f"liquidated, and topping up: {added or 'no reason'}",
+                            found,
+                        )
+                    return
+                reasons.append(reason)
+        # the stated hold: at prices that wait for the jump it is healthy
+        if TOO_RECENT in reasons and watch.health(legs, PATIENCE).factor >= WAD:
+            return
+        if set(reasons) == {"nothing to repay"} and self._is_dust(i, priced):
+            return
+        text = "; ".join(sorted(set(reasons)))
+        self._failed(
+            "LIVE-3", ("keeper", "engine", f"liquidate {watch._name(i)}", (), 0, 0), text, found
+        )
