@@ -1159,6 +1159,15 @@ class Watch(Positions):
             shares = new[0] >> 112 & _M112
             gap = abs(sums.get(vault.asset | 128, 0) - shares)
             self._room("SOLV-3", -gap, 0, "debt shares of {}", vault.symbol)
+            config, fund = self._read_config(vault), self._read_fund(vault)
+            if config != self.configs[v]:
+                what = f"configuration of the vault of {vault.symbol} changed by nobody"
+                self._room("GATE-1", -1, 0, what)
+                self.configs[v] = config
+            if fund != self.funds[v]:
+                what = f"shares of the fund of {vault.symbol} without a call to it"
+                self._room("SOLV-4", -1, 0, what)
+                self.funds[v] = fund
         for asset in self._listed:
             book = storage(self._engine, asset.book)
             total = book & _M112
