@@ -816,13 +816,13 @@ def main(
     }
     report |= {**found, "runs": {**report.get("runs", {}), **runs}, "ratios": {}}
     report["ratios"] = ratios(report)
-    for part in tables(report):
-        console.print(part)
     output.parent.mkdir(exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(f"wrote {output}; it took {sum(options.times.values()):.0f} s")
     if output == SNAPSHOT and all(name in report for name in LANES):
         write_readme(report, README)
+    for part in tables(report):
+        console.print(part)
+    console.print(f"wrote {output}; it took {sum(options.times.values()):.0f} s")
 
 
 if __name__ == "__main__":
