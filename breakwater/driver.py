@@ -1339,7 +1339,9 @@ class RiskEngine(Contract):
         return found
 
     def shortfall(self, position: Sequence[int], tag: int) -> int:
-        """Units of collateral `tag` that would lift the position to its initial margin.
+        """Units of collateral `tag` that would lift the position to its initial margin, where
+        collateral above NORMAL counts at its liquidation price and collateral without borrow_ltv
+        at its liquidation_ltv.
 
         Returns: Rounded down; 0 when the margin is met.
         """
@@ -1348,14 +1350,15 @@ class RiskEngine(Contract):
 
     def health_of(self, position: Sequence[int]) -> Health:
         """Health at liquidation prices. Never reverts for an asset without a price: collateral
-        counts at its last valid price fading to zero over 24 hours, debt at its last.
+        counts at its last price fading to zero over 24 hours, debt at its last: of spot and
+        average as the last poke stored them the higher, the lower.
         """
         found = self._call("health_of", (position,))
         return Health(*found)
 
     def margin_of(self, position: Sequence[int]) -> Margin:
         """The sums behind `check_initial`, over all legs. Collateral without a valid price, or
-        at HALT, counts zero; debt without a valid price counts at its last.
+        at HALT, counts zero; debt without a valid price counts as for `health_of`.
         """
         found = self._call("margin_of", (position,))
         return Margin(*found)

@@ -313,8 +313,9 @@ class Asset:
             if self._waited(now) >= _WAIT_TIME:
                 return source.price, source.price, True
             return source.high, source.low, True
-        last = self.checkpoint & _M96
-        return last * (_FADE_TIME - self._faded(now)) // _FADE_TIME, last, False
+        spot, average = self.checkpoint & _M96, bits(self.checkpoint, 96, 96)
+        left = _FADE_TIME - self._faded(now)
+        return max(spot, average) * left // _FADE_TIME, min(spot, average), False
 
     def _faded(self, now: int) -> int:
         last = bits(self.seen, 160, 32)
@@ -480,7 +481,7 @@ class Observation:
             asset = self.by_id[tag & 127]
             price = max(asset.source.high, asset.average(now))
             if not asset.source.price:
-                price = asset.checkpoint & _M96
+                price = asset.liquidation_prices(now)[1]
             owed = min(self.owed(asset.address, amount, now), _M104)
             value = min(ceil_div(owed * price, 10**asset.decimals), _MAX_VALUE)
             debt += value

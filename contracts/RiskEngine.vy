@@ -200,7 +200,7 @@ def check_listable(id: uint256) -> bool:
 @external
 @reentrant
 def shortfall(position: uint256[4], tag: uint256) -> uint256:
-    margin: IRiskEngine.Margin = initial_margin._margin(position)
+    margin: IRiskEngine.Margin = initial_margin._margin(position, True)
     if margin.collateral >= margin.required:
         return 0
     rule: uint256 = price_oracle.rules[tag & 127]
@@ -209,16 +209,9 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
     ltv: uint256 = asset_config._borrow_ltv(rule, quote.volatility)
     if ltv == 0:
         ltv = asset_config._liquidation_ltv(maintenance.terms[tag & 127])
-    price: uint256 = min(quote.low, quote.average)
-    weight: uint256 = price * ltv
+    weight: uint256 = min(quote.low, quote.average) * ltv
     if weight == 0:
         return 0
-    if quote.level == 2 or asset_config._borrow_ltv(rule, quote.volatility) == 0:
-        # what is held of it, which the margin leaves out: else it could be topped up forever
-        held: uint256 = initial_margin._held(position, tag & 127)
-        margin.collateral += asset_config._value_down(held, price, rule) * ltv // BPS
-        if margin.collateral >= margin.required:
-            return 0
     missing: uint256 = min(margin.required - margin.collateral, asset_config.MAX_VALUE)
     return missing * BPS * 10**asset_config._decimals(rule) // weight
 
@@ -234,7 +227,7 @@ def health_of(position: uint256[4]) -> IRiskEngine.Health:
 @external
 @reentrant
 def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
-    return initial_margin._margin(position)
+    return initial_margin._margin(position, False)
 
 
 @view

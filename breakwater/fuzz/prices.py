@@ -299,7 +299,7 @@ class Prices:
         now = self.now
         low, spot, high, feed_status = self._quote(self._listed[id - 1], rule)
         stored = checkpoint & _M96
-        average = checkpoint >> 96 & _M96
+        average = mean = checkpoint >> 96 & _M96
         poked_at = checkpoint >> 224
         if stored != average and now != poked_at:
             x = min(now - poked_at, _AVERAGE_TIME // 3) * WAD // _AVERAGE_TIME
@@ -316,8 +316,8 @@ class Prices:
             last, faded = seen >> 160 & _M32, 0
             if last:
                 faded = min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME)
-            as_collateral = stored * (_FADE_TIME - faded) // _FADE_TIME
-            as_debt, valid = stored, False
+            as_collateral = max(stored, mean) * (_FADE_TIME - faded) // _FADE_TIME
+            as_debt, valid = min(stored, mean), False
         elif feed_status == 3:
             status, level = DISPERSED, 1
             waited = seen >> 224 & 4_095
@@ -364,7 +364,7 @@ class Prices:
             (
                 spot,
                 low if low < average else average,
-                (high if high > average else average) if spot else stored,
+                (high if high > average else average) if spot else as_debt,
                 level,
                 status,
                 ltv,

@@ -60,6 +60,16 @@ class Checkpoint(NamedTuple):
     disagrees: bool = False
     """the last poke that saw a price saw sources that disagree"""
 
+    @property
+    def lowest(self) -> int:
+        """At which a debt counts while there is no price."""
+        return min(self.spot, self.average)
+
+    @property
+    def highest(self) -> int:
+        """At which collateral counts while there is no price, before it fades."""
+        return max(self.spot, self.average)
+
     @classmethod
     def first(cls, price: int, now: int) -> Checkpoint:
         """At listing: spot is its own average."""
@@ -178,11 +188,12 @@ def liquidation_prices(
 
     In a jump that nothing confirms, or that has not lasted `patience` seconds under pokes' eyes,
     the last at most MAX_GAP ago, whichever of spot and average favours the borrower. Sources that
-    disagree favour him for WAIT_TIME. Without a price the last one, fading as collateral.
+    disagree favour him for WAIT_TIME. Without a price whichever of last spot and last average
+    favours him, fading as collateral.
     """
     if price == 0:
         left = FADE_TIME - faded(checkpoint, now)
-        return checkpoint.spot * left // FADE_TIME, checkpoint.spot, False
+        return checkpoint.highest * left // FADE_TIME, checkpoint.lowest, False
     low, high = price if low is None else low, price if high is None else high
     if disagrees:
         if waited(checkpoint, now) >= WAIT_TIME:

@@ -253,7 +253,10 @@ def _under_water(
     max_repay: int,
     min_debt: int,
 ) -> Terms:
-    """Each debt gets part = its value / D of every priced collateral, for value / (1 + tip)."""
+    """Each debt gets part = its value / D of every priced collateral, for value / (1 + tip).
+
+    The rest of it is written off unless collateral worth more than dust at its last price has none.
+    """
     held = [leg for leg in legs if not leg.is_debt]
     priced = [leg for leg in held if prices[leg.asset].is_priced]
     price, unit = prices[debt].as_debt, 10 ** rules[debt].decimals
@@ -262,7 +265,12 @@ def _under_water(
         collateral_value(leg.amount, prices[leg.asset].as_collateral, rules[leg.asset].decimals)
         for leg in priced
     )
-    if worth == 0 and len(priced) < len(held):
+    waiting = sum(
+        collateral_value(leg.amount, prices[leg.asset].last_high, rules[leg.asset].decimals)
+        for leg in held
+        if not prices[leg.asset].is_priced
+    )
+    if worth == 0 and waiting >= DUST_VALUE:
         raise Refused("collateral has no valid price")
     repay, exact = 0, (0, 1)
     if state.collateral_value >= DUST_VALUE:
@@ -280,7 +288,7 @@ def _under_water(
         if share == 0:
             raise Refused("nothing to repay")
     write_off = 0
-    if len(priced) == len(held):
+    if waiting < DUST_VALUE:
         if share == WAD:
             write_off = owed - repay
         else:

@@ -68,8 +68,10 @@ class Prices:
     """at which a liquidation counts it as collateral, see `average.liquidation_prices`"""
     as_debt: int = 0
     is_priced: bool = True
-    last: int = 0
-    """spot that the last poke stored"""
+    last_low: int = 0
+    """lower of spot and average that the last poke stored"""
+    last_high: int = 0
+    """higher of the two, not fading"""
 
     @classmethod
     def flat(cls, price: int, average: int | None = None, volatility: int = 0) -> Self:
@@ -192,22 +194,36 @@ def initial(
     return "initial margin is not met" if collateral < required else "leverage is too high"
 
 
-def margin(legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]) -> Margin:
-    """Every sum of `initial`, over all legs; collateral rounded down, what is required up."""
+def margin(
+    legs: Sequence[Leg],
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
+    *,
+    all_counts: bool = False,
+) -> Margin:
+    """Every sum of `initial`, over all legs; collateral rounded down, what is required up.
+
+    With `all_counts` collateral above NORMAL counts at its liquidation price, and one without a
+    borrow_ltv at its liquidation_ltv.
+    """
     collateral = required = exposure = debt = 0
     cap = NO_CAP
     for leg in legs:
         rule, price = rules[leg.asset], prices[leg.asset]
         cap = min(cap, rule.max_leverage)
         if leg.is_debt:
-            at = price.last if price.status == STALE else max(price.high, price.average)
+            at = price.last_low if price.status == STALE else max(price.high, price.average)
             value = debt_value(leg.amount, at, rule.decimals)
             debt += value
             required += value * rule.debt_weight
-        elif price.level != 2:
-            value = collateral_value(leg.amount, min(price.low, price.average), rule.decimals)
+        elif price.level != 2 or all_counts:
+            at = min(price.low, price.average)
+            if all_counts and price.level:
+                at = price.as_collateral
+            ltv = dynamic_borrow_ltv(rule, price.volatility)
+            value = collateral_value(leg.amount, at, rule.decimals)
             exposure += value
-            collateral += value * dynamic_borrow_ltv(rule, price.volatility)
+            collateral += value * (ltv or rule.liquidation_ltv if all_counts else ltv)
     sums = Margin(collateral // BPS, -(-required // BPS), exposure, debt, cap * WAD // BPS)
     if exact.CHECK_ROUNDING:
         exact.at_most(sums.collateral, Fraction(collateral, BPS), what="margin")
@@ -220,23 +236,18 @@ def shortfall(
 ) -> int:
     """Units of a collateral that lift a position to its initial margin, rounded down.
 
-    The asset counts at its borrow_ltv at every level, or at its liquidation_ltv where it has none;
-    what the account holds of it counts alike, so that nobody adds the same shortfall twice.
+    The asset counts at its borrow_ltv at every level, or at its liquidation_ltv where it has none.
+    Nothing that maintenance counts is missing, see `margin`, and nobody adds the same twice.
     """
-    sums = margin(legs, rules, prices)
+    sums = margin(legs, rules, prices, all_counts=True)
     if sums.collateral >= sums.required:
         return 0
     rule, price = rules[asset], prices[asset]
-    borrow_ltv = dynamic_borrow_ltv(rule, price.volatility)
-    ltv = borrow_ltv or rule.liquidation_ltv
+    ltv = dynamic_borrow_ltv(rule, price.volatility) or rule.liquidation_ltv
     spot = min(price.low, price.average)
-    has = sums.collateral
-    if price.level == 2 or borrow_ltv == 0:
-        held = sum(leg.amount for leg in legs if leg.asset == asset and not leg.is_debt)
-        has += collateral_value(held, spot, rule.decimals) * ltv // BPS
-    if has >= sums.required or spot * ltv == 0:
+    if spot * ltv == 0:
         return 0
-    missing = min(sums.required - has, MAX_VALUE)
+    missing = min(sums.required - sums.collateral, MAX_VALUE)
     units = mul_div_down(missing, BPS * 10**rule.decimals, spot * ltv)
     if exact.CHECK_ROUNDING:
         worth = Fraction(spot * ltv, BPS * 10**rule.decimals)
@@ -255,6 +266,7 @@ def is_safer(
 
     new debt / old debt is at most that with what stays at the higher price and what was repaid at
     the lower; sum p x (has x old debt - had x new debt) >= 0, each p where its term is least.
+    Collateral that was added counts nothing, one at HALT nothing where it counts low.
     """
     changes: dict[tuple[str, bool], list[int]] = {}
     for when, legs in enumerate((before, after)):
@@ -279,7 +291,8 @@ def is_safer(
                 continue
             rule, price = rules[asset], prices[asset]
             weight = rule.liquidation_ltv if weighted else BPS
-            at = min(price.low, price.average)
+            has = min(has, had)
+            at = 0 if price.level == 2 else min(price.low, price.average)
             if has * old < had * new:
                 at = max(price.high, price.average)
             balance += collateral_value(has, at, rule.decimals) * weight // BPS * old

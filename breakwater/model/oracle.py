@@ -257,7 +257,8 @@ def prices_of(
         as_collateral=as_collateral,
         as_debt=as_debt,
         is_priced=is_priced,
-        last=checkpoint.spot,
+        last_low=checkpoint.lowest,
+        last_high=checkpoint.highest,
     )
 
 

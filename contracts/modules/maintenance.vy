@@ -317,13 +317,17 @@ def _terms_under_water(
     """
     @dev Of an account that cannot pay debt and tip, each debt gets its proportional part of every
          collateral, whoever is repaid first, and the rest of that debt is written off at once.
-         Collateral without a valid price is not seized, and while there is any nothing is
-         written off.
+         Collateral without a valid price is not seized, and while there is any worth more than
+         dust at its last price nothing is written off.
     """
-    all_priced: bool = True
+    waiting: uint256 = 0  # [WAD] not fading: else silence would forgive debts
     for i: uint256 in range(8):
-        if valuation.unpriced >> i & 1 == 1 and legs._tag(position, i) < legs.DEBT:
-            all_priced = False
+        tag: uint256 = legs._tag(position, i)
+        if valuation.unpriced >> i & 1 == 1 and tag < legs.DEBT:
+            waiting += asset_config._value_down(
+                legs._amount(position, i), price_oracle._last(tag)[1], price_oracle.rules[tag]
+            )
+    all_priced: bool = waiting < DUST_VALUE
     if valuation.priced_value == 0 and not all_priced:
         legs._fail("collateral has no valid price")
 

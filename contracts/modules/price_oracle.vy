@@ -259,9 +259,21 @@ def _liquidation_prices(
         if self._waited(seen, self.checkpoints[id]) >= WAIT_TIME:
             return price, price, volatility, True
         return high, low, volatility, True
-    last: uint256 = self.checkpoints[id] & MASK_96
-    faded: uint256 = self._faded(seen)
-    return last * (FADE_TIME - faded) // FADE_TIME, last, volatility, False
+    low, high = self._last(id)
+    return high * (FADE_TIME - self._faded(seen)) // FADE_TIME, low, volatility, False
+
+
+@internal
+@view
+def _last(id: uint256) -> (uint256, uint256):
+    """
+    @dev The lower and the higher of spot and average as the last poke with a price stored them
+         [WAD]: a print that one poke saw may have been wrong.
+    """
+    checkpoint: uint256 = self.checkpoints[id]
+    spot: uint256 = checkpoint & MASK_96
+    average: uint256 = (checkpoint >> 96) & MASK_96
+    return min(spot, average), max(spot, average)
 
 
 @internal

@@ -181,7 +181,7 @@ def test_batch__that_lowers_leverage_owes_no_more_of_anything(ready):
 
 
 def test_batch__that_lowers_leverage_holds_both_measures(ready):
-    """A swap for collateral of a higher ltv raises health and lowers collateral over debt."""
+    """Collateral of the lower ltv that pays debt raises health and lowers collateral over debt."""
     market, account = ready, ready.account(8)
     market.price("WETH", 2_000)
     market.deposit("WETH", 1, account)
@@ -189,17 +189,17 @@ def test_batch__that_lowers_leverage_holds_both_measures(ready):
     market.borrow("USDC", 36_000, account)
     market.price("WBTC", 46_000)
 
-    def swap(brought):
+    def pay(dollars):
         return (
-            market.leg(WITHDRAW, "WBTC", 10**7, account),  # 4,600
-            market.leg(DEPOSIT, "WETH", market.assets["WETH"].units(brought), account),
+            market.leg(WITHDRAW, "WBTC", 10**7, account),  # a tenth, 5,000 at its average
+            market.leg(REPAY, "USDC", dollars * USD, account),
         )
 
     before = market.health(account)
     with refuses("initial margin is not met"):
-        # what leaves counts at 50,000, its average; this would raise health alone
-        batch(market, *swap("2.49"))
-    batch(market, *swap("2.5"))
+        # health needs 36,000 x 3,750 / 39,160, and C over D 36,000 x 5,000 / 52,000
+        batch(market, *pay(3_455))
+    batch(market, *pay(3_462))
     assert market.health(account).exact > before.exact
     with refuses("initial margin is not met"):
         batch(market, market.leg(WITHDRAW, "WETH", 1, account))

@@ -251,7 +251,7 @@ def test_liquidate__other_collateral_while_one_has_no_price(new_market):
     """
     market = pair_market(new_market, 92)
     market.deposit("WETH", "0.0006")  # above dust at 2,000
-    market.poke("LOW")
+    market.settle("LOW")
     market.break_feed("LOW")
     start = market.host.snapshot()
     low = {"LOW": replace(market.spot()["LOW"], is_priced=False)}
