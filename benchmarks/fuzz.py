@@ -57,7 +57,7 @@ from breakwater.fuzz import campaign, planted
 from breakwater.fuzz.campaign import Totals
 from breakwater.fuzz.counterexample import MODEL
 from breakwater.fuzz.lane import LENGTH, Failure, Lane
-from breakwater.fuzz.replay import Player, new_world
+from breakwater.fuzz.replay import Replayer, new_world
 from breakwater.fuzz.search import Finding, Search, Settings, prepare
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.world import World
@@ -404,8 +404,8 @@ def _alarm(steps: Sequence[Step]) -> str | None:
 
 
 @cache
-def _sound() -> Player:
-    return Player(new_world("default"))
+def _sound() -> Replayer:
+    return Replayer(new_world("default"))
 
 
 def _search_model(compile: planted.Compile, seed: int) -> Report:
@@ -435,7 +435,7 @@ def _search_model(compile: planted.Compile, seed: int) -> Report:
     if alarm:
         return {**report, "promise": None, "false_alarm": alarm}
     began = time.process_time()
-    steps = shrink(found, Player(World(EvmHost(), "default", compile), found.promise)).steps
+    steps = shrink(found, Replayer(World(EvmHost(), "default", compile), found.promise)).steps
     shrunk = _shrunk(len(found.steps), steps, _since(began))
     return {**report, "promise": found.promise, **shrunk}
 

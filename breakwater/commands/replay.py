@@ -116,7 +116,7 @@ def _host(network: str | None) -> Iterator[Host]:
 
 def _play(console: Console, found: Counterexample, host: Host, compile: Compile | None) -> bool:
     """Whether a promise broke."""
-    from breakwater.fuzz.replay import Player, new_twin, new_world, on_both
+    from breakwater.fuzz.replay import Replayer, new_twin, new_world, on_both
 
     world = new_world(found.market, compile, host)
     counterexample.check(found, world)
@@ -127,12 +127,12 @@ def _play(console: Console, found: Counterexample, host: Host, compile: Compile 
     changed = counterexample.changed_code(found, world, compile)
     if changed:
         console.print(f"[yellow]other code than it was found on:[/yellow] {', '.join(changed)}")
-    player = Player(world, found.promise)
+    player = Replayer(world, found.promise)
     frame = getattr(host, "trace_of_last", None)
     if frame is None:
         playback = player.play(found.steps, found.promise)
     else:
-        here = Player(new_twin(found.market, compile), found.promise)
+        here = Replayer(new_twin(found.market, compile), found.promise)
         playback = on_both(here, player, found.steps, found.promise)
         frame = getattr(host, "trace_of_last", None)
     console.print()
@@ -241,11 +241,11 @@ def _why(frame: dict[str, Any]) -> str:
 
 
 def _shrink(found: Counterexample, compile: Compile | None) -> Counterexample:
-    from breakwater.fuzz.replay import Player, new_world, shrink
+    from breakwater.fuzz.replay import Replayer, new_world, shrink
 
     world = new_world(found.market, compile)
     counterexample.check(found, world)
-    return shrink(found, Player(world, found.promise), seconds=_SHRINK_SECONDS)
+    return shrink(found, Replayer(world, found.promise), seconds=_SHRINK_SECONDS)
 
 
 def _write_smaller(smaller: Counterexample, file: Path, output: Path | None) -> Path:

@@ -541,11 +541,12 @@ def _rule(p: Player, g: Gene) -> Step:
 
 def schedule(p: Player, g: Gene) -> list[Call]:
     rule = _rule(p, g)
-    salt = "0x" + len(p.scheduled).to_bytes(32, "big").hex()
+    salt = "0x" + (b"rule" + g).rjust(32, b"\0").hex()
     args = (f"@{rule.target}", 0, {"call": rule}, NO_ACCOUNT, salt)
-    p.scheduled.append((args, p.host._now + waits(g)[0] + DELAY))
     calls = [p.call(g, "governor", "timelock", "schedule", *args, DELAY)]
-    if g[7] & 1:
+    if not g[7] & 1:
+        p.scheduled.append((args, p.host._now + waits(g)[0] + DELAY))
+    else:
         calls.append(("keeper", "timelock", "execute", args, DELAY, 300))
     return calls
 
@@ -588,9 +589,8 @@ def botch(p: Player, g: Gene) -> list[Call]:
         )
         target, function, args = choices[g[3] % len(choices)]
         rule = Step("timelock", target, function, args)
-    salt = "0x" + (2**128 + len(p.scheduled)).to_bytes(32, "big").hex()
+    salt = "0x" + (b"botch" + g).rjust(32, b"\0").hex()
     args = (f"@{rule.target}", 0, {"call": rule}, NO_ACCOUNT, salt)
-    p.scheduled.append((args, p.host._now + DELAY))
     return [
         ("governor", "timelock", "schedule", (*args, DELAY), 0, 0),
         ("keeper", "timelock", "execute", args, DELAY, 300),

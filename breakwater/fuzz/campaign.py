@@ -388,7 +388,7 @@ def finish(totals: Totals, show: Show = lambda totals: None) -> None:
 def _on_anvil(totals: Totals, show: Show) -> None:
     from breakwater.devnet import DevnetError
     from breakwater.fuzz.node import anvil
-    from breakwater.fuzz.replay import Difference, Player, new_twin, new_world, on_both
+    from breakwater.fuzz.replay import Difference, Replayer, new_twin, new_world, on_both
 
     settings = totals.settings
     compile = compiler(settings.planted)
@@ -397,8 +397,8 @@ def _on_anvil(totals: Totals, show: Show) -> None:
     show(totals)
     try:
         with anvil() as host:
-            there = Player(new_world(settings.profile, compile, host))
-            here = Player(new_twin(settings.profile, compile))
+            there = Replayer(new_world(settings.profile, compile, host))
+            here = Replayer(new_twin(settings.profile, compile))
             for name in names:
                 totals.checking = f"playing {name} on anvil"
                 show(totals)

@@ -19,9 +19,9 @@ from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz.actions import Call
 from breakwater.fuzz.counterexample import MODEL, MODEL_SENTENCE, Compile, Counterexample
-from breakwater.fuzz.lane import NEEDS_REASON
+from breakwater.fuzz.lane import unreasoned
 from breakwater.fuzz.steps import Step
-from breakwater.fuzz.watch import SENTENCES, Watch
+from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import Result, World
 from breakwater.host import Host, Reverted
 from breakwater.observation import Observation, Timed
@@ -65,7 +65,7 @@ class Playback:
         return "\n".join([*lines, *map(str, self.violations)])
 
 
-class Player:
+class Replayer:
     """Plays sequences on one world, each from the state the world began with."""
 
     def __init__(self, world: World, promise: str = "") -> None:
@@ -151,7 +151,9 @@ class Player:
                 self._compared = None  # what follows would only repeat it
         if self._watch is not None:
             broken += self._watch.after(still, result)
-        broken += _unreasoned(step, result, host.now)
+        if result.reason is not None:
+            call = (step.sender, step.target, step.function, step.args, 0, 0)
+            broken += unreasoned(call, result.reason, host.now)
         after = None
         if before is not None:
             logs = [Timed(host.now, log) for log in result.logs]
@@ -202,18 +204,6 @@ def _ledger() -> Ledger:
     return Ledger(promise for promise in catalogue() if promise.id != "SOLV-11")
 
 
-def _unreasoned(step: Step, result: Result, now: int) -> list[Violation]:
-    """LIVE-4: a call that must have a reason when it refuses was refused without one."""
-    reason = result.reason
-    if reason is None or (reason not in ("", "halt") and not reason.startswith("panic")):
-        return []
-    function, args = step.function, step.args
-    if function not in NEEDS_REASON or (function == "liquidate" and args[7:] != ("0x",)):
-        return []
-    what = f"{step.target}.{function}: a revert without a reason ({reason or 'empty'})"
-    return [Violation("LIVE-4", SENTENCES["LIVE-4"], what, now, -1)]
-
-
 def new_world(market: str, compile: Compile | None = None, host: Host | None = None) -> World:
     """A world in this process, unless another host is given."""
     return World(host or EvmHost(), market, compile)
@@ -228,10 +218,10 @@ def new_twin(market: str, compile: Compile | None = None) -> World:
 
 def play(steps: Sequence[Step], market: str = "default") -> Playback:
     """Play steps on a fresh world in this process: what tests of incidents do."""
-    return Player(new_world(market)).play(steps)
+    return Replayer(new_world(market)).play(steps)
 
 
-def on_both(here: Player, there: Player, steps: Sequence[Step], until: str = "") -> Playback:
+def on_both(here: Replayer, there: Replayer, steps: Sequence[Step], until: str = "") -> Playback:
     """Play steps in process and on a node, side by side; what came of them on the node.
 
     `here` is on a `new_twin`. What broke in process counts there too. Difference when the two do
@@ -322,7 +312,7 @@ def _first(one: Any, other: Any) -> str:
 
 def shrink(
     found: Counterexample,
-    player: Player,
+    player: Replayer,
     *,
     seconds: float | None = 20.0,
     tries: int | None = None,

@@ -25,7 +25,7 @@ from breakwater.fuzz.actions import GENE
 from breakwater.fuzz.corpus import Corpus, Entry
 from breakwater.fuzz.counterexample import Compile, Counterexample
 from breakwater.fuzz.lane import LENGTH, Failure, Key, Lane, Outcome, mutated
-from breakwater.fuzz.replay import Player, new_world, shrink
+from breakwater.fuzz.replay import Replayer, new_world, shrink
 from breakwater.fuzz.shrink import shrink as shrink_genes
 from breakwater.fuzz.world import World
 
@@ -115,7 +115,7 @@ class Search:
         self._known_keys: set[int] = set()
         self._slack: dict[str, float] = {}
         self._times: Counter[tuple[str, str]] = Counter()
-        self._player: Player | None = None
+        self._player: Replayer | None = None
         self._entries: list[Entry] = []
         self._findings: list[Finding] = []
         self._edges: set[Bit] = set()
@@ -240,7 +240,7 @@ class Search:
         if self._times[key] > _AGAIN:
             return
         if self._player is None:
-            self._player = Player(new_world(self.settings.profile, self._compile))
+            self._player = Replayer(new_world(self.settings.profile, self._compile))
         player = self._player
         shrunk = shrink_genes(self._lane, failure, _SECONDS)
         raw = Counterexample(

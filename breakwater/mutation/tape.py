@@ -108,7 +108,7 @@ class Disagreement(UserError):
     """The model says another thing than the sound build did: one of them is wrong."""
 
 
-class Player:
+class Runner:
     """A market on some code, ready for sequences."""
 
     def __init__(self, profile: str, changed: Mapping[str, bytes] | None = None) -> None:
@@ -166,7 +166,7 @@ class Witness:
     """The reference model beside the sound build, to which every recorded call is put."""
 
     def __init__(self, profile: str) -> None:
-        self.player = Player(profile)
+        self.player = Runner(profile)
         world = self.player.world
         self.comparison = Comparison(mirror(world), self.player.host, world.name)
         self._functions = {
@@ -233,7 +233,7 @@ class Tape:
     ) -> Difference | None:
         """The first difference that changed creation code (by contract) makes; None: none."""
         try:
-            player = Player(self.profile, changed)
+            player = Runner(self.profile, changed)
         except Reverted as error:
             return Difference(-1, 0, f"refused: {error.reason!r}")
         except Exception as error:  # the set-up trips over what a contract answered
@@ -248,7 +248,7 @@ class Tape:
                 return difference
         return None
 
-    def _play_one(self, player: Player, number: int) -> Difference | None:
+    def _play_one(self, player: Runner, number: int) -> Difference | None:
         sequence = self.sequences[number]
         play = player.call
         for i, call in enumerate(sequence.calls):
@@ -394,7 +394,7 @@ _EXITS = (0, 1_727_999, 1_728_000, 1_728_001, 1_800_000, 1_900_799, 1_900_800, 1
 class Drawer:
     """Draws calls that mostly do something, on a market that has the sound build."""
 
-    def __init__(self, player: Player, rng: random.Random) -> None:
+    def __init__(self, player: Runner, rng: random.Random) -> None:
         self.player = player
         self.world = player.world
         self.rng = rng
@@ -1024,7 +1024,7 @@ def generate(
     `from_lane` sequences are the first that a search of the fast lane keeps, with views called in
     between. Disagreement when the model says another thing.
     """
-    player, witness = Player(profile), Witness(profile)
+    player, witness = Runner(profile), Witness(profile)
     words = player.changed_words()
     drawer = Drawer(player, random.Random(seed))
     made: list[Sequence] = []

@@ -21,7 +21,7 @@ from breakwater.cli import main
 from breakwater.fuzz import counterexample, node, planted
 from breakwater.fuzz.counterexample import Counterexample
 from breakwater.fuzz.lane import Lane
-from breakwater.fuzz.replay import Player, new_twin, new_world, on_both, shrink
+from breakwater.fuzz.replay import Replayer, new_twin, new_world, on_both, shrink
 from breakwater.fuzz.steps import Step
 
 BUG = "stake_rounded_up"
@@ -50,7 +50,7 @@ def compile() -> Callable[[str], artifacts.Artifact]:
 @pytest.fixture
 def file(tmp_path: Path, compile: Callable[[str], artifacts.Artifact]) -> Path:
     """The counterexample, as a search would write it."""
-    player = Player(new_world("default", compile))
+    player = Replayer(new_world("default", compile))
     broke = player.play(STEPS).broke(PROMISE)
     assert broke is not None
     found = Counterexample(
@@ -133,7 +133,7 @@ def test_shrink__keeps_the_time_that_is_needed(
         Step("lender_2", "vault.USDC", "deposit", (987_654_321, "@lender_2")),
     )
 
-    class Timed(Player):
+    class Timed(Replayer):
         """Holds that nobody deposits more than 5e8 after a week."""
 
         def one(self, step: Step) -> Any:
@@ -280,7 +280,7 @@ def test_on_both__the_same_as_in_process(
     assert {name: one.address for name, one in twin.contracts.items()} == {
         name: one.address for name, one in world.contracts.items()
     }
-    playback = on_both(Player(twin), Player(world), STEPS, PROMISE)
+    playback = on_both(Replayer(twin), Replayer(world), STEPS, PROMISE)
     assert playback.broke(PROMISE) is not None
     assert [played.result.reason for played in playback.played] == [
         None, None, "balance too low", None,
@@ -302,7 +302,7 @@ def test_on_both__several_calls_in_a_block(there: node.OpenBlockHost) -> None:
         liquidate,
         replace(liquidate, wait=1, blocks=1),
     ]
-    here, player = Player(new_twin("default")), Player(new_world("default", None, there))
+    here, player = Replayer(new_twin("default")), Replayer(new_world("default", None, there))
     playback = on_both(here, player, steps)
     reasons = [played.result.reason for played in playback.played]
     assert reasons[4] == "risk was raised in this block"
@@ -317,7 +317,7 @@ def test_on_both__several_calls_in_a_block(there: node.OpenBlockHost) -> None:
 def test_on_both__a_thousand_calls_of_a_campaign(there: node.OpenBlockHost) -> None:
     """Outcome, value and events of every call, and the state after every sequence."""
     lane = Lane(new_world("default"), seed=11)
-    here, player = Player(new_twin("default")), Player(new_world("default", None, there))
+    here, player = Replayer(new_twin("default")), Replayer(new_world("default", None, there))
     here.quick = player.quick = True
     here.trials = False  # they are among the steps
     calls = passed = 0

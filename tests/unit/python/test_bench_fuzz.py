@@ -14,7 +14,7 @@ from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz import planted
 from breakwater.fuzz.lane import LENGTH, Lane
-from breakwater.fuzz.replay import Player, new_world
+from breakwater.fuzz.replay import Replayer, new_world
 from breakwater.fuzz.world import World
 from tests.planted.sequences import SEQUENCES
 
@@ -113,7 +113,7 @@ def test_search__what_the_sound_contracts_show_as_well(monkeypatch):
     steps = SEQUENCES["burnt_shares_in_supply"]
     assert fuzz._alarm(steps) is None
     bad = planted.compiler(planted.load("burnt_shares_in_supply"))
-    monkeypatch.setattr(fuzz, "_sound", lambda: Player(new_world("default", bad)))
+    monkeypatch.setattr(fuzz, "_sound", lambda: Replayer(new_world("default", bad)))
     assert "engine.liquidate" in fuzz._alarm(steps)
     found = fuzz.search(planted.load("burnt_shares_in_supply"), 1)
     assert found["promise"] is None

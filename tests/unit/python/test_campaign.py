@@ -24,7 +24,7 @@ from breakwater.coverage.host import Coverage
 from breakwater.fuzz import campaign, counterexample
 from breakwater.fuzz.campaign import LEAST_CALLS, Totals
 from breakwater.fuzz.counterexample import Counterexample
-from breakwater.fuzz.replay import Player, new_world
+from breakwater.fuzz.replay import Replayer, new_world
 from breakwater.fuzz.search import Finding, Report, Settings, compiler
 from breakwater.fuzz.steps import Step
 
@@ -165,8 +165,8 @@ def test_fuzz__finds_keeps_and_repeats(tmp_path: Path) -> None:
         assert len(kept.steps) <= 8
         world = new_world("default", compiler(BUG))
         assert counterexample.changed_code(kept, world, compiler(BUG)) == []
-        assert Player(world).play(kept.steps).broke(kept.promise) is not None
-        assert Player(new_world("default")).play(kept.steps).broke(kept.promise) is None
+        assert Replayer(world).play(kept.steps).broke(kept.promise) is not None
+        assert Replayer(new_world("default")).play(kept.steps).broke(kept.promise) is None
 
 
 def test_fuzz__goes_on_from_the_corpus(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from breakwater.model.vault import LendingVault
 from breakwater.mutation import report, run
 from breakwater.mutation.compile import NotCompiled, whole
 from breakwater.mutation.mutants import Mutant
-from breakwater.mutation.tape import Disagreement, Player, Sequence, Tape, Witness, generate
+from breakwater.mutation.tape import Disagreement, Runner, Sequence, Tape, Witness, generate
 
 TINY = """# pragma version 0.4.3
 # pragma nonreentrancy on
@@ -268,7 +268,7 @@ def test_tape__survives_a_file(tape: Tape, tmp_path: Path) -> None:
 
 def test_witness__refuses_what_the_model_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     witness = Witness("default")
-    call = Player("default").step(Step("keeper", "vault.USDC", "accrue", (), 60, 5))
+    call = Runner("default").step(Step("keeper", "vault.USDC", "accrue", (), 60, 5))
     witness.check(Sequence([call]))
     other = Sequence([dataclasses.replace(call, reason="vault is halted")])
     with pytest.raises(Disagreement, match="passes the second time"):

@@ -10,7 +10,7 @@ from breakwater import artifacts, promises
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz import planted
-from breakwater.fuzz.replay import Player
+from breakwater.fuzz.replay import Replayer
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from tests.planted.sequences import SEQUENCES
@@ -97,7 +97,7 @@ def broken_promises(world, steps):
 def test_sequence__breaks_the_promise(compiled, bug):
     steps = SEQUENCES[bug.name]
     if bug.promise == "model":
-        player = Player(World(EvmHost(), "default", planted.compiler(bug)), bug.promise)
+        player = Replayer(World(EvmHost(), "default", planted.compiler(bug)), bug.promise)
         assert player.play(steps).broke(bug.promise)
         return
     assert bug.promise in broken_promises(World(EvmHost(), "default", planted.compiler(bug)), steps)

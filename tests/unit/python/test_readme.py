@@ -335,7 +335,7 @@ def test_laboratory__its_counterexample_breaks_what_it_says(with_bug: bool) -> N
     found = counterexample.load(ROOT / "docs/counterexample.json")
     assert found.planted is not None
     bug = planted.compiler(planted.load(found.planted)) if with_bug else None
-    playback = replay.Player(replay.new_world(found.market, bug)).play(found.steps)
+    playback = replay.Replayer(replay.new_world(found.market, bug)).play(found.steps)
     assert (playback.broke(found.promise) is not None) == with_bug
 
 
