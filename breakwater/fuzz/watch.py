@@ -841,7 +841,9 @@ class Watch(Positions):
                 if event.name == "Deposit":
                     ahead = event.words[0] * old_supply - event.words[1] * old_assets + other
                     room("SOLV-10", ahead, old_supply, "a deposit of {}", symbol)
-                    room("CAP-1", deposit_cap - total, deposit_cap, "deposit cap of {}", symbol)
+                    # and a payment in the middle of it lifts the total by that part
+                    left = deposit_cap - total + payments + loans
+                    room("CAP-1", left, deposit_cap, "deposit cap of {}", symbol)
                 elif event.name == "Withdraw":
                     ahead = event.words[1] * old_assets - event.words[0] * old_supply + other
                     room("SOLV-10", ahead, old_supply, "a withdrawal of {}", symbol)
