@@ -262,7 +262,7 @@ def set_cap(asset: address, cap: uint256):
     """
     @notice Sets how much of a collateral all accounts together may hold. For the owner.
     @param cap [token units] rounded down to 16 significant bits. Zero stops adding, except by
-           accounts below their initial margin.
+           accounts below maintenance.
     """
     ownable._check_owner()
     if self.books[asset] == 0:
@@ -383,8 +383,8 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     words: uint256[4] = self._load(account)
     leg: uint256 = legs._find(words, id)
     if (book & MAX_TOTAL) + received > compact._decode(book >> 120):
-        # above the cap only an account below its initial margin may add, up to it, and not one
-        # that got there by what it did in this block
+        # above the cap only an account below maintenance may add, up to the health that a
+        # liquidation restores, and not one that got there by what it did in this block
         if leg == legs.MAX_LEGS or legs._has_stamp(words):
             legs._fail("collateral cap is reached")
         if received > staticcall IRiskEngine(RISK_ENGINE).shortfall(self._position(words), id):
@@ -573,15 +573,14 @@ def _liquidate(
             account, debt_asset, terms.repay + terms.fund_fee, collateral, seized, data
         )
     leg: uint256 = legs._find(words, tag)
-    left: uint256 = legs._amount(words, leg)  # [debt shares]
+    held: uint256 = legs._amount(words, leg)  # [debt shares]
+    left: uint256 = held
     paid: uint256 = 0
     if terms.repay != 0:
         shares: uint256 = 0
         paid, shares = extcall IDebtVault(self._vault(debt)).collect(
             terms.repay, left, msg.sender, terms.fund_fee
         )
-        if shares == 0:
-            legs._fail("nothing to repay")
         left -= shares
 
     bad_debt: uint256 = 0
@@ -593,6 +592,8 @@ def _liquidate(
         if lost != 0:
             bad_debt = extcall IDebtVault(self._vault(debt)).write_off(lost)
             left -= lost
+    if left == held:
+        legs._fail("nothing to repay")
     settled: uint256[4] = after
     settled[leg >> 1] = legs._set_amount(after[leg >> 1], leg & 1, left)
     if emptied or left == 0:

@@ -27,7 +27,6 @@
 """
 
 from contracts.interfaces import IRiskEngine
-from contracts.modules import asset_config
 from contracts.modules import initial_margin
 from contracts.modules import latch
 from contracts.modules import legs
@@ -45,8 +44,6 @@ initializes: maintenance[price_oracle := price_oracle]
 initializes: initial_margin[price_oracle := price_oracle, maintenance := maintenance]
 
 exports: (ownable.owner, ownable.transfer_ownership)
-
-BPS: constant(uint256) = 10_000
 
 breaker: public(address)
 configurator: public(address)
@@ -200,20 +197,7 @@ def check_listable(id: uint256) -> bool:
 @external
 @reentrant
 def shortfall(position: uint256[4], tag: uint256) -> uint256:
-    margin: IRiskEngine.Margin = initial_margin._margin(position, True)
-    if margin.collateral >= margin.required:
-        return 0
-    rule: uint256 = price_oracle.rules[tag & 127]
-    quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
-    # at any level: who may be liquidated may top up, with what brings no new debt as well
-    ltv: uint256 = asset_config._borrow_ltv(rule, quote.volatility)
-    if ltv == 0:
-        ltv = asset_config._liquidation_ltv(maintenance.terms[tag & 127])
-    weight: uint256 = min(quote.low, quote.average) * ltv
-    if weight == 0:
-        return 0
-    missing: uint256 = min(margin.required - margin.collateral, asset_config.MAX_VALUE)
-    return missing * BPS * 10**asset_config._decimals(rule) // weight
+    return maintenance._shortfall(position, tag)
 
 
 @view
@@ -227,7 +211,7 @@ def health_of(position: uint256[4]) -> IRiskEngine.Health:
 @external
 @reentrant
 def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
-    return initial_margin._margin(position, False)
+    return initial_margin._margin(position)
 
 
 @view

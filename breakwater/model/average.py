@@ -46,7 +46,8 @@ class Checkpoint(NamedTuple):
     """price of the last sample of volatility"""
     reference_time: int = 0
     jump_since: int = 0
-    """first of the pokes in a row, no gap above MAX_GAP, that saw this jump; 0: none"""
+    """first of the pokes in a row that saw this jump, no gap above MAX_GAP and no change of spot
+    beyond the band between them; 0: none"""
     jump_is_up: bool = False
     confirmed: bool = False
     stale_at: int = 0
@@ -149,8 +150,8 @@ def poke(
     if not disagrees and is_jump(price, average, band):
         up = price > average
         since, confirmed = checkpoint.jump_since, checkpoint.confirmed
-        gap = now - checkpoint.time
-        if since == 0 or up != checkpoint.jump_is_up or gap > MAX_GAP:
+        unseen = now - checkpoint.time > MAX_GAP or is_jump(price, checkpoint.spot, band)
+        if since == 0 or up != checkpoint.jump_is_up or unseen:
             since, confirmed = now, False
         elif now >= since + CONFIRM_TIME:
             confirmed = True
@@ -187,9 +188,9 @@ def liquidation_prices(
     Without `low` and `high` there is one number; `agreed`: at least two sources stand for it.
 
     In a jump that nothing confirms, or that has not lasted `patience` seconds under pokes' eyes,
-    the last at most MAX_GAP ago, whichever of spot and average favours the borrower. Sources that
-    disagree favour him for WAIT_TIME. Without a price whichever of last spot and last average
-    favours him, fading as collateral.
+    the last at most MAX_GAP ago and at a spot within the band of this one, whichever of spot and
+    average favours the borrower. Sources that disagree favour him for WAIT_TIME. Without a price
+    whichever of last spot and last average favours him, fading as collateral.
     """
     if price == 0:
         left = FADE_TIME - faded(checkpoint, now)
@@ -204,6 +205,7 @@ def liquidation_prices(
         return high, low, True
     seen = checkpoint.jump_since != 0 and checkpoint.jump_is_up == (price > average)
     seen = seen and now <= checkpoint.time + MAX_GAP
+    seen = seen and not is_jump(price, checkpoint.spot, band)
     confirmed = agreed or (seen and checkpoint.confirmed)
     if patience:
         confirmed = confirmed and seen and now >= checkpoint.jump_since + patience

@@ -8,14 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from breakwater.model.chain import (
-    ZERO_ADDRESS,
-    Chain,
-    Refused,
-    Word,
-    reentrant,
-    view,
-)
+from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant, view
+from breakwater.model.legs import DEBT, MAX_AMOUNT, NO_STAMPS, NOTHING, Account, Packed
 from breakwater.model.operators import (
     ALL_ACTIONS,
     BORROW,
@@ -30,77 +24,13 @@ from breakwater.model.operators import (
 from breakwater.model.owned import Owned
 from breakwater.units import MAX_UINT256, RAY
 
-MAX_LEGS = 8
-MAX_AMOUNT = 2**104 - 1
-"""Of a leg."""
 MAX_TOTAL = 2**112 - 1
 """Of a book."""
-DEBT = 128
-"""Bit of a debt's tag."""
 STAMPS = 2**20 - 1
 """Blocks after which a stamp comes again."""
 MAX_BATCH = 16
 MAX_DATA = 1_024
 NO_ACCOUNT = bytes(32)
-NO_STAMPS = (0, 0, 0, 0)
-
-Packed = tuple[int, int, int, int]
-
-
-class Account(NamedTuple):
-    """Legs (tag, amount), dense, and the stamp of each two of them."""
-
-    legs: tuple[tuple[int, int], ...] = ()
-    stamps: Packed = NO_STAMPS
-
-    def find(self, tag: int) -> int | None:
-        """Index of the leg with this tag."""
-        for i, leg in enumerate(self.legs):
-            if leg[0] == tag:
-                return i
-        return None
-
-    @property
-    def has_debt(self) -> bool:
-        """Whether a leg is a debt."""
-        return any(tag & DEBT for tag, _ in self.legs)
-
-    def added(self, tag: int, amount: int) -> Account:
-        """`amount` more of `tag`, on a new leg where there is none."""
-        i = self.find(tag)
-        if i is None:
-            if len(self.legs) == MAX_LEGS:
-                raise Refused("account holds 8 assets")
-            i, legs = len(self.legs), (*self.legs, (tag, 0))
-        else:
-            legs = self.legs
-        if legs[i][1] + amount > MAX_AMOUNT:
-            raise Refused("amount is too large")
-        return self._replace(legs=_with(legs, i, (tag, legs[i][1] + amount)))
-
-    def stamped(self, i: int, stamp: int) -> Account:
-        """Leg `i` raised the risk in the block of `stamp`."""
-        return self._replace(stamps=_with(self.stamps, i >> 1, stamp))
-
-    def lowered(self, i: int, amount: int, stamp: int) -> Account:
-        """`amount` less on leg `i`; `stamp` is that of now."""
-        tag, held = self.legs[i]
-        after = self._replace(legs=_with(self.legs, i, (tag, held - amount)))
-        return after if held > amount else after.dense(stamp)
-
-    def dense(self, stamp: int) -> Account:
-        """Without empty legs. Of all stamps only that of now is kept, in the first word."""
-        stamps = (stamp, 0, 0, 0) if stamp in self.stamps else NO_STAMPS
-        return Account(tuple(leg for leg in self.legs if leg[1]), stamps)
-
-    def packed(self) -> Packed:
-        """The four words as stored."""
-        a, b, c, d = (stamp << 224 for stamp in self.stamps)
-        words = [a | len(self.legs) << 244, b, c, d]
-        for i, (tag, amount) in enumerate(self.legs):
-            side = i & 1
-            words[i >> 1] |= tag << 208 + 8 * side | amount << 104 * side
-        return words[0], words[1], words[2], words[3]
 
 
 class Book(NamedTuple):
@@ -284,8 +214,6 @@ class CreditEngine(Owned, Operators):
         paid = 0
         if repay:
             paid, shares = self._ask(debt.vault, "collect", repay, left, sender, fee)
-            if shares == 0:
-                raise Refused("nothing to repay")
             left -= shares
 
         # of what is left the part that the terms write off
@@ -295,6 +223,8 @@ class CreditEngine(Owned, Operators):
         if write_off and lost:
             bad_debt = self._ask(debt.vault, "write_off", lost)
             left -= lost
+        if left == holder.legs[i][1]:
+            raise Refused("nothing to repay")
         legs[i] = (legs[i][0], left)
         after = holder._replace(legs=tuple(legs))
         if any(amount == 0 for _, amount in legs):
@@ -639,9 +569,6 @@ class CreditEngine(Owned, Operators):
             yield from super().words(name, keys)
 
 
-NOTHING = Account()
-
-
 def owed(shares: int, index: int) -> int:
     """What debt shares owe [token units], rounded up."""
     return -(-shares * index // RAY)
@@ -656,7 +583,3 @@ def encoded(amount: int) -> int:
 def decoded(code: int) -> int:
     """The amount that a code of 24 bits stands for."""
     return (code & 65_535) << (code >> 16)
-
-
-def _with(items: Any, i: int, item: Any) -> Any:
-    return (*items[:i], item, *items[i + 1 :])

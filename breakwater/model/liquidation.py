@@ -8,8 +8,8 @@ Where C <= (1 + tip) x D: beta = tip, each debt gets its part of every collatera
 written off.
 
 ROUNDING: what the liquidator pays is rounded up, what he takes down; the incentive and health are
-WAD rounded down. `Terms.exact_repay` and `Terms.exact_value` are unrounded, so that a test can tell
-both the integer and whom the rounding favours.
+WAD rounded down. `Terms.exact_repay` is unrounded, so that a test can tell both the integer and
+whom the rounding favours.
 """
 
 from __future__ import annotations
@@ -95,6 +95,30 @@ def schedule(
         slope=max((rules[a].incentive_slope for a in held), default=0) * BPS_WAD,
         target=None if None in targets else max((t for t in targets if t is not None), default=0),
     )
+
+
+def shortfall(
+    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices], asset: Any
+) -> int:
+    """Units of a held collateral that lift an account below maintenance to the health that a
+    liquidation restores, TARGET_CEILING where that closes whole debts: rounded down.
+
+    (H x sum wD - sum LC) / (P x L), everything at liquidation prices. 0 for an account that is
+    healthy, and for what is not held, has no valid price or lifts nothing.
+    """
+    state = health(legs, rules, prices)
+    if state.health_factor >= WAD or _amount(legs, asset, False) is None:
+        return 0
+    rule, price = rules[asset], prices[asset]
+    weight = price.as_collateral * rule.liquidation_ltv
+    if weight == 0 or not price.is_priced:
+        return 0
+    target = schedule(legs, rules, prices).target or TARGET_CEILING
+    missing = min(target * state.weighted_debt // WAD - state.weighted_collateral, MAX_VALUE)
+    units = mul_div_down(missing, BPS * 10**rule.decimals, weight)
+    if sides.CHECK_ROUNDING:
+        sides.at_most(units, Fraction(missing * BPS * 10**rule.decimals, weight), what="shortfall")
+    return units
 
 
 def is_under_water(state: Health, tip: int) -> bool:
@@ -185,8 +209,7 @@ def terms(
     seized_price, seized_unit = prices[collateral].as_collateral, 10 ** rules[collateral].decimals
     worth = collateral_value(held, seized_price, rules[collateral].decimals)
     repay, exact = owed, (owed, 1)
-    # a pair that passes for want of a price may lift no health at all: then there is no slice
-    if plan.target is not None and plan.target * weight > (WAD + beta) * ltv + BPS:
+    if plan.target is not None:
         lacking = plan.target * state.weighted_debt // WAD - state.weighted_collateral
         slope = plan.target * weight - (WAD + beta) * ltv
         value = min(mul_div_up(lacking, WAD, slope // BPS), MAX_VALUE)
@@ -255,7 +278,8 @@ def _under_water(
 ) -> Terms:
     """Each debt gets part = its value / D of every priced collateral, for value / (1 + tip).
 
-    The rest of it is written off unless collateral worth more than dust at its last price has none.
+    The rest of it is written off. Where collateral worth more than dust at its last price has none
+    now, as much of the debt stays as all of that is worth, rounded up.
     """
     held = [leg for leg in legs if not leg.is_debt]
     priced = [leg for leg in held if prices[leg.asset].is_priced]
@@ -270,8 +294,9 @@ def _under_water(
         for leg in held
         if not prices[leg.asset].is_priced
     )
-    if worth == 0 and waiting >= DUST_VALUE:
-        raise Refused("collateral has no valid price")
+    stays = 0
+    if waiting >= DUST_VALUE:
+        stays = min(owed, mul_div_up(waiting, unit, price))
     repay, exact = 0, (0, 1)
     if state.collateral_value >= DUST_VALUE:
         exact = (worth * WAD * part * unit, (WAD + plan.tip) * state.debt_value * price)
@@ -287,14 +312,11 @@ def _under_water(
         exact = (repay, 1)
         if share == 0:
             raise Refused("nothing to repay")
-    write_off = 0
-    if waiting < DUST_VALUE:
-        if share == WAD:
-            write_off = owed - repay
-        else:
-            write_off = max(owed * share // WAD - repay, 0)
-            if owed - repay - write_off < min_debt:
-                raise Refused("repay leaves debt below min")
+    write_off = max((owed - stays) * share // WAD - repay, 0)
+    if share != WAD and stays == 0 and owed - repay - write_off < min_debt:
+        raise Refused("repay leaves debt below min")
+    if worth == 0 and write_off == 0:
+        raise Refused("collateral has no valid price")
     whole = share == WAD and part == state.debt_value
     seize = {
         leg.asset: leg.amount

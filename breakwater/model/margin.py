@@ -194,18 +194,8 @@ def initial(
     return "initial margin is not met" if collateral < required else "leverage is too high"
 
 
-def margin(
-    legs: Sequence[Leg],
-    rules: Mapping[Any, Rules],
-    prices: Mapping[Any, Prices],
-    *,
-    all_counts: bool = False,
-) -> Margin:
-    """Every sum of `initial`, over all legs; collateral rounded down, what is required up.
-
-    With `all_counts` collateral above NORMAL counts at its liquidation price, and one without a
-    borrow_ltv at its liquidation_ltv.
-    """
+def margin(legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices]) -> Margin:
+    """Every sum of `initial`, over all legs; collateral rounded down, what is required up."""
     collateral = required = exposure = debt = 0
     cap = NO_CAP
     for leg in legs:
@@ -216,43 +206,15 @@ def margin(
             value = debt_value(leg.amount, at, rule.decimals)
             debt += value
             required += value * rule.debt_weight
-        elif price.level != 2 or all_counts:
-            at = min(price.low, price.average)
-            if all_counts and price.level:
-                at = price.as_collateral
-            ltv = dynamic_borrow_ltv(rule, price.volatility)
-            value = collateral_value(leg.amount, at, rule.decimals)
+        elif price.level != 2:
+            value = collateral_value(leg.amount, min(price.low, price.average), rule.decimals)
             exposure += value
-            collateral += value * (ltv or rule.liquidation_ltv if all_counts else ltv)
+            collateral += value * dynamic_borrow_ltv(rule, price.volatility)
     sums = Margin(collateral // BPS, -(-required // BPS), exposure, debt, cap * WAD // BPS)
     if exact.CHECK_ROUNDING:
         exact.at_most(sums.collateral, Fraction(collateral, BPS), what="margin")
         exact.at_least(sums.required, Fraction(required, BPS), what="required")
     return sums
-
-
-def shortfall(
-    legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any, Prices], asset: Any
-) -> int:
-    """Units of a collateral that lift a position to its initial margin, rounded down.
-
-    The asset counts at its borrow_ltv at every level, or at its liquidation_ltv where it has none.
-    Nothing that maintenance counts is missing, see `margin`, and nobody adds the same twice.
-    """
-    sums = margin(legs, rules, prices, all_counts=True)
-    if sums.collateral >= sums.required:
-        return 0
-    rule, price = rules[asset], prices[asset]
-    ltv = dynamic_borrow_ltv(rule, price.volatility) or rule.liquidation_ltv
-    spot = min(price.low, price.average)
-    if spot * ltv == 0:
-        return 0
-    missing = min(sums.required - sums.collateral, MAX_VALUE)
-    units = mul_div_down(missing, BPS * 10**rule.decimals, spot * ltv)
-    if exact.CHECK_ROUNDING:
-        worth = Fraction(spot * ltv, BPS * 10**rule.decimals)
-        exact.at_most(units, missing / worth, what="shortfall")
-    return units
 
 
 def is_safer(
@@ -266,7 +228,8 @@ def is_safer(
 
     new debt / old debt is at most that with what stays at the higher price and what was repaid at
     the lower; sum p x (has x old debt - had x new debt) >= 0, each p where its term is least.
-    Collateral that was added counts nothing, one at HALT nothing where it counts low.
+    Collateral that was added counts nothing; one at HALT, or with a borrow_ltv of 0, nothing where
+    it counts low.
     """
     changes: dict[tuple[str, bool], list[int]] = {}
     for when, legs in enumerate((before, after)):
@@ -292,7 +255,8 @@ def is_safer(
             rule, price = rules[asset], prices[asset]
             weight = rule.liquidation_ltv if weighted else BPS
             has = min(has, had)
-            at = 0 if price.level == 2 else min(price.low, price.average)
+            no_new_debt = price.level == 2 or rule.borrow_ltv == 0
+            at = 0 if no_new_debt else min(price.low, price.average)
             if has * old < had * new:
                 at = max(price.high, price.average)
             balance += collateral_value(has, at, rule.decimals) * weight // BPS * old

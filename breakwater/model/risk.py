@@ -48,7 +48,7 @@ NO_TERM = Term()
 NO_CHECKPOINT = Checkpoint()
 
 
-class Terms(NamedTuple):
+class PackedTerms(NamedTuple):
     """What one liquidation may do, as `IRiskEngine.Terms`."""
 
     repay: int
@@ -207,10 +207,9 @@ class RiskEngine(Owned):
 
     @reentrant
     def shortfall(self, sender: str, position: Position, tag: int) -> int:
-        """Units of a collateral that lift the position to its initial margin."""
-        legs, id = legs_of(position), tag & 127
-        rules, prices = self._known([*(leg.asset for leg in legs), id])
-        return margin.shortfall(legs, rules, prices, id)
+        """Units of a collateral that lift a position below maintenance to its target health."""
+        legs = legs_of(position)
+        return liquidation.shortfall(legs, *self._known(leg.asset for leg in legs), tag)
 
     @reentrant
     def health_of(self, sender: str, position: Position) -> tuple[int, int, int, int, int]:
@@ -241,7 +240,7 @@ class RiskEngine(Owned):
         collateral_tag: int,
         max_repay: int,
         min_debt: int,
-    ) -> Terms:
+    ) -> PackedTerms:
         """What a liquidator may take who repays at most `max_repay`; seized by legs, as packed."""
         legs = legs_of(position)
         ids = [leg.asset for leg in legs]
@@ -260,7 +259,7 @@ class RiskEngine(Owned):
         for i, leg in enumerate(legs):
             if not leg.is_debt:
                 seize[i >> 1] |= terms.seize.get(leg.asset, 0) << 104 * (i & 1)
-        return Terms(
+        return PackedTerms(
             repay=terms.repay,
             fund_fee=terms.fund_fee,
             write_off=terms.write_off,

@@ -117,11 +117,9 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
 
 @view
 @internal
-def _margin(position: uint256[4], all_counts: bool) -> IRiskEngine.Margin:
+def _margin(position: uint256[4]) -> IRiskEngine.Margin:
     """
-    @dev The sums over all legs; unsafe for the same bounds as in `_initial`. With `all_counts`
-         collateral above NORMAL counts at its liquidation price and one without borrow_ltv at its
-         liquidation_ltv: what maintenance counts is not missing.
+    @dev The sums over all legs; unsafe for the same bounds as in `_initial`.
     """
     margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
     margin.max_leverage = 255  # [5_000 bps] until the end
@@ -142,16 +140,13 @@ def _margin(position: uint256[4], all_counts: bool) -> IRiskEngine.Margin:
             margin.required = unsafe_add(
                 margin.required, unsafe_mul(value, asset_config._debt_weight(rule))
             )
-        elif quote.level != 2 or all_counts:
-            price: uint256 = min(quote.low, quote.average)
-            ltv: uint256 = asset_config._borrow_ltv(rule, quote.volatility)
-            if all_counts and quote.level != 0:
-                price = price_oracle._liquidation_prices(tag, rule, 0)[0]
-            if ltv == 0 and all_counts:
-                ltv = asset_config._liquidation_ltv(maintenance.terms[tag])
-            value: uint256 = asset_config._value_down(amount, price, rule)
+        elif quote.level != 2:
+            value: uint256 = asset_config._value_down(amount, min(quote.low, quote.average), rule)
             margin.exposure = unsafe_add(margin.exposure, value)
-            margin.collateral = unsafe_add(margin.collateral, unsafe_mul(value, ltv))
+            margin.collateral = unsafe_add(
+                margin.collateral,
+                unsafe_mul(value, asset_config._borrow_ltv(rule, quote.volatility)),
+            )
     margin.collateral = margin.collateral // BPS
     margin.required = unsafe_add(margin.required, BPS - 1) // BPS
     margin.max_leverage = unsafe_mul(margin.max_leverage, WAD // 2)
@@ -166,8 +161,8 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
          lower, wherever between spot and average each price truly is: so that no swap gains from
          a price that is away from its average. Debt that stays counts at the higher of the two,
          what was repaid at the lower; a collateral that falls by more than the debt at the
-         higher, any other at the lower, which is zero at HALT. Collateral that was added counts
-         nothing.
+         higher, any other at the lower, which is zero for what carries no new debt: at HALT, or
+         with a borrow_ltv of zero. Collateral that was added counts nothing.
     """
     low: uint256 = 0
     price: uint256 = 0
@@ -206,7 +201,7 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         has: uint256 = min(self._held(after, tag), had)
         rule: uint256 = price_oracle.rules[tag]
         low, price, high, average, state = price_oracle._read(tag, rule)
-        if state & 8 != 0:
+        if state & 8 != 0 or rule >> 184 & 16_383 == 0:
             low = 0
         ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
         for k: uint256 in range(2):

@@ -165,6 +165,41 @@ def _valuation(
     return result
 
 
+@view
+@internal
+def _shortfall(position: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Units of collateral `tag` that lift a position below maintenance to the health that a
+         liquidation restores, TARGET_CEILING where that closes whole debts; rounded down. 0 for
+         any other position, and of what it does not hold, has no valid price or lifts nothing.
+         `_valuation` computes the target for any tag of a debt, which need not be held.
+         Bounds: prices < 2**96, ltvs and BPS < 2**14, MAX_VALUE 2**120, units < 2**80.
+    """
+    valuation: Valuation = self._valuation(position, 0, legs.DEBT, tag)
+    leg: uint256 = valuation.collateral_leg
+    if valuation.health.health_factor >= WAD or leg == legs.MAX_LEGS:
+        return 0
+    weight: uint256 = unsafe_mul(
+        valuation.collateral_price, asset_config._liquidation_ltv(self.terms[tag])
+    )
+    if weight == 0 or valuation.unpriced >> leg & 1 == 1:
+        return 0
+    missing: uint256 = self._lacking(valuation, min(valuation.target, TARGET_CEILING))
+    unit: uint256 = 10**asset_config._decimals(price_oracle.rules[tag])
+    return unsafe_mul(unsafe_mul(min(missing, asset_config.MAX_VALUE), BPS), unit) // weight
+
+
+@pure
+@internal
+def _lacking(valuation: Valuation, target: uint256) -> uint256:
+    """
+    @dev [WAD] H * sum wD - sum LC of a position below maintenance, for a target H above 1: below
+         2**61 * 2**126, and not negative.
+    """
+    wanted: uint256 = unsafe_mul(target, valuation.health.weighted_debt) // WAD
+    return unsafe_sub(wanted, valuation.health.weighted_collateral)
+
+
 @pure
 @internal
 def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
@@ -243,10 +278,7 @@ def _terms_standard(
     # a pair that is let pass for want of a price may not lift health at all: no slice then
     if valuation.target != max_value(uint256) and valuation.target * weight > factor * ltv + BPS:
         # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
-        lacking: uint256 = (
-            valuation.target * valuation.health.weighted_debt // WAD
-            - valuation.health.weighted_collateral
-        )
+        lacking: uint256 = self._lacking(valuation, valuation.target)
         gain: uint256 = (valuation.target * weight - factor * ltv) // BPS
         wanted: uint256 = (lacking * WAD + gain - 1) // gain
         repay = min(
@@ -318,7 +350,8 @@ def _terms_under_water(
     @dev Of an account that cannot pay debt and tip, each debt gets its proportional part of every
          collateral, whoever is repaid first, and the rest of that debt is written off at once.
          Collateral without a valid price is not seized, and while there is any worth more than
-         dust at its last price nothing is written off.
+         dust, as much of each debt stays as all of it is worth at its last price. Not only the
+         debt's part of that: a second call would find a smaller part.
     """
     waiting: uint256 = 0  # [WAD] not fading: else silence would forgive debts
     for i: uint256 in range(8):
@@ -327,21 +360,19 @@ def _terms_under_water(
             waiting += asset_config._value_down(
                 legs._amount(position, i), price_oracle._last(tag)[1], price_oracle.rules[tag]
             )
-    all_priced: bool = waiting < DUST_VALUE
-    if valuation.priced_value == 0 and not all_priced:
-        legs._fail("collateral has no valid price")
-
     owed: uint256 = legs._amount(position, valuation.debt_leg)
     debt_value: uint256 = valuation.health.debt_value
     part: uint256 = valuation.debt_value
+    rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
+    unit: uint256 = 10**asset_config._decimals(rule)
     repay: uint256 = 0
     if valuation.health.collateral_value >= DUST_VALUE:
-        rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
         repay = self._ceil_div(valuation.priced_value * WAD, WAD + valuation.tip)
         repay = self._ceil_div(repay * part, debt_value)
-        repay = min(
-            owed, self._ceil_div(repay * 10**asset_config._decimals(rule), valuation.debt_price)
-        )
+        repay = min(owed, self._ceil_div(repay * unit, valuation.debt_price))
+    stays: uint256 = 0
+    if waiting >= DUST_VALUE:
+        stays = min(owed, self._ceil_div(waiting * unit, valuation.debt_price))
 
     fraction: uint256 = WAD
     if max_repay < repay:
@@ -351,13 +382,11 @@ def _terms_under_water(
             legs._fail("nothing to repay")
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
     terms.repay = repay
-    if all_priced:
-        if fraction == WAD:
-            terms.write_off = owed - repay
-        else:
-            terms.write_off = max(owed * fraction // WAD, repay) - repay
-            if owed - repay - terms.write_off < min_debt:
-                legs._fail("repay leaves debt below min")
+    terms.write_off = max((owed - stays) * fraction // WAD, repay) - repay
+    if fraction != WAD and stays == 0 and owed - repay - terms.write_off < min_debt:
+        legs._fail("repay leaves debt below min")
+    if valuation.priced_value == 0 and terms.write_off == 0:
+        legs._fail("collateral has no valid price")
     terms.health_factor = valuation.health.health_factor
     terms.incentive = valuation.tip
     for i: uint256 in range(8):

@@ -227,8 +227,9 @@ def _liquidation_prices(
     @dev What a maintenance check may count asset `id` at: as collateral, as debt [WAD], its
          volatility [WAD], and whether there is a valid price. While spot is in an unconfirmed
          jump, whichever of spot and average favours the borrower; a jump is confirmed when two
-         pokes saw it or two sources agree, and has lasted `patience` seconds. Sources that
-         disagree delay liquidation for WAIT_TIME a day.
+         pokes saw it or two sources agree, and has lasted `patience` seconds. A spot away by more
+         than the band from that of the last poke is one that no poke saw. Sources that disagree
+         delay liquidation for WAIT_TIME a day.
     """
     low: uint256 = 0
     price: uint256 = 0
@@ -241,13 +242,15 @@ def _liquidation_prices(
     if status == VALID:
         return high, low, volatility, True
     seen: uint256 = self.observations[id]
+    checkpoint: uint256 = self.checkpoints[id]
     if status == JUMP:
         up: bool = price > average
         since: uint256 = (seen >> 128) & MASK_32
         poked: bool = (
             since != 0
             and up == ((seen >> 236) & 1 == 1)
-            and block.timestamp <= unsafe_add(self.checkpoints[id] >> 224, MAX_GAP)
+            and block.timestamp <= unsafe_add(checkpoint >> 224, MAX_GAP)
+            and not self._is_jump(price, checkpoint & MASK_96, rule)
         )
         confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
         if patience != 0:
@@ -256,7 +259,7 @@ def _liquidation_prices(
             return high, low, volatility, True
         return max(high, average), min(low, average), volatility, True
     if status == DISPERSED:
-        if self._waited(seen, self.checkpoints[id]) >= WAIT_TIME:
+        if self._waited(seen, checkpoint) >= WAIT_TIME:
             return price, price, volatility, True
         return high, low, volatility, True
     low, high = self._last(id)
@@ -340,8 +343,10 @@ def _poke(id: uint256) -> IRiskEngine.Quote:
         if jump_since == 0 or up != (seen >> 236) & 1:
             jump_since = block.timestamp
             confirmed = 0
-        elif block.timestamp > unsafe_add(checkpoint >> 224, MAX_GAP):
-            # nobody looked in between: it may be another one
+        elif block.timestamp > unsafe_add(checkpoint >> 224, MAX_GAP) or self._is_jump(
+            quote.price, checkpoint & MASK_96, rule
+        ):
+            # nobody looked in between, or it went on by a whole band: it may be another one
             jump_since = block.timestamp
             confirmed = 0
         elif block.timestamp >= unsafe_add(jump_since, CONFIRM_TIME):

@@ -469,3 +469,36 @@ def test_batch__at_most_sixteen_legs(ready):
     held = ready.held("WETH")
     batch(ready, *legs[:16])
     assert ready.held("WETH") == held + 16 * (WAD // 10)
+
+
+def test_batch__a_second_one_forgets_what_the_first_touched(market):
+    """In one transaction: an account that could borrow no longer is not asked again."""
+    host, weth, dai = market.host, market.assets["WETH"], market.assets["DAI"]
+    caller = host.deploy("CallerMock", sender=market.owner)
+    first, second = account_id(caller, 0), account_id(caller, 1)
+
+    def batch(*steps):
+        data = interface_of("CreditEngine").function("batch", 2).encode([list(steps), b""])
+        return market.engine.address, data
+
+    def call(name, target, function, *args):
+        data = interface_of(name).function(function, len(args)).encode(list(args))
+        return str(target), data
+
+    for asset in (weth, dai):
+        asset.token.mint(caller, 10 * WAD, sender=market.owner)
+    calls = [
+        call("TokenMock", weth.address, "approve", market.engine.address, MAX_UINT256),
+        call("TokenMock", dai.address, "approve", market.engine.address, MAX_UINT256),
+        batch(
+            market.leg(DEPOSIT, "WETH", 10 * WAD, first),
+            market.leg(BORROW, "USDC", 15_000 * 10**6, first, receiver=caller),
+        ),
+        call("AggregatorMock", weth.feeds[0].address, "set", 1_000 * 10**8),
+        batch(market.leg(DEPOSIT, "DAI", WAD, second)),
+    ]
+    host.transact(caller, "CallerMock", "run", [calls], sender=market.other)
+    assert market.held("DAI", second) == WAD
+    with refuses("initial margin is not met"):
+        calls = [batch(market.leg(BORROW, "USDC", 10**8, first, receiver=caller))]
+        host.transact(caller, "CallerMock", "run", [calls], sender=market.other)

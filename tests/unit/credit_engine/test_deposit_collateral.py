@@ -7,6 +7,7 @@ import pytest
 from breakwater.driver import CreditEngine
 from breakwater.host import interface_of
 from breakwater.mocks import HookTokenMock, OddTokenMock
+from breakwater.model import liquidation, margin
 from breakwater.units import MAX_UINT256, WAD
 from tests.market import DEPOSIT, ZERO, refuses
 
@@ -102,23 +103,23 @@ def test_deposit_collateral__at_the_cap_and_above(new_market):
             market.engine.deposit_collateral(account, weth, 1, sender=market.borrower)
 
 
-def test_deposit_collateral__above_the_cap_up_to_the_initial_margin(new_market):
-    """A borrower whose margin has sunk may add in spite of the cap, no more than lifts it."""
-    from breakwater.model import margin
-
+def test_deposit_collateral__above_the_cap_up_to_the_target_of_a_liquidation(new_market):
+    """Who may be liquidated may add in spite of the cap, up to what a liquidation restores."""
     market = new_market(WETH={"cap": 10 * WAD})
     weth = market.assets["WETH"]
     market.deposit("WETH", 9)
     market.borrow("USDC", 14_000)
     market.host.advance(12)
-    market.price("WETH", 1_900)
-    spot = market.spot()
-    average = market.risk.quote(weth).average
-    spot["WETH"] = margin.Prices.flat(1_900 * WAD, average)
-    missing = margin.shortfall(market.legs(), market.rules(), spot, "WETH")
-    assert WAD // 10 < missing < WAD
     market.give("WETH", market.borrower, 10 * WAD)
     market.engine.set_cap(weth, WAD, sender=market.owner)
+    # below its initial margin, 14,400, and above maintenance, 13,874 dollars of debt
+    market.price("WETH", 1_880)
+    with refuses("collateral cap is reached"):
+        market.engine.deposit_collateral(market.account(), weth, 1, sender=market.borrower)
+    market.price("WETH", 1_850)
+    missing = liquidation.shortfall(market.legs(), market.rules(), market.spot(), "WETH")
+    # (1.05 x 14,000 - 0.83 x 9 x 1,850) / (0.83 x 1,850) = 880.5 / 1,535.5
+    assert 573_428 <= missing // 10**12 <= 573_430
     with refuses("collateral cap is reached"):
         market.engine.deposit_collateral(
             market.account(), weth, missing + 1, sender=market.borrower
@@ -126,8 +127,9 @@ def test_deposit_collateral__above_the_cap_up_to_the_initial_margin(new_market):
     with refuses("collateral cap is reached"):
         market.engine.deposit_collateral(market.account(1), weth, 1, sender=market.borrower)
     market.engine.deposit_collateral(market.account(), weth, missing, sender=market.borrower)
-    rest = margin.shortfall(market.legs(), market.rules(), spot, "WETH")
-    assert rest <= 1
+    assert market.health().health_factor // 10**9 == 1_049_999_999
+    with refuses("collateral cap is reached"):
+        market.engine.deposit_collateral(market.account(), weth, 1, sender=market.borrower)
 
 
 def test_deposit_collateral__a_fraction_of_a_token_above_the_cap(new_market):
@@ -138,23 +140,25 @@ def test_deposit_collateral__a_fraction_of_a_token_above_the_cap(new_market):
     market.engine.set_cap(wbtc, 0, sender=market.owner)
     market.borrow("USDC", 35_000)
     market.host.advance(12)
-    market.price("WBTC", 49_000)
+    market.price("WBTC", 46_000)
     market.give("WBTC", market.borrower, 10**8)
-    assert market.risk.shortfall(market.engine.position_of(market.account()), wbtc.id) == 2_040_816
-    # 35,000 / 0.7 / 49,000 = 1.0204 WBTC are needed
-    market.engine.deposit_collateral(market.account(), wbtc, 2_040_000, sender=market.borrower)
+    # (1.05 x 35,000 - 0.75 x 46,000) / (0.75 x 46,000) = 2,250 / 34,500
+    assert market.risk.shortfall(market.engine.position_of(market.account()), wbtc.id) == 6_521_739
     with refuses("collateral cap is reached"):
-        market.engine.deposit_collateral(market.account(), wbtc, 2_000, sender=market.borrower)
+        market.engine.deposit_collateral(market.account(), wbtc, 6_521_740, sender=market.borrower)
+    market.engine.deposit_collateral(market.account(), wbtc, 6_521_739, sender=market.borrower)
+    with refuses("collateral cap is reached"):
+        market.engine.deposit_collateral(market.account(), wbtc, 1, sender=market.borrower)
 
 
 def test_deposit_collateral__above_the_cap_not_in_the_block_of_a_loan(new_market):
-    """Who is below the initial margin by what he did in this block may not add above the cap."""
+    """Who raised his risk in this block may not add above the cap."""
     market = new_market(WETH={"cap": 10 * WAD})
     weth = market.assets["WETH"]
     market.deposit("WETH", 9)
     market.host.advance(12)
     market.borrow("USDC", 14_000)
-    market.price("WETH", 1_900)
+    market.price("WETH", 1_850)
     market.give("WETH", market.borrower, WAD)
     market.engine.set_cap(weth, WAD, sender=market.owner)
     with refuses("collateral cap is reached"):
@@ -164,9 +168,7 @@ def test_deposit_collateral__above_the_cap_not_in_the_block_of_a_loan(new_market
 
 
 def test_deposit_collateral__above_the_cap_no_shortfall_twice(new_market):
-    """A collateral that the margin leaves out, halted or with no borrow_ltv, fills it but once."""
-    from breakwater.model import margin
-
+    """A collateral that the initial margin leaves out, halted or with no borrow_ltv, counts."""
     market = new_market(WETH={"cap": 10 * WAD})
     weth, account = market.assets["WETH"], market.account()
     market.deposit("WETH", 9)
@@ -186,7 +188,7 @@ def test_deposit_collateral__above_the_cap_no_shortfall_twice(new_market):
         price = margin.Prices.flat(quote.price, quote.average)
         prices = {**market.spot(), "WETH": replace(price, level=level)}
         rules["WETH"] = replace(rules["WETH"], borrow_ltv=ltv, borrow_ltv_floor=ltv)
-        missing = margin.shortfall(market.legs(), rules, prices, "WETH")
+        missing = liquidation.shortfall(market.legs(), rules, prices, "WETH")
         assert 0 < missing < 2 * WAD
         position = market.engine.position_of(account)
         assert missing - 1 <= market.risk.shortfall(position, weth.id) <= missing

@@ -485,3 +485,59 @@ def test_liquidate__eight_assets(new_market):
     for name in more:
         if market.health().health_factor < WAD:
             liquidated(market, "DAI", name, 200 * WAD)
+
+
+def test_liquidate__seizes_a_single_unit(market):
+    """A unit of WBTC is worth 500 units of USDC."""
+    open_account(market, {"WBTC": 1}, {"USDC": 34_000})
+    market.price("WBTC", 42_000)
+    market.settle("WBTC")
+    paid = next(
+        amount
+        for amount in range(300, 600, 20)
+        if market.terms("USDC", "WBTC", amount).seize["WBTC"] == 1
+    )
+    before = market.tokens("WBTC", market.liquidator)
+    assert market.liquidate("USDC", "WBTC", paid).value[1] == 1
+    assert market.tokens("WBTC", market.liquidator) == before + 1
+    assert market.held("WBTC") == 10**8 - 1
+
+
+@pytest.fixture
+def full(new_market):
+    """An account with all eight legs: seven collaterals, the last of them large, and a debt."""
+    names = ("A", "B", "C", "D")
+    market = new_market(**{name: {"decimals": 18, "dollars": 1} for name in names})
+    held = {"WETH": 10, "WBTC": "0.1", "DAI": 10, "A": 10, "B": 10, "C": 10, "D": 5_000}
+    open_account(market, held, {"USDC": 22_000})
+    assert len(market.legs()) == 8
+    return market
+
+
+@pytest.mark.parametrize("collateral", ["WETH", "C", "D"])
+def test_liquidate__any_of_eight_legs(full, collateral):
+    full.price("WETH", 1_600)
+    full.settle("WETH")
+    liquidated(full, "USDC", collateral)
+
+
+@pytest.mark.parametrize("to_account", [False, True])
+def test_liquidate__all_of_eight_legs_under_water(full, to_account):
+    full.price("WETH", 800)
+    full.settle("WETH")
+    terms = full.terms("USDC", "D")
+    assert terms.under_water
+    assert len(terms.seize) == 7
+    credit = account_id(full.liquidator, 0) if to_account else bytes(32)
+    before = {name: full.tokens(name, full.liquidator) for name in terms.seize}
+    receipt = full.liquidate("USDC", "D", credit=credit)
+    assert full.legs() == []
+    for name, amount in terms.seize.items():
+        if to_account:
+            assert full.held(name, credit) == amount
+        else:
+            assert full.tokens(name, full.liquidator) == before[name] + amount
+    seized = {event.args["asset"]: event.args["amount"] for event in receipt.events("Seize")}
+    assert seized == {
+        full.assets[name].address: amount for name, amount in terms.seize.items() if name != "D"
+    }

@@ -83,11 +83,30 @@ def test_liquidate__pokes_of_a_jump_are_an_hour_apart_at_most(jumpy, gap, confir
     position = market.engine.position_of(market.account())
     spot = 150_000 * WAD
     assert (market.risk.health_of(position).collateral_value == spot) == confirmed
-    market.price("WETH", 1_000)
+    market.price("WETH", 1_430)
     market.host.advance(gap)
     market.refresh()
     value = market.risk.health_of(position).collateral_value
-    assert (value == 100_000 * WAD) == confirmed
+    assert (value == 143_000 * WAD) == confirmed
+
+
+@pytest.mark.parametrize(("dollars", "believed"), [(1_425, True), (1_424, False), (1_577, False)])
+def test_liquidate__a_print_beyond_the_band_is_not_of_the_row(jumpy, dollars, believed):
+    """Of the spot that the last poke stored, 1,500: further on or back, it begins a row anew."""
+    market = jumpy
+    poke(market, 1_500)
+    poke(market, 1_500, MINUTE)
+    position = market.engine.position_of(market.account())
+    market.price("WETH", dollars)
+    spot = 100 * dollars * WAD
+    assert market.risk.quote(market.assets["WETH"]).status == average.JUMP
+    assert (market.risk.health_of(position).collateral_value == spot) == believed
+    poke(market, dollars, 50)
+    assert (market.risk.health_of(position).collateral_value == spot) == believed
+    poke(market, dollars, 10)
+    assert (market.risk.health_of(position).collateral_value == spot) == believed
+    poke(market, dollars, 50)
+    assert market.risk.health_of(position).collateral_value == spot
 
 
 def test_liquidate__jump_upwards_of_the_debt(new_market):

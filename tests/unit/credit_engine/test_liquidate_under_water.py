@@ -1,10 +1,12 @@
 """`liquidate`, an account that cannot pay: parts of everything, and the loss in the same call."""
 
+from contextlib import suppress
 from fractions import Fraction
 
 import pytest
 
-from breakwater.model import liquidation
+from breakwater.host import Reverted
+from breakwater.model import liquidation, margin
 from breakwater.units import MAX_UINT256, WAD, account_id
 from tests.market import refuses
 
@@ -218,7 +220,7 @@ def test_liquidate__account_without_collateral_books_its_loss(market):
     )
     event = market.liquidate("USDC", "WETH").event("Liquidate")
     assert event.seized == WAD
-    assert event.bad_debt == 0  # while anything has no price nothing is written off
+    assert event.bad_debt == 0  # what has no price was worth more than the debt
     assert market.owed("USDC") > 28_000 * 10**6
     with refuses("collateral has no valid price"):
         market.liquidate("USDC", "WBTC")
@@ -253,3 +255,139 @@ def test_liquidate__works_in_a_halted_vault(drowned):
     market = drowned
     market.breaker.trip(market.assets["USDC"], 2, 3_600, sender=market.guardian)
     liquidated(market, "USDC")
+
+
+# ------------------------------------------------------------ while some collateral has no price
+
+
+SILENT = margin.Prices(
+    low=0, price=0, high=0, average=50_000 * WAD, status=margin.STALE, level=2,
+    as_collateral=50_000 * WAD, as_debt=50_000 * WAD, is_priced=False,
+    last_low=50_000 * WAD, last_high=50_000 * WAD,
+)  # fmt: skip
+"""WBTC, which had stood at 50,000 dollars until its feed fell silent: not faded yet."""
+
+
+@pytest.fixture
+def silenced(market):
+    """50 WETH at 1,000 and 0.2 WBTC that nobody prices, against 79,000 in one debt."""
+    market.deposit("WETH", 50)
+    market.deposit("WBTC", "0.2")
+    market.host.advance(12)
+    return market
+
+
+def silence(market):
+    market.host.advance(0, 1)
+    market.break_feed("WBTC")
+    market.price("WETH", 1_000)
+
+
+@pytest.mark.parametrize("debt", ["USDC", "DAI"])
+def test_liquidate__what_waits_for_a_price_stays_owed(silenced, debt):
+    """79,000 - 50,000 / 1.005 - 10,000 = 19,248.76 are lost whatever WBTC turns out to be worth."""
+    market, unit = silenced, silenced.assets[debt].unit
+    market.borrow(debt, 79_000)
+    silence(market)
+    terms = market.terms(debt, "WETH", WBTC=SILENT)
+    assert terms.under_water
+    event = market.liquidate(debt, "WETH").event("Liquidate")
+    assert (event.repaid, event.seized) == (terms.repay, 50 * WAD)
+    assert abs(event.bad_debt - terms.write_off) <= 2
+    assert abs(Fraction(event.bad_debt, unit) - (69_000 - Fraction(50_000) / Fraction(1005, 1000))
+               ) < Fraction(1, 1_000)  # fmt: skip
+    assert 10_000 * unit <= market.owed(debt) <= 10_000 * unit + 2
+    # again: a unit of rounding at most goes off the books
+    for _ in range(3):
+        with suppress(Reverted):
+            assert market.liquidate(debt, "WETH").event("Liquidate").bad_debt <= 2
+    with refuses("nothing to repay"):
+        market.liquidate(debt, "WETH")
+    assert market.owed(debt) >= 10_000 * unit
+    # the price comes back lower: then the rest is lost, and no more
+    market.price("WBTC", 40_000)
+    market.settle("WBTC")
+    event = market.liquidate(debt, "WBTC").event("Liquidate")
+    assert abs(Fraction(event.repaid, unit) - Fraction(8_000) / Fraction(1005, 1000)) < 1
+    assert abs(Fraction(event.repaid + event.bad_debt, unit) - 10_000) < 1
+    assert market.legs() == []
+
+
+def test_liquidate__in_parts_what_waits_for_a_price_stays_owed(silenced):
+    """A third of the payment takes a third of the loss; the least debt binds nothing here."""
+    market, unit = silenced, 10**6
+    market.borrow("USDC", 79_000)
+    silence(market)
+    lost = 0
+    for _ in range(3):
+        cap = 20_000 * unit
+        terms = market.terms("USDC", "WETH", cap, WBTC=SILENT)
+        event = market.liquidate("USDC", "WETH", cap).event("Liquidate")
+        assert (event.repaid, event.seized) == (terms.repay, terms.seize["WETH"])
+        assert abs(event.bad_debt - terms.write_off) <= 2
+        lost += event.bad_debt
+    assert market.held("WETH") == 0
+    assert abs(Fraction(lost, unit) - (69_000 - Fraction(50_000) / Fraction(1005, 1000))) < 1
+    assert 10_000 * unit <= market.owed("USDC") <= 10_000 * unit + 10
+
+
+def test_liquidate__of_two_debts_each_keeps_what_waits_whoever_is_first(silenced):
+    """Which of them it will pay is not known: a second call on one takes no more of it."""
+    market = silenced
+    market.borrow("USDC", 40_000)
+    market.borrow("DAI", 39_000)
+    silence(market)
+    market.liquidate("USDC", "WETH")
+    owed = market.owed("USDC")
+    assert 10_000 * 10**6 <= owed <= 10_000 * 10**6 + 2
+    held = market.held("WETH")
+    assert abs(Fraction(held, WAD) - 50 * Fraction(39, 79)) < Fraction(1, 1_000)
+    # what WETH is left pays again, in proportion to the debts that are left
+    event = market.liquidate("USDC", "WETH").event("Liquidate")
+    assert event.repaid > 0
+    assert event.bad_debt == 0
+    event = market.liquidate("DAI", "WETH").event("Liquidate")
+    assert event.bad_debt > 0
+    assert 10_000 * WAD <= market.owed("DAI") <= 10_000 * WAD + 2
+
+
+def test_liquidate__nothing_priced_books_what_is_certain(market):
+    """No collateral has a price: nothing is paid and nothing seized, and the sure loss is booked.
+    One that was worth all that is owed hides nothing: there is no sure loss.
+    """
+    market.deposit("WBTC", 1)
+    market.borrow("USDC", 30_000)
+    market.price("WBTC", 20_000)
+    market.settle("WBTC", rounds=60)
+    market.break_feed("WBTC")
+    average = market.risk.quote(market.assets["WBTC"]).average
+    owed = market.owed("USDC")
+    receipt = market.liquidate("USDC", "WBTC", 0, sender=market.other)
+    event = receipt.event("Liquidate")
+    assert (event.repaid, event.seized) == (0, 0)
+    assert receipt.event("WriteOff").loss == event.bad_debt
+    # at the higher of last spot and last average
+    kept = -(-max(average, 20_000 * WAD) // 10**12)
+    assert owed - event.bad_debt - 2 <= kept <= market.owed("USDC") <= kept + 2
+    assert market.held("WBTC") == 10**8
+    market.price("WBTC", 1)
+    market.settle("WBTC", rounds=60)
+    market.liquidate("USDC", "WBTC")
+    assert market.legs() == []
+
+
+def test_liquidate__dust_without_a_price_keeps_nothing(silenced):
+    """A dollar of WBTC is waited for, a unit less is not."""
+    market = silenced
+    market.borrow("USDC", 79_000)
+    position = {}
+    for units in (1_999, 2_000):
+        legs = [("WETH", 50 * WAD, False), ("WBTC", units, False), ("USDC", 79_000 * 10**6, True)]
+        position[units] = market.position(*legs)
+    silence(market)
+    ids = {name: asset.id for name, asset in market.assets.items()}
+    for units, stays in ((1_999, 0), (2_000, 10**6)):
+        terms = market.risk.liquidation_terms(
+            position[units], 128 | ids["USDC"], ids["WETH"], MAX_UINT256, 100 * 10**6
+        )
+        assert terms.repay + terms.write_off == 79_000 * 10**6 - stays

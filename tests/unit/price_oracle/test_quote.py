@@ -212,3 +212,64 @@ def test_list_asset__with_sources_that_disagree_reverts(market):
     token = TokenMock.deploy(market.host, "X", "X", 18, sender=market.owner)
     with refuses("sources disagree"):
         market.configurator.list_asset(token, asset.config, sender=market.owner)
+
+
+@pytest.mark.parametrize(("wait", "is_taken"), [(599, False), (600, True), (601, True)])
+def test_poke__takes_a_sample_after_ten_minutes(oracle, wait, is_taken):
+    """The volatility of a change of 1 % in that time, from none: a day has 144 times 600 s."""
+    before = checkpoint(oracle)
+    assert before.volatility == 0
+    oracle.host.advance(wait)
+    oracle.price("WETH", 2_020)
+    oracle.poke("WETH")
+    after = checkpoint(oracle)
+    if not is_taken:
+        assert (after.volatility, after.reference, after.reference_time) == (
+            0, before.reference, before.reference_time,
+        )  # fmt: skip
+        return
+    assert (after.reference, after.reference_time) == (2_020 * WAD, oracle.host.now)
+    # variance of a day: 0.01**2 * 86,400 / wait, weighed by wait / (wait + 31,163)
+    exact = (Fraction(1, 10_000) * Fraction(86_400, wait) * Fraction(wait, wait + 31_163)) ** 0.5
+    assert after.volatility / WAD == pytest.approx(float(exact), rel=1e-6)
+
+
+def test_poke__keeps_what_it_does_not_change(new_market):
+    """Of the observation: the last wait, what was waited, and the reference of the volatility."""
+    market = new_market(WETH={"sources": 2})
+    weth = market.assets["WETH"]
+
+    def seen():
+        return market.risk.words_of(weth)[3]
+
+    def step(wait, *dollars):
+        market.host.advance(wait)
+        market.price("WETH", *dollars)
+        market.poke("WETH")
+        return seen()
+
+    first = seen()
+    assert first >> 192 & (2**44 - 1) == 0
+    # two sources disagree for 100 seconds, and the poke that sees them agree ends the wait
+    assert step(12, 2_000, 1_900) >> 224 & 4_095 == 0
+    word = step(100, 2_000, 2_000)
+    ended = market.host.now
+    assert (word >> 192 & (2**32 - 1), word >> 224 & 4_095, word >> 238 & 1) == (ended, 100, 0)
+    for wait in (1, 599, 3_600, 86_400 - 4_200 - 1):
+        word = step(wait, 2_000, 2_000)
+        assert (word >> 192 & (2**32 - 1), word >> 224 & 4_095) == (ended, 100)
+    word = step(1, 2_000, 2_000)
+    # a day without any: what was waited no longer counts
+    assert (word >> 192 & (2**32 - 1), word >> 224 & 4_095) == (ended, 0)
+    # seconds without a price, and when they were last seen, go when there is one again
+    market.host.advance(12)
+    market.break_feed("WETH")
+    market.poke("WETH")
+    assert (seen() >> 160 & (2**32 - 1), seen() >> 239) == (market.host.now, 0)
+    market.host.advance(1_000)
+    market.poke("WETH")
+    word = seen()
+    assert (word >> 160 & (2**32 - 1), word >> 239) == (market.host.now, 1_000)
+    assert word >> 192 & (2**32 - 1) == ended
+    word = step(50, 2_000, 2_000)
+    assert (word >> 160 & (2**32 - 1), word >> 239) == (0, 0)
