@@ -15,26 +15,36 @@
         STALE       poke finds no price, and one at least 15         HALT     1 hour on
                     minutes before did, and none between found one
         GUARDIAN    the guardian says so                             either   at most 7 days on
-        A poke that finds all well shortens nothing. The engine's latch of an asset is the highest
-        of its reasons; its vault's is the guardian's alone, since prices don't halt lenders.
+        SUPPLY      poke finds the issuer's supply grown by more     HALT     24 hours on
+                    than its limit, and so did all in the last 10
+                    minutes or more (see `supply_growth`)
+        INSOLVENCY  check_solvency finds less than the books say     HALT     24 hours on
+        A poke or a check that finds all well shortens nothing. The engine's latch of an asset is
+        the highest of its reasons; its vault's is the guardian's and that for insolvency, since
+        neither prices nor issuers halt lenders.
 
         BUDGET
         Where a latch acts, what the guardian holds covers at most 7 days in any 30 (see `latch`);
-        a trip beyond that is refused. Sensors spend none of it: they end with their cause.
+        a trip beyond that is refused. Sensors spend none of it: they end with their cause. A vault
+        that is short itself takes a halt for insolvency beyond the budget; one that is not, where
+        it is the engine that lacks its asset, takes it while the budget lasts.
 
         LIVENESS
-        Anyone may poke and lift what has expired; expiry needs nobody. A poke reverts while the
-        lock of the credit engine or of a vault is held, so no price is stored in mid-call.
-        A push that a vault or the engine refuses reverts the call.
+        Anyone may poke, check and lift what has expired; expiry needs nobody. Poke and check
+        revert while the lock of the credit engine or of a vault is held, so nothing is stored in
+        mid-call. A push that a vault or the engine refuses reverts the call, but for a vault that
+        refuses a halt for insolvency: the asset is halted all the same.
 
         ROLES
-        owner     connects the engines once, adds vaults, names the guardian; it has no say in
-                  latches
+        owner     connects the engines once, adds vaults, names the guardian, sets how much supplies
+                  may grow; it has no say in latches
         guardian  raises and extends its own latches, and lifts them early; no other's
 """
 
 from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
+from contracts.modules import supply_growth
+from ethereum.ercs import IERC20
 
 implements: ICircuitBreaker
 
@@ -43,6 +53,8 @@ implements: ICircuitBreaker
 from snekmate.auth import ownable
 
 initializes: ownable
+# a sensor of its own, with what it remembers of each supply
+initializes: supply_growth
 
 exports: (
     ownable.owner,
@@ -52,7 +64,15 @@ exports: (
 
 interface IVault:
     def asset() -> address: view
+    def cash() -> uint256: view
+    def flash_out() -> uint256: view
+    def debt_assets() -> uint256: view
+    def totalAssets() -> uint256: view
     def set_level(caution_until: uint256, halt_until: uint256, held_until: uint256): nonpayable
+
+
+interface ICreditEngine:
+    def book_of(asset: address) -> (uint256, uint256, uint256, bool): view
 
 
 CAUTION: constant(uint256) = 1
@@ -68,28 +88,36 @@ AT_PRICE_JUMP: constant(uint256) = 0
 AT_DISPERSION: constant(uint256) = 1
 AT_STALE: constant(uint256) = 2
 AT_GUARDIAN: constant(uint256) = 3
-REASONS: constant(uint256) = 4
+AT_SUPPLY: constant(uint256) = 4
+AT_INSOLVENCY: constant(uint256) = 5
+REASONS: constant(uint256) = 6
 
 COOL_DOWN: constant(uint256) = 1_800
 STALE_DELAY: constant(uint256) = 900
 STALE_HALT: constant(uint256) = 3_600
+DAY: constant(uint256) = 86_400
 MAX_DURATION: constant(uint256) = 7 * 86_400
 MAX_VAULTS: constant(uint256) = 32
 
-LATCH_BITS: constant(uint256) = 42
-LATCH_MASK: constant(uint256) = 2**42 - 1
-UNTIL_MASK: constant(uint256) = 2**40 - 1
-STALE_SHIFT: constant(uint256) = 168
-LATCHES_MASK: constant(uint256) = 2**168 - 1
+LATCH_BITS: constant(uint256) = 36
+LATCH_MASK: constant(uint256) = 2**36 - 1
+LEVEL_AT: constant(uint256) = 34
+UNTIL_MASK: constant(uint256) = 2**34 - 1
+
+# Left for a vault to take or to refuse a halt, so that nobody makes it refuse for want of gas
+VAULT_GAS: constant(uint256) = 500_000
 
 risk_engine: public(address)
 credit_engine: public(address)
 guardian: public(address)
 vaults: DynArray[address, MAX_VAULTS]
 vault_of: public(HashMap[address, address])  # by asset
-# four latches of 42 bits (until [unix seconds] 40, level 2), then, from bit 168, the time of the
-# first of the pokes in a row that found no price [unix seconds]
+# latches of 36 bits (until [unix seconds] 34, level 2), in the order of the reasons
 latches: HashMap[address, uint256]
+# first of the pokes in a row that found no price [unix seconds]; 0: the last found one
+stale_since: public(HashMap[address, uint256])
+# end of the last halt for insolvency that the asset's vault took [unix seconds]
+vault_halts: HashMap[address, uint256]
 
 
 @deploy
@@ -110,31 +138,64 @@ def poke(asset: address) -> uint256:
     self._check_unlocked()
     status: uint256 = extcall IRiskEngine(self.risk_engine).poke(asset)
 
-    packed: uint256 = self.latches[asset]
-    word: uint256 = self._lift_expired(asset, packed)
-    stale_since: uint256 = word >> STALE_SHIFT
+    stale_since: uint256 = self.stale_since[asset]
     if status != STALE:
         stale_since = 0
     elif stale_since == 0:
         stale_since = block.timestamp
-    word = word & LATCHES_MASK | stale_since << STALE_SHIFT
+    if stale_since != self.stale_since[asset]:
+        self.stale_since[asset] = stale_since
 
+    packed: uint256 = self.latches[asset]
+    word: uint256 = self._lift_expired(asset, packed)
     latched: uint256 = word
     if status == JUMP:
-        latched = self._extended(word, AT_PRICE_JUMP, CAUTION, COOL_DOWN)
+        latched = self._tripped(asset, latched, AT_PRICE_JUMP, CAUTION, COOL_DOWN)
     elif status == DISPERSED:
-        latched = self._extended(word, AT_DISPERSION, CAUTION, COOL_DOWN)
+        latched = self._tripped(asset, latched, AT_DISPERSION, CAUTION, COOL_DOWN)
     elif status == STALE and block.timestamp - stale_since >= STALE_DELAY:
-        latched = self._extended(word, AT_STALE, HALT, STALE_HALT)
+        latched = self._tripped(asset, latched, AT_STALE, HALT, STALE_HALT)
+    if supply_growth._observe(asset):
+        latched = self._tripped(asset, latched, AT_SUPPLY, HALT, DAY)
 
-    tripped: bool = latched != word
     if latched != packed:
         self.latches[asset] = latched
-    if tripped:
-        # the statuses are in the order of the sensors' latches
-        self._log_trip(asset, latched, status - 1)
+    if latched != word:
         self._push_risk(asset, latched)
     return status
+
+
+@external
+def check_solvency(asset: address) -> (uint256, uint256, uint256):
+    """
+    @notice See `ICircuitBreaker.check_solvency`.
+    """
+    self._check_listed(asset)
+    self._check_unlocked()
+    engine: address = self.credit_engine
+    vault: address = self.vault_of[asset]
+    held: uint256 = (staticcall ICreditEngine(engine).book_of(asset))[1]
+    of_accounts: uint256 = self._missing(held, staticcall IERC20(asset).balanceOf(engine))
+    of_cash: uint256 = 0
+    of_claims: uint256 = 0
+    if vault != empty(address):
+        cash: uint256 = staticcall IVault(vault).cash()
+        owned: uint256 = (
+            cash + staticcall IVault(vault).flash_out() + staticcall IVault(vault).debt_assets()
+        )
+        of_cash = self._missing(cash, staticcall IERC20(asset).balanceOf(vault))
+        of_claims = self._missing(staticcall IVault(vault).totalAssets(), owned)
+
+    if max(max(of_accounts, of_cash), of_claims) != 0:
+        packed: uint256 = self.latches[asset]
+        word: uint256 = self._lift_expired(asset, packed)
+        latched: uint256 = self._tripped(asset, word, AT_INSOLVENCY, HALT, DAY)
+        if latched != packed:
+            self.latches[asset] = latched
+        if latched != word:
+            self._push_risk(asset, latched)
+        self._halt_vault(asset, vault, latched)
+    return of_accounts, of_cash, of_claims
 
 
 @external
@@ -146,8 +207,7 @@ def trip(asset: address, level: uint256, duration: uint256):
     assert level == CAUTION or level == HALT, "level must be 1 or 2"
     assert duration != 0, "duration is zero"
     assert duration <= MAX_DURATION, "duration above 7 days"
-    assert self.risk_engine != empty(address), "not connected"
-    assert staticcall IRiskEngine(self.risk_engine).id_of(asset) != 0, "asset is not listed"
+    self._check_listed(asset)
 
     word: uint256 = self._lift_expired(asset, self.latches[asset])
     held: uint256 = 0
@@ -160,7 +220,7 @@ def trip(asset: address, level: uint256, duration: uint256):
     self.latches[asset] = word
     self._log_trip(asset, word, AT_GUARDIAN)
     self._push_risk(asset, word)
-    self._push_vault(self.vault_of[asset], word)
+    self._push_vault(asset, word)
 
 
 @external
@@ -178,7 +238,7 @@ def reset(asset: address):
         # also what has merely expired: who reads the levels is then spared looking
         self.latches[asset] = word
         self._push_risk(asset, word)
-        self._push_vault(self.vault_of[asset], word)
+        self._push_vault(asset, word)
 
 
 @external
@@ -212,7 +272,18 @@ def add_vault(vault: address):
     self.vault_of[asset] = vault
     log ICircuitBreaker.AddVault(asset=asset, vault=vault)
     if self._latch(self.latches[asset], AT_GUARDIAN)[0] != 0:
-        self._push_vault(vault, self.latches[asset])
+        self._push_vault(asset, self.latches[asset])
+
+
+@external
+def set_supply_limit(asset: address, limit: uint256):
+    """
+    @notice See `ICircuitBreaker.set_supply_limit`.
+    """
+    ownable._check_owner()
+    self._check_listed(asset)
+    supply_growth._set_limit(asset, limit)
+    log ICircuitBreaker.SetSupplyLimit(asset=asset, limit=limit)
 
 
 @external
@@ -256,11 +327,11 @@ def latch_of(asset: address, reason: ICircuitBreaker.Reason) -> (uint256, uint25
 @view
 @external
 @reentrant
-def stale_since(asset: address) -> uint256:
+def supply_of(asset: address) -> ICircuitBreaker.SupplyGrowth:
     """
-    @notice When the first of the pokes in a row that found no price was made; 0 for none.
+    @notice See `ICircuitBreaker.supply_of`.
     """
-    return self.latches[asset] >> STALE_SHIFT
+    return supply_growth._load(asset)
 
 
 @view
@@ -271,6 +342,13 @@ def vault_list() -> DynArray[address, MAX_VAULTS]:
     @notice The vaults, in the order they were added.
     """
     return self.vaults
+
+
+@view
+@internal
+def _check_listed(asset: address):
+    assert self.risk_engine != empty(address), "not connected"
+    assert staticcall IRiskEngine(self.risk_engine).id_of(asset) != 0, "asset is not listed"
 
 
 @view
@@ -327,18 +405,76 @@ def _push_risk(asset: address, word: uint256):
 
 
 @internal
-def _push_vault(vault: address, word: uint256):
+def _push_vault(asset: address, word: uint256):
     """
-    @dev Latches what the guardian holds at the vault, if there is one.
+    @dev Latches at the vault, if there is one, what the guardian holds and the halt for
+         insolvency that it has taken before.
     """
+    vault: address = self.vault_of[asset]
     if vault == empty(address):
         return
+    caution_until: uint256 = 0
+    halt_until: uint256 = 0
+    held_until: uint256 = 0
+    caution_until, halt_until, held_until = self._vault_levels(word, self.vault_halts[asset])
+    extcall IVault(vault).set_level(caution_until, halt_until, held_until)
+
+
+@internal
+def _halt_vault(asset: address, vault: address, word: uint256):
+    """
+    @dev Latches the halt for insolvency at the vault, which may refuse it.
+    """
+    halt: uint256 = self._latch(word, AT_INSOLVENCY)[1]
+    if vault == empty(address) or halt == self.vault_halts[asset]:
+        return
+    assert msg.gas >= VAULT_GAS, "too little gas"
+    caution_until: uint256 = 0
+    halt_until: uint256 = 0
+    held_until: uint256 = 0
+    caution_until, halt_until, held_until = self._vault_levels(word, halt)
+    taken: bool = raw_call(
+        vault,
+        abi_encode(
+            caution_until,
+            halt_until,
+            held_until,
+            method_id=method_id("set_level(uint256,uint256,uint256)"),
+        ),
+        revert_on_failure=False,
+    )
+    if taken:
+        self.vault_halts[asset] = halt
+
+
+@view
+@internal
+def _vault_levels(word: uint256, halt: uint256) -> (uint256, uint256, uint256):
+    """
+    @dev What the guardian has latched and a halt for insolvency until `halt`: the ends of CAUTION,
+         of HALT and of what the guardian holds.
+    """
     level: uint256 = 0
     until: uint256 = 0
     level, until = self._latch(word, AT_GUARDIAN)
-    extcall IVault(vault).set_level(
-        until if level == CAUTION else 0, until if level == HALT else 0, until
-    )
+    halt_until: uint256 = halt if halt > block.timestamp else 0
+    if level == HALT:
+        halt_until = max(halt_until, until)
+    return until if level == CAUTION else 0, halt_until, until
+
+
+@internal
+def _tripped(
+    asset: address, word: uint256, at: uint256, level: uint256, duration: uint256
+) -> uint256:
+    """
+    @dev `word` with a sensor's latch set, never to an earlier expiry; logged where that changes it.
+    """
+    until: uint256 = max(self._latch(word, at)[1], block.timestamp + duration)
+    latched: uint256 = self._with(word, at, level, until)
+    if latched != word:
+        self._log_trip(asset, latched, at)
+    return latched
 
 
 @internal
@@ -349,14 +485,10 @@ def _log_trip(asset: address, word: uint256, at: uint256):
     log ICircuitBreaker.Trip(asset=asset, reason=self._reason(at), level=level, until=until)
 
 
-@view
+@pure
 @internal
-def _extended(word: uint256, at: uint256, level: uint256, duration: uint256) -> uint256:
-    """
-    @dev `word` with a sensor's latch set, never to an earlier expiry.
-    """
-    until: uint256 = block.timestamp + duration
-    return self._with(word, at, level, max(self._latch(word, at)[1], until))
+def _missing(wanted: uint256, found: uint256) -> uint256:
+    return wanted - min(wanted, found)
 
 
 @view
@@ -368,7 +500,7 @@ def _expiry(word: uint256, level: uint256) -> uint256:
     latest: uint256 = 0
     for i: uint256 in range(REASONS):
         bits: uint256 = word >> (LATCH_BITS * i) & LATCH_MASK
-        if bits >> 40 == level:
+        if bits >> LEVEL_AT == level:
             latest = max(latest, bits & UNTIL_MASK)
     return latest
 
@@ -382,7 +514,7 @@ def _latch(word: uint256, at: uint256) -> (uint256, uint256):
     bits: uint256 = word >> (LATCH_BITS * at) & LATCH_MASK
     if bits & UNTIL_MASK <= block.timestamp:
         return 0, 0
-    return bits >> 40, bits & UNTIL_MASK
+    return bits >> LEVEL_AT, bits & UNTIL_MASK
 
 
 @pure
@@ -392,7 +524,7 @@ def _with(word: uint256, at: uint256, level: uint256, until: uint256) -> uint256
     @dev `word` with one latch replaced.
     """
     lowest: uint256 = LATCH_BITS * at
-    return word & ~(LATCH_MASK << lowest) | (level << 40 | until) << lowest
+    return word & ~(LATCH_MASK << lowest) | (level << LEVEL_AT | until) << lowest
 
 
 @pure

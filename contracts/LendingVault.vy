@@ -8,8 +8,8 @@
 
         ACCOUNTING
         total = cash + flash_out + debt, debt = floor(debt_shares * index / RAY). Only our own
-        transfers move cash; the token's `balanceOf` is read nowhere but around the seed in `open`,
-        so a donation changes nothing here. All is clipped at 2**112 - 1 units of the asset.
+        transfers move cash; the token's `balanceOf` is read nowhere but around the seed in `open`
+        and where a halt is judged in `set_level`, so a donation changes nothing here. All is clipped at 2**112 - 1 units of the asset.
         Of each gain (total - base) the reserve factor is owed to the insurance fund. What is left
         of the total is `totalAssets`, the claim of the shares. The owed fee becomes the fund's
         shares, at the net price, in `settle_fee`, before a loss, before a change of the
@@ -160,6 +160,8 @@ _breaker: address
 _balances: HashMap[address, uint256]
 _allowances: HashMap[address, HashMap[address, uint256]]
 _nonces: HashMap[address, uint256]
+# end of a halt that found the vault short and spends none of the hold budget [unix seconds]
+_short_until: uint256
 _flash_out: transient (uint256)
 
 
@@ -529,8 +531,17 @@ def set_level(caution_until: uint256, halt_until: uint256, held_until: uint256):
     """
     if msg.sender != self._breaker:
         self._fail("caller is not the breaker")
-    # every halt counts: lenders are locked in for at most 7 days in any 30
-    latch._set(self, caution_until, halt_until, max(halt_until, held_until))
+    # every halt counts, so that lenders are locked in for at most 7 days in any 30, but for one
+    # that nobody holds while there is less than the books say
+    held: uint256 = held_until
+    short_until: uint256 = min(self._short_until, halt_until)
+    if halt_until > max(held_until, short_until):
+        if staticcall IERC20(ASSET).balanceOf(self) + self._flash_out < self._books & M112:
+            short_until = halt_until
+        else:
+            held = halt_until
+    self._short_until = short_until
+    latch._set(self, caution_until, halt_until, held)
     books: uint256 = self._books & ~FLAG
     if max(caution_until, halt_until) > block.timestamp:
         books |= FLAG

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from breakwater.model.average import DISPERSED, JUMP, STALE
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant, view
-from breakwater.model.feeds import ask
+from breakwater.model.feeds import ask, one_word
 from breakwater.model.oracle import CAUTION, HALT, NORMAL
 from breakwater.model.owned import Owned
-from breakwater.units import DAY, HOUR, MINUTE
+from breakwater.units import BPS, DAY, HOUR, MINUTE
 
-PRICE_JUMP, DISPERSION, NO_PRICE, GUARDIAN = range(4)
+PRICE_JUMP, DISPERSION, NO_PRICE, GUARDIAN, SUPPLY, INSOLVENCY = range(6)
 """Reasons, in the order of their latches; the ABI has a bit for each."""
 
 COOL_DOWN = 30 * MINUTE
@@ -21,30 +21,34 @@ STALE_HALT = HOUR
 MAX_DURATION = 7 * DAY
 MAX_VAULTS = 32
 
+SUPPLY_LIMITS = range(10, 10_001)
+"""Of a supply's growth in a day [BPS]."""
+SUPPLY_CONFIRMED = 10 * MINUTE
+MAX_SUPPLY = 2**112 - 1
+"""What a higher supply is taken for, and the reference that stands for none."""
 
-class Latch(NamedTuple):
+
+class ReasonLatch(NamedTuple):
     """What one reason holds, until then."""
 
     level: int = NORMAL
     until: int = 0
 
 
-OPEN = Latch()
+OPEN = ReasonLatch()
 
 
 class Latches(NamedTuple):
     """Of one asset."""
 
-    by_reason: tuple[Latch, ...] = (OPEN,) * 4
-    stale_since: int = 0
-    """first of the pokes in a row that found no price; 0: the last found one"""
+    by_reason: tuple[ReasonLatch, ...] = (OPEN,) * 6
 
-    def of(self, reason: int, now: int) -> Latch:
+    def of(self, reason: int, now: int) -> ReasonLatch:
         """What a reason holds now."""
         latch = self.by_reason[reason]
         return latch if latch.until > now else OPEN
 
-    def having(self, reason: int, latch: Latch) -> Latches:
+    def having(self, reason: int, latch: ReasonLatch) -> Latches:
         """One of them replaced."""
         parts = self.by_reason
         return self._replace(by_reason=(*parts[:reason], latch, *parts[reason + 1 :]))
@@ -55,6 +59,40 @@ class Latches(NamedTuple):
 
 
 NONE = Latches()
+
+
+class SupplyGrowth(NamedTuple):
+    """Of one asset's issuer supply, see `ICircuitBreaker.SupplyGrowth`. Specification, Supply."""
+
+    limit: int = 0
+    reference: int = 0
+    least: int = 0
+    highest: int = 0
+    day_start: int = 0
+    excess_since: int = 0
+
+    def observed(self, supply: int, now: int) -> SupplyGrowth:
+        """After a reading."""
+        supply = min(supply, MAX_SUPPLY)
+        start, reference, since = self.day_start or now, self.reference, self.excess_since
+        day = [supply, supply] if not self.day_start else [self.least, self.highest, supply]
+        if now - start >= DAY:
+            if reference == MAX_SUPPLY or reference < min(day):
+                reference = min(day)
+            elif reference > max(day):
+                reference = max(day)
+            start, day = now, [supply]
+        is_excess = supply * BPS > reference * (BPS + self.limit)
+        return SupplyGrowth(
+            self.limit, reference, min(day), max(day), start, (since or now) if is_excess else 0
+        )
+
+    def is_confirmed(self, now: int) -> bool:
+        """Whether it was too much for long enough."""
+        return self.excess_since != 0 and now - self.excess_since >= SUPPLY_CONFIRMED
+
+
+UNWATCHED = SupplyGrowth()
 
 SENSORS = {
     JUMP: (PRICE_JUMP, CAUTION, COOL_DOWN),
@@ -78,25 +116,43 @@ class CircuitBreaker(Owned):
     def poke(self, sender: str, asset: str) -> int:
         """Stores the price, latches what it shows, drops what has expired; the status."""
         self._check_connected()
-        for target in (self._named("credit_engine"), *self.get("vaults", default=())):
-            answer = ask(self.chain, self.address, target, "is_unlocked")
-            if answer is None or answer[:1] != (1,):
-                raise Refused("locked")
+        self._check_unlocked()
         now = self.chain.now
         status: int = self._tell(self._named("risk_engine"), "poke", asset)
-        latches = self._lifted(asset)
-        since = (latches.stale_since or now) if status == STALE else 0
-        latches = latches._replace(stale_since=since)
-        after = latches
+        since = (self._stale_since(asset) or now) if status == STALE else 0
+        if since != self._stale_since(asset):
+            self.put(since, "stale_since", asset)
+        latches = after = self._lifted(asset)
         if status in SENSORS and (status != STALE or now - since >= STALE_DELAY):
-            reason, level, duration = SENSORS[status]
-            until = max(latches.of(reason, now).until, now + duration)
-            after = latches.having(reason, Latch(level, until))
+            after = self._tripped(asset, after, *SENSORS[status])
+        if self._observe_supply(asset):
+            after = self._tripped(asset, after, SUPPLY, HALT, DAY)
         self._keep(asset, after)
         if after != latches:
-            self._trip(asset, reason, after)
             self._push_risk(asset, after)
         return status
+
+    def check_solvency(self, sender: str, asset: str) -> tuple[int, int, int]:
+        """What the engine and the vault lack of an asset; where they do, both are halted."""
+        self._check_listed(asset)
+        self._check_unlocked()
+        engine = self._named("credit_engine")
+        vault = self.get("vault_of", asset, default=ZERO_ADDRESS)
+        held = self._tell(engine, "book_of", asset)[1]
+        missing = [held - self._tell(asset, "balanceOf", engine), 0, 0]
+        if vault != ZERO_ADDRESS:
+            cash, lent = (self._tell(vault, name) for name in ("cash", "debt_assets"))
+            owned = cash + self._tell(vault, "flash_out") + lent
+            missing[1] = cash - self._tell(asset, "balanceOf", vault)
+            missing[2] = self._tell(vault, "totalAssets") - owned
+        if max(missing) > 0:
+            latches = self._lifted(asset)
+            after = self._tripped(asset, latches, INSOLVENCY, HALT, DAY)
+            self._keep(asset, after)
+            if after != latches:
+                self._push_risk(asset, after)
+            self._halt_vault(asset, vault, after)
+        return max(missing[0], 0), max(missing[1], 0), max(missing[2], 0)
 
     def trip(self, sender: str, asset: str, level: int, duration: int) -> None:
         """By the guardian, who may raise and extend what he holds."""
@@ -108,20 +164,18 @@ class CircuitBreaker(Owned):
             raise Refused("duration is zero")
         if duration > MAX_DURATION:
             raise Refused("duration above 7 days")
-        self._check_connected()
-        if self._tell(self._named("risk_engine"), "id_of", asset) == 0:
-            raise Refused("asset is not listed")
+        self._check_listed(asset)
         latches = self._lifted(asset)
         held, until = latches.of(GUARDIAN, self.chain.now), self.chain.now + duration
         if level < held.level:
             raise Refused("level below the latched one")
         if until < held.until:
             raise Refused("expiry before the latched one")
-        latches = latches.having(GUARDIAN, Latch(level, until))
+        latches = latches.having(GUARDIAN, ReasonLatch(level, until))
         self._keep(asset, latches)
         self._trip(asset, GUARDIAN, latches)
         self._push_risk(asset, latches)
-        self._push_vault(self.get("vault_of", asset, default=ZERO_ADDRESS), latches)
+        self._push_vault(asset, latches)
 
     def reset(self, sender: str, asset: str) -> None:
         """Drops what has expired; the guardian lifts his own as well."""
@@ -132,7 +186,7 @@ class CircuitBreaker(Owned):
         if latches != self._latches(asset):
             self._keep(asset, latches)
             self._push_risk(asset, latches)
-            self._push_vault(self.get("vault_of", asset, default=ZERO_ADDRESS), latches)
+            self._push_vault(asset, latches)
 
     # ------------------------------------------------------------ administration
 
@@ -165,7 +219,21 @@ class CircuitBreaker(Owned):
         self.emit("AddVault", asset=asset, vault=vault)
         latches = self._latches(asset)
         if latches.of(GUARDIAN, self.chain.now).level:
-            self._push_vault(vault, latches)
+            self._push_vault(asset, latches)
+
+    def set_supply_limit(self, sender: str, asset: str, limit: int) -> None:
+        """From 0 on it is measured anew; 0 forgets."""
+        self._check_owner(sender)
+        self._check_listed(asset)
+        if limit != 0 and limit not in SUPPLY_LIMITS:
+            raise Refused("limit out of range")
+        growth = self._growth(asset)
+        if limit == 0:
+            growth = UNWATCHED
+        elif growth.limit == 0:
+            growth = SupplyGrowth(limit, reference=MAX_SUPPLY)
+        self.put(growth._replace(limit=limit), "supply", asset)
+        self.emit("SetSupplyLimit", asset=asset, limit=limit)
 
     def set_guardian(self, sender: str, guardian: str) -> None:
         """Zero for none. What is latched stays."""
@@ -187,16 +255,21 @@ class CircuitBreaker(Owned):
     @reentrant
     def latch_of(self, sender: str, asset: str, reason: int) -> tuple[int, int]:
         """Level and expiry for one reason, given as its bit."""
-        if reason >= 16:
+        if reason >= 64:
             raise Refused()
         if reason.bit_count() != 1:
             raise Refused("one reason at a time")
         return self._latches(asset).of(reason.bit_length() - 1, self.chain.now)
 
-    @reentrant
+    @view
     def stale_since(self, sender: str, asset: str) -> int:
         """First of the pokes in a row that found no price."""
-        return self._latches(asset).stale_since
+        return self._stale_since(asset)
+
+    @reentrant
+    def supply_of(self, sender: str, asset: str) -> SupplyGrowth:
+        """What is known of the growth of a supply."""
+        return self._growth(asset)
 
     @reentrant
     def vault_list(self, sender: str) -> tuple[str, ...]:
@@ -243,6 +316,17 @@ class CircuitBreaker(Owned):
                 self.emit("Reset", asset=asset, reason=1 << reason)
         return latches
 
+    def _tripped(
+        self, asset: str, latches: Latches, reason: int, level: int, duration: int
+    ) -> Latches:
+        """A sensor's latch set, never to an earlier end; said where that changes something."""
+        now = self.chain.now
+        until = max(latches.of(reason, now).until, now + duration)
+        after = latches.having(reason, ReasonLatch(level, until))
+        if after != latches:
+            self._trip(asset, reason, after)
+        return after
+
     def _trip(self, asset: str, reason: int, latches: Latches) -> None:
         level, until = latches.by_reason[reason]
         self.emit("Trip", asset=asset, reason=1 << reason, level=level, until=until)
@@ -253,13 +337,50 @@ class CircuitBreaker(Owned):
         caution, halt = latches.expiry(CAUTION), latches.expiry(HALT)
         self._tell(self._named("risk_engine"), "set_level", asset, caution, halt, held.until)
 
-    def _push_vault(self, vault: str, latches: Latches) -> None:
-        """The guardian's alone."""
+    def _push_vault(self, asset: str, latches: Latches) -> None:
+        """What the guardian holds, and the halt for insolvency that the vault took before."""
+        vault = self.get("vault_of", asset, default=ZERO_ADDRESS)
         if vault == ZERO_ADDRESS:
             return
+        self._tell(vault, "set_level", *self._vault_levels(latches, self._vault_halt(asset)))
+
+    def _halt_vault(self, asset: str, vault: str, latches: Latches) -> None:
+        """For insolvency. The vault may refuse; a want of gas is not modelled."""
+        until = latches.of(INSOLVENCY, self.chain.now).until
+        if vault == ZERO_ADDRESS or until == self._vault_halt(asset):
+            return
+        try:
+            with self.chain.undone_if_refused():
+                self._tell(vault, "set_level", *self._vault_levels(latches, until))
+        except Refused:
+            return
+        self.put(until, "vault_halts", asset)
+
+    def _vault_levels(self, latches: Latches, halt: int) -> tuple[int, int, int]:
+        """Ends of CAUTION, of HALT and of what the guardian holds, with a halt for insolvency."""
         level, until = latches.of(GUARDIAN, self.chain.now)
-        by_level = [until if level == one else 0 for one in (CAUTION, HALT)]
-        self._tell(vault, "set_level", *by_level, until)
+        halts = [halt] if halt > self.chain.now else []
+        if level == HALT:
+            halts.append(until)
+        return until if level == CAUTION else 0, max(halts, default=0), until
+
+    # ------------------------------------------------------------ supply
+
+    def _growth(self, asset: str) -> SupplyGrowth:
+        found: SupplyGrowth = self.get("supply", asset, default=UNWATCHED)
+        return found
+
+    def _observe_supply(self, asset: str) -> bool:
+        """Reads a supply that has a limit; whether it was too much for long enough."""
+        growth = self._growth(asset)
+        if growth.limit == 0:
+            return False
+        supply = one_word(self.chain, self.address, asset, "totalSupply")
+        if supply is None:
+            return False
+        growth = growth.observed(supply, self.chain.now)
+        self.put(growth, "supply", asset)
+        return growth.is_confirmed(self.chain.now)
 
     # ------------------------------------------------------------ others
 
@@ -270,17 +391,39 @@ class CircuitBreaker(Owned):
         if self._named("risk_engine") == ZERO_ADDRESS:
             raise Refused("not connected")
 
+    def _check_listed(self, asset: str) -> None:
+        self._check_connected()
+        if self._tell(self._named("risk_engine"), "id_of", asset) == 0:
+            raise Refused("asset is not listed")
+
+    def _check_unlocked(self) -> None:
+        for target in (self._named("credit_engine"), *self.get("vaults", default=())):
+            answer = ask(self.chain, self.address, target, "is_unlocked")
+            if answer is None or answer[:1] != (1,):
+                raise Refused("locked")
+
+    def _stale_since(self, asset: str) -> int:
+        return int(self.get("stale_since", asset, default=0))
+
+    def _vault_halt(self, asset: str) -> int:
+        return int(self.get("vault_halts", asset, default=0))
+
     def _tell(self, target: str, function: str, *args: Any) -> Any:
         return self.chain.call(self.address, target, function, args)
 
     def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
-        """Four latches of 42 bits, and since when there is no price."""
+        """Latches of 36 bits; what is known of a supply in two words."""
         if name == "latches":
-            latches = self._latches(*keys)
-            word = latches.stale_since << 168
-            for i, (level, until) in enumerate(latches.by_reason):
-                word |= (until | level << 40) << 42 * i
+            word = 0
+            for i, (level, until) in enumerate(self._latches(*keys).by_reason):
+                word |= (until | level << 34) << 36 * i
             yield Word(name, keys, word)
+        elif name == "supply":
+            limit, reference, least, highest, start, since = self._growth(*keys)
+            yield Word("_references", keys, reference | least << 112 | limit << 224)
+            yield Word("_readings", keys, highest | start << 112 | since << 152)
+        elif name in ("stale_since", "vault_halts"):
+            yield Word(name, keys, int(self.get(name, *keys)))
         elif name == "vaults":
             vaults = self.get(name, default=())
             yield Word(name, (0,), len(vaults))

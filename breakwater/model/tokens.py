@@ -62,6 +62,15 @@ class TokenMock(Contract):
         self.put(self.get("balanceOf", receiver) + amount, "balanceOf", receiver)
         self.emit("Transfer", sender=ZERO_ADDRESS, receiver=receiver, value=amount)
 
+    def burn(self, sender: str, owner: str, amount: int) -> None:
+        """For anyone, of anyone's."""
+        held = self.get("balanceOf", owner)
+        if held < amount:
+            raise Refused("balance too low")
+        self.put(held - amount, "balanceOf", owner)
+        self.put(self.get("totalSupply") - amount, "totalSupply")
+        self.emit("Transfer", sender=owner, receiver=ZERO_ADDRESS, value=amount)
+
     def name(self, sender: str) -> str:
         """What the constructor was given."""
         return str(self.get("name"))

@@ -1,215 +1,48 @@
 """Model of `LendingVault`. Specification: Interest, Vault shares, Losses and the insurance fund.
 
-Assets are units of the token, shares have 6 decimals more. All is rounded against who calls:
-`Price` says how, and under CHECK_ROUNDING no action but a loss may lower what a share is worth.
+What it does; `vault_books` has what it keeps and the formulae, `vault_views` its views. Under
+CHECK_ROUNDING no action but a loss may lower what a share is worth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
 
 from breakwater.model import exact, interest
 from breakwater.model.calls import FLASH_CALLBACK
-from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant, view
-from breakwater.model.latch import CAUTION, HALT, NORMAL, Latch
-from breakwater.model.owned import Owned
+from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, reentrant
+from breakwater.model.latch import CAUTION, NORMAL, Latch
 from breakwater.model.shares import down, keeps_value, up
-from breakwater.model.signature import digest, domain, ecrecover, hashed
-from breakwater.units import BPS, MAX_UINT256, RAY, WAD, YEAR
+from breakwater.model.signature import digest, ecrecover, hashed
+from breakwater.model.vault_books import (
+    CLOCK,
+    MAX_ASSETS,
+    MAX_SHARES,
+    Amount,
+    Books,
+    Claims,
+    Rates,
+    VaultConfig,
+    VaultRules,
+    debt_of,
+    fee_of,
+    fee_shares_of,
+    per_second,
+    price_of,
+    rules_of,
+    total_of,
+    utilization_of,
+)
+from breakwater.model.vault_views import VaultViews
+from breakwater.units import BPS, RAY
 
-MAX_ASSETS = 2**112 - 1
-"""At which totals are clipped."""
-MAX_SHARES = 2**128 - 1
-VIRTUAL_SHARES = 10**6
-VIRTUAL_ASSETS = 1
-CLOSED_BELOW = 10**12
-"""A vault is closed once this many shares are worth less than one unit."""
-MAX_AMOUNT = 2**104 - 1
-"""At which amounts of the configuration are clipped."""
-MAX_MANTISSA = 2**41 - 1
 MAX_DATA = 1_024
 """Bytes that a flash loan hands on."""
-CLOCK = 2**32
-"""Seconds after which the time that is stored begins again."""
 
 PERMIT_TYPE = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 
 
-class VaultConfig(NamedTuple):
-    """What an owner sets, as in the ABI; see `ILendingVault`."""
-
-    reserve_factor: int
-    target_utilization: int
-    steepness: int
-    adjustment_speed: int
-    initial_rate: int
-    min_rate: int
-    max_rate: int
-    flash_fee: int
-    min_adaptive_debt: int
-
-
-class Amount(NamedTuple):
-    """An amount kept to 12 digits: mantissa x 10^exponent, the exponent the least that fits."""
-
-    mantissa: int = 0
-    exponent: int = 0
-
-    @classmethod
-    def kept(cls, amount: int) -> Amount:
-        """The digits that are kept of an amount, rounded down."""
-        mantissa, exponent = min(amount, MAX_AMOUNT), 0
-        while mantissa > MAX_MANTISSA:
-            mantissa //= 10
-            exponent += 1
-        return cls(mantissa, exponent)
-
-    @property
-    def value(self) -> int:
-        """The amount in units."""
-        return int(self.mantissa * 10**self.exponent)
-
-    @property
-    def packed(self) -> int:
-        """46 bits."""
-        return self.mantissa | self.exponent << 41
-
-
-class Rules(NamedTuple):
-    """The configuration as it is kept, caps included, the flash fee aside."""
-
-    reserve_factor: int
-    target_utilization: int
-    steepness: int
-    adjustment_speed: int
-    initial_rate: int
-    min_rate: int
-    max_rate: int
-    min_adaptive_debt: Amount
-    deposit_cap: Amount = Amount()
-    debt_cap: Amount = Amount()
-
-    @property
-    def rate_bounds(self) -> tuple[int, int]:
-        """Least and highest rate at target [WAD a second], rounded down."""
-        return per_second(self.min_rate), per_second(self.max_rate)
-
-
-class Books(NamedTuple):
-    """What the vault has. `cash` includes what is out in a flash loan."""
-
-    cash: int
-    debt_shares: int
-    flash_fee: int
-    is_latched: bool = False
-    """A level was set that had not expired then."""
-
-
-class Rates(NamedTuple):
-    """Debt index [RAY] and rates [WAD a second] as of `time`, modulo CLOCK."""
-
-    debt_index: int
-    borrow_rate: int
-    at_target: int
-    time: int
-
-
-class Claims(NamedTuple):
-    """Shares that exist, and the total [assets] above which gains owe a fee."""
-
-    supply: int = 0
-    base: int = 0
-
-
-class Price(NamedTuple):
-    """T_a and T_s of the specification: net assets and shares, the virtual ones included."""
-
-    assets: int
-    shares: int
-
-    def shares_down(self, assets: int) -> int:
-        """Shares for a deposit."""
-        return down(assets * self.shares, self.assets)
-
-    def shares_up(self, assets: int) -> int:
-        """Shares for a withdrawal."""
-        return up(assets * self.shares, self.assets)
-
-    def assets_down(self, shares: int) -> int:
-        """Assets for shares redeemed."""
-        return down(shares * self.assets, self.shares)
-
-    def assets_up(self, shares: int) -> int:
-        """Assets for shares minted."""
-        return up(shares * self.assets, self.shares)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether a share is worth less than a millionth of its first price."""
-        return self.assets * CLOSED_BELOW < self.shares
-
-
-def per_second(rate: int) -> int:
-    """A yearly rate [BPS] as WAD a second, rounded down."""
-    return down(rate * WAD, BPS * YEAR)
-
-
-def debt_of(books: Books, index: int) -> int:
-    """All debt [assets], rounded down."""
-    return interest.owed_by_all(books.debt_shares, index)
-
-
-def total_of(books: Books, index: int) -> int:
-    """cash + flash_out + debt."""
-    return min(books.cash + debt_of(books, index), MAX_ASSETS)
-
-
-def utilization_of(books: Books, index: int) -> int:
-    """Debt over cash + debt [WAD], rounded down; 0 without either."""
-    debt = debt_of(books, index)
-    return down(debt * WAD, books.cash + debt) if debt else 0
-
-
-def fee_of(total: int, base: int, reserve_factor: int) -> int:
-    """The fund's part of the gain [assets], rounded down."""
-    return down(max(total - base, 0) * reserve_factor, BPS)
-
-
-def price_of(total: int, claims: Claims, reserve_factor: int) -> Price:
-    """What shares claim: the total without the fee that is owed."""
-    fee = fee_of(total, claims.base, reserve_factor)
-    return Price(total - fee + VIRTUAL_ASSETS, claims.supply + VIRTUAL_SHARES)
-
-
-def fee_shares_of(total: int, claims: Claims, reserve_factor: int) -> int:
-    """Shares for the fee at the price without it, rounded down; as many as the supply takes."""
-    fee = fee_of(total, claims.base, reserve_factor)
-    shares = price_of(total, claims, reserve_factor).shares_down(fee)
-    return min(shares, MAX_SHARES - claims.supply)
-
-
-def rules_of(config: VaultConfig) -> Rules:
-    """A configuration in its ranges, without caps. Refused at the first that is outside."""
-    if config.reserve_factor > BPS // 2:
-        raise Refused("reserve factor out of range")
-    if not BPS // 10 <= config.target_utilization <= BPS * 99 // 100:
-        raise Refused("target out of range")
-    if not BPS <= config.steepness <= 10 * BPS:
-        raise Refused("steepness out of range")
-    if config.adjustment_speed > 100 * BPS:
-        raise Refused("speed out of range")
-    if config.min_rate == 0 or config.max_rate > 2 * BPS:
-        raise Refused("rate bounds out of range")
-    if not config.min_rate <= config.initial_rate <= config.max_rate:
-        raise Refused("initial rate out of range")
-    if config.flash_fee > BPS // 100:
-        raise Refused("flash fee out of range")
-    return Rules(*config[:7], min_adaptive_debt=Amount.kept(config.min_adaptive_debt))
-
-
-class LendingVault(Owned):
+class LendingVault(VaultViews):
     """One for each borrowable asset."""
 
     NAME = "LendingVault"
@@ -394,7 +227,7 @@ class LendingVault(Owned):
         return taken, shares
 
     def _reward_fund(
-        self, assets: int, books: Books, rates: Rates, rules: Rules, claims: Claims
+        self, assets: int, books: Books, rates: Rates, rules: VaultRules, claims: Claims
     ) -> None:
         """Owe the fund a payment that is about to raise the total: the base falls behind by the
         gain of which the payment is the fee. Where there is no fee, or base too little, mint its
@@ -486,22 +319,6 @@ class LendingVault(Owned):
 
     # ------------------------------------------------------------ shares
 
-    def transfer(self, sender: str, receiver: str, amount: int) -> bool:
-        """True."""
-        self._move(sender, sender, receiver, amount)
-        return True
-
-    def transferFrom(self, sender: str, owner: str, receiver: str, amount: int) -> bool:
-        """True."""
-        self._spend_allowance(sender, owner, amount)
-        self._move(sender, owner, receiver, amount)
-        return True
-
-    def approve(self, sender: str, spender: str, amount: int) -> bool:
-        """True."""
-        self._approve(sender, spender, amount)
-        return True
-
     def permit(
         self,
         sender: str,
@@ -541,23 +358,6 @@ class LendingVault(Owned):
         if receiver == self.get("_closed_to_others") and sender != receiver:
             raise Refused("fund takes no transfers")
         self.put(self._held(receiver) + amount, "_balances", receiver)
-
-    def _spend_allowance(self, sender: str, owner: str, amount: int) -> None:
-        if sender == owner:
-            return
-        allowed = self.get("_allowances", owner, sender)
-        if allowed == MAX_UINT256:
-            return
-        if amount > allowed:
-            raise Refused("allowance too low")
-        self.put(allowed - amount, "_allowances", owner, sender)
-
-    def _approve(self, owner: str, spender: str, amount: int) -> None:
-        self.put(amount, "_allowances", owner, spender)
-        self.emit("Approval", owner=owner, spender=spender, value=amount)
-
-    def _held(self, owner: str) -> int:
-        return int(self.get("_balances", owner))
 
     # ------------------------------------------------------------ fee and administration
 
@@ -615,7 +415,7 @@ class LendingVault(Owned):
         self._set_caps(deposit_cap, debt_cap)
 
     def _set_caps(self, deposit_cap: int, debt_cap: int) -> None:
-        rules: Rules = self.get("_config")
+        rules: VaultRules = self.get("_config")
         deposits, debts = Amount.kept(deposit_cap), Amount.kept(debt_cap)
         self.put(rules._replace(deposit_cap=deposits, debt_cap=debts), "_config")
         self.emit("SetCaps", deposit_cap=deposits.value, debt_cap=debts.value)
@@ -646,49 +446,31 @@ class LendingVault(Owned):
 
     @reentrant
     def set_level(self, sender: str, caution_until: int, halt_until: int, held_until: int) -> None:
-        """Every halt counts as held."""
+        """Every halt counts as held, but what nobody holds while the vault is short."""
         if sender != self.get("_breaker"):
             raise Refused("caller is not the breaker")
-        self._latch.set(self.address, caution_until, halt_until, max(halt_until, held_until))
+        short_until = min(self.get("_short_until"), halt_until)
+        held = held_until
+        if halt_until > max(held_until, short_until):
+            if self._tokens() + self._flash_out() < self.get("_books").cash:
+                short_until = halt_until
+            else:
+                held = halt_until
+        self.put(short_until, "_short_until")
+        self._latch.set(self.address, caution_until, halt_until, held)
         books: Books = self.get("_books")
         lasts = max(caution_until, halt_until) > self.chain.now
         self.put(books._replace(is_latched=lasts), "_books")
         self.emit("SetLevel", caution_until=caution_until, halt_until=halt_until)
 
-    # ------------------------------------------------------------ accrual
+    # ------------------------------------------------------------ what an action leaves
 
-    def _now(self) -> tuple[Books, Rates, Rules, Claims]:
-        """The state with interest until now; the borrow rate is still the one that was fixed."""
-        books: Books = self.get("_books")
-        rules: Rules = self.get("_config")
-        claims: Claims = self.get("_claims")
-        return books, self._accrued(books, rules), rules, claims
-
-    def _accrued(self, books: Books, rules: Rules) -> Rates:
-        """Index grown, then rate at target drifted by the utilization at the grown index."""
-        rates: Rates = self.get("_rates")
-        elapsed = (self.chain.now - rates.time) % CLOCK
-        if elapsed == 0:
-            return rates
-        index = interest.grown(rates.debt_index, rates.borrow_rate, elapsed)
-        at_target = rates.at_target
-        if debt_of(books, index) >= rules.min_adaptive_debt.value:
-            at_target = interest.drifted(
-                at_target,
-                utilization_of(books, index),
-                rules.target_utilization,
-                rules.adjustment_speed,
-                elapsed,
-                *rules.rate_bounds,
-            )
-        return Rates(index, rates.borrow_rate, at_target, self.chain.now % CLOCK)
-
-    def _close(self, books: Books, rates: Rates, rules: Rules) -> None:
+    def _close(self, books: Books, rates: Rates, rules: VaultRules) -> None:
         """Write the books an action leaves, and the borrow rate that follows from them."""
         self.put(books, "_books")
         self._fix_rate(books, rates, rules)
 
-    def _fix_rate(self, books: Books, rates: Rates, rules: Rules) -> None:
+    def _fix_rate(self, books: Books, rates: Rates, rules: VaultRules) -> None:
         rate = interest.borrow_rate(
             rates.at_target,
             utilization_of(books, rates.debt_index),
@@ -696,18 +478,6 @@ class LendingVault(Owned):
             rules.steepness,
         )
         self.put(Rates(rates.debt_index, rate, rates.at_target, rates.time), "_rates")
-
-    def _price(self) -> Price:
-        books, rates, rules, claims = self._now()
-        return price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
-
-    def value_of_share(self) -> Fraction | None:
-        """Assets for a share as of now, exactly; None where the total is clipped."""
-        books, rates, rules, claims = self._now()
-        total = total_of(books, rates.debt_index)
-        if total == MAX_ASSETS:
-            return None
-        return Fraction(*price_of(total, claims, rules.reserve_factor))
 
     # ------------------------------------------------------------ tokens and checks
 
@@ -736,309 +506,3 @@ class LendingVault(Owned):
     def _only_engine(self, sender: str) -> None:
         if sender != self._engine:
             raise Refused("caller is not the engine")
-
-    # ------------------------------------------------------------ views, ERC-4626
-
-    @reentrant
-    def asset(self, sender: str) -> str:
-        """The token that is lent."""
-        return self._asset
-
-    @reentrant
-    def totalAssets(self, sender: str) -> int:
-        """What the shares claim."""
-        return self._price().assets - VIRTUAL_ASSETS
-
-    @reentrant
-    def convertToShares(self, sender: str, assets: int) -> int:
-        """Rounded down, limits aside."""
-        return self._price_for(assets, MAX_ASSETS).shares_down(assets)
-
-    @reentrant
-    def convertToAssets(self, sender: str, shares: int) -> int:
-        """Rounded down, limits aside."""
-        return self._price_for(shares, MAX_SHARES).assets_down(shares)
-
-    @reentrant
-    def previewDeposit(self, sender: str, assets: int) -> int:
-        """Shares minted."""
-        return self._price_for(assets, MAX_ASSETS).shares_down(assets)
-
-    @reentrant
-    def previewMint(self, sender: str, shares: int) -> int:
-        """Assets taken."""
-        return self._price_for(shares, MAX_SHARES).assets_up(shares)
-
-    @reentrant
-    def previewWithdraw(self, sender: str, assets: int) -> int:
-        """Shares burnt."""
-        return self._price_for(assets, MAX_ASSETS).shares_up(assets)
-
-    @reentrant
-    def previewRedeem(self, sender: str, shares: int) -> int:
-        """Assets sent."""
-        return self._price_for(shares, MAX_SHARES).assets_down(shares)
-
-    @reentrant
-    def maxDeposit(self, sender: str, receiver: str) -> int:
-        """Most assets that a deposit may bring."""
-        return self._room(receiver)[0]
-
-    @reentrant
-    def maxMint(self, sender: str, receiver: str) -> int:
-        """Most shares that may be minted."""
-        return self._room(receiver)[1]
-
-    @reentrant
-    def maxWithdraw(self, sender: str, owner: str) -> int:
-        """The owner's worth, as far as cash goes."""
-        return min(self._available(), self._price().assets_down(self._held(owner)))
-
-    @reentrant
-    def maxRedeem(self, sender: str, owner: str) -> int:
-        """The owner's shares, as far as cash goes: the most whose worth, rounded down, is not above
-        it. 0 where they are worth nothing.
-        """
-        price = self._price()
-        # floor(x * T_a / T_s) <= cash just where x * T_a < (cash + 1) * T_s
-        payable = up((self._available() + 1) * price.shares, price.assets) - 1
-        shares = min(self._held(owner), payable)
-        return shares if price.assets_down(shares) else 0
-
-    def _price_for(self, amount: int, most: int) -> Price:
-        if amount > most:
-            raise Refused("amount is too large")
-        return self._price()
-
-    def _room(self, receiver: str) -> tuple[int, int]:
-        """Most assets deposited and most shares minted; none at HALT or during a flash loan."""
-        if receiver == ZERO_ADDRESS or receiver == self.get("_closed_to_others"):
-            return 0, 0
-        if self._latch.level(self.address) == HALT or self._flash_out():
-            return 0, 0
-        books, rates, rules, claims = self._now()
-        total = total_of(books, rates.debt_index)
-        price = price_of(total, claims, rules.reserve_factor)
-        room = rules.deposit_cap.value - total
-        if room <= 0 or price.is_closed:
-            return 0, 0
-        left = MAX_SHARES - claims.supply
-        shares = min(price.shares_down(room), left)
-        if shares == 0:
-            return 0, 0
-        # floor(x * T_s / T_a) <= left just where x * T_s < (left + 1) * T_a
-        return min(room, up((left + 1) * price.assets, price.shares) - 1), shares
-
-    def _available(self) -> int:
-        """Cash that may leave now."""
-        if self._latch.level(self.address) == HALT or self._flash_out():
-            return 0
-        books: Books = self.get("_books")
-        return books.cash
-
-    def _flash_out(self) -> int:
-        return int(self.chain.transient.get((self.address, "_flash_out"), 0))
-
-    # ------------------------------------------------------------ views, ERC-3156 and ERC-20
-
-    @reentrant
-    def maxFlashLoan(self, sender: str, token: str) -> int:
-        """All cash of the asset."""
-        return self._available() if token == self._asset else 0
-
-    @reentrant
-    def flashFee(self, sender: str, token: str, amount: int) -> int:
-        """Rounded up."""
-        if token != self._asset:
-            raise Refused("token is not lent")
-        if amount > MAX_ASSETS:
-            raise Refused("not enough cash")
-        books: Books = self.get("_books")
-        return up(amount * books.flash_fee, BPS)
-
-    @reentrant
-    def name(self, sender: str) -> str:
-        """Of the share."""
-        return self._name
-
-    @reentrant
-    def symbol(self, sender: str) -> str:
-        """Of the share."""
-        return self._symbol
-
-    @reentrant
-    def decimals(self, sender: str) -> int:
-        """Of the share: 6 more than the asset's."""
-        return int(self._decimals)
-
-    @reentrant
-    def totalSupply(self, sender: str) -> int:
-        """Without the virtual shares."""
-        claims: Claims = self.get("_claims")
-        return claims.supply
-
-    @reentrant
-    def balanceOf(self, sender: str, owner: str) -> int:
-        """Shares of one owner."""
-        return self._held(owner)
-
-    @reentrant
-    def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What `spender` may still move."""
-        return int(self.get("_allowances", owner, spender))
-
-    @reentrant
-    def nonces(self, sender: str, owner: str) -> int:
-        """Permits of an owner so far."""
-        return int(self.get("_nonces", owner))
-
-    @reentrant
-    def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """Of this chain and vault."""
-        return domain(self._name, "1", self.chain.chain_id, self.address)
-
-    # ------------------------------------------------------------ views, lending
-
-    @reentrant
-    def debt_index(self, sender: str) -> int:
-        """RAY, as of now."""
-        rates: Rates = self.get("_rates")
-        elapsed = (self.chain.now - rates.time) % CLOCK
-        return interest.grown(rates.debt_index, rates.borrow_rate, elapsed)
-
-    @view
-    def is_unlocked(self, sender: str) -> bool:
-        """True; refused while the lock is held."""
-        return True
-
-    @reentrant
-    def level(self, sender: str) -> int:
-        """0 NORMAL, 1 CAUTION, 2 HALT."""
-        return self._latch.level(self.address)
-
-    @reentrant
-    def config(self, sender: str) -> VaultConfig:
-        """As it is kept."""
-        rules: Rules = self.get("_config")
-        books: Books = self.get("_books")
-        return VaultConfig(*rules[:7], books.flash_fee, rules.min_adaptive_debt.value)
-
-    @reentrant
-    def caps(self, sender: str) -> tuple[int, int]:
-        """Deposit cap and debt cap."""
-        rules: Rules = self.get("_config")
-        return rules.deposit_cap.value, rules.debt_cap.value
-
-    @reentrant
-    def engine(self, sender: str) -> str:
-        """Who may lend, collect and write off."""
-        return self._engine
-
-    @reentrant
-    def breaker(self, sender: str) -> str:
-        """Who may set the level."""
-        return str(self.get("_breaker"))
-
-    @reentrant
-    def fund(self, sender: str) -> str:
-        """The insurance fund; the zero address before `open`."""
-        return str(self.get("_fund", default=ZERO_ADDRESS))
-
-    @reentrant
-    def cash(self, sender: str) -> int:
-        """What can be lent or withdrawn."""
-        books: Books = self.get("_books")
-        return books.cash - self._flash_out()
-
-    @reentrant
-    def flash_out(self, sender: str) -> int:
-        """What is out in a flash loan."""
-        return self._flash_out()
-
-    @reentrant
-    def debt_shares(self, sender: str) -> int:
-        """Of all debt."""
-        books: Books = self.get("_books")
-        return books.debt_shares
-
-    @reentrant
-    def debt_assets(self, sender: str) -> int:
-        """All debt, rounded down."""
-        books, rates, _, _ = self._now()
-        return debt_of(books, rates.debt_index)
-
-    @reentrant
-    def fee_owed(self, sender: str) -> int:
-        """The fund's [assets], not yet shares."""
-        books, rates, rules, claims = self._now()
-        return fee_of(total_of(books, rates.debt_index), claims.base, rules.reserve_factor)
-
-    @reentrant
-    def fee_shares(self, sender: str) -> int:
-        """What `settle_fee` would mint."""
-        books, rates, rules, claims = self._now()
-        return fee_shares_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
-
-    @reentrant
-    def utilization(self, sender: str) -> int:
-        """[WAD]"""
-        books, rates, _, _ = self._now()
-        return utilization_of(books, rates.debt_index)
-
-    @reentrant
-    def borrow_rate(self, sender: str) -> int:
-        """As the last action fixed it."""
-        rates: Rates = self.get("_rates")
-        return rates.borrow_rate
-
-    @reentrant
-    def rate_at_target(self, sender: str) -> int:
-        """Drifted until now."""
-        _, rates, _, _ = self._now()
-        return rates.at_target
-
-    # ------------------------------------------------------------ storage
-
-    def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
-        """The layout in the header of the contract."""
-        value = self.get(name, *keys)
-        if name in ("_expiries", "_holds"):
-            yield from self._latch.words(name, keys)
-        elif name == "_books":
-            word = value.cash | value.debt_shares << 112 | value.flash_fee << 224
-            yield Word(name, keys, word | value.is_latched << 255)
-        elif name == "_rates":
-            word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
-            yield Word(name, keys, word | value.time << 192)
-        elif name == "_claims":
-            yield Word(name, keys, value.supply | value.base << 128)
-        elif name == "_config":
-            yield Word(name, keys, _packed(value))
-        elif name in ("_fund", "_breaker", "owner"):
-            yield Word(name, keys, int(value, 16) if value else 0)
-        elif name == "_closed_to_others":
-            yield from self.words("_balances", (value,))
-        elif name == "_balances":
-            is_fund = keys[0] == self.get("_closed_to_others")
-            yield Word(name, keys, value | is_fund << 255)
-        else:
-            yield Word(name, keys, value)
-
-
-def _packed(rules: Rules) -> int:
-    word = 0
-    parts = (
-        (rules.reserve_factor, 0),
-        (rules.target_utilization, 13),
-        (rules.steepness, 27),
-        (rules.adjustment_speed, 44),
-        (rules.initial_rate, 64),
-        (rules.min_rate, 79),
-        (rules.max_rate, 94),
-        (rules.min_adaptive_debt.packed, 109),
-        (rules.deposit_cap.packed, 155),
-        (rules.debt_cap.packed, 201),
-    )
-    for value, at in parts:
-        word |= value << at
-    return word

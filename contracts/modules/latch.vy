@@ -13,7 +13,7 @@
         BUDGET
         A key is held until held_until, and for at most MAX_HOLD in any WINDOW, whoever calls.
         What counts as held is the deployable's to say: what a person latched, and at a vault
-        every halt. The held time is kept as at most 8 disjoint intervals, oldest first; only the
+        every halt but one that found it short. The held time is kept as at most 8 disjoint intervals, oldest first; only the
         last can still run.
 
         Let f(t) be the held time in (t - WINDOW, t]. Claim: f(t) <= MAX_HOLD for every t. Only

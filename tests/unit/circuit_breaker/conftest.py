@@ -4,7 +4,7 @@ import pytest
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.host import Reverted
+from breakwater.host import Reverted, decode_reason, interface_of
 
 # One text for the engines and the vaults: all keep a latch, a status to report and a lock.
 STAND_IN = """
@@ -18,6 +18,11 @@ locked: public(bool)
 is_silent: bool
 answer: Bytes[32]
 refusal: String[32]
+cash: public(uint256)
+flash_out: public(uint256)
+debt_assets: public(uint256)
+totalAssets: public(uint256)
+total: uint256
 pushes: public(uint256)
 ids: HashMap[address, uint256]
 
@@ -42,6 +47,19 @@ def set_answer(answer: Bytes[32]):
 @external
 def set_refusal(refusal: String[32]):
     self.refusal = refusal
+
+@external
+def set_books(cash: uint256, flash_out: uint256, debt: uint256, claims: uint256, total: uint256):
+    self.cash = cash
+    self.flash_out = flash_out
+    self.debt_assets = debt
+    self.totalAssets = claims
+    self.total = total
+
+@view
+@external
+def book_of(asset: address) -> (uint256, uint256, uint256, bool):
+    return self.ids[asset], self.total, 0, False
 
 @external
 def poke(asset: address) -> uint256:
@@ -85,7 +103,68 @@ def latched(key: address) -> (uint256, uint256, uint256):
 RISK = STAND_IN.replace("ASSET_PARAM ", "asset: address, ").replace("KEY", "asset")
 VAULT = STAND_IN.replace("ASSET_PARAM ", "").replace("KEY", "self.asset")
 
-REASONS = {"PRICE_JUMP": 1, "DISPERSION": 2, "STALE": 4, "GUARDIAN": 8}
+# A token whose supply is what one likes, in a form that one likes.
+TOKEN = """
+# pragma version 0.4.3
+from contracts.mocks import TokenMock as token
+initializes: token
+exports: (token.balanceOf, token.mint)
+
+supply: public(uint256)
+answer: Bytes[96]
+mode: uint256
+
+@external
+def set_supply(supply: uint256):
+    self.mode = 0
+    self.supply = supply
+
+@external
+def set_answer(answer: Bytes[96]):
+    self.mode = 1
+    self.answer = answer
+
+@external
+def set_mode(mode: uint256):
+    self.mode = mode
+
+@view
+@external
+@raw_return
+def totalSupply() -> Bytes[96]:
+    if self.mode == 2:
+        raise "no supply"
+    for i: uint256 in range(self.mode * 200 if self.mode >= 3 else 0, bound=1_000_000):
+        if keccak256(convert(i, bytes32)) == empty(bytes32):
+            break
+    if self.mode == 1:
+        return self.answer
+    return abi_encode(self.supply)
+
+@deploy
+def __init__():
+    token.__init__("Token", "TKN", 18)
+"""
+
+# A mint, a call and a burn in one transaction, as a flash mint gives them.
+FLASH_MINTER = """
+# pragma version 0.4.3
+interface Breaker:
+    def poke(asset: address) -> uint256: nonpayable
+
+interface Supply:
+    def set_supply(supply: uint256): nonpayable
+
+@external
+def poke_within(breaker: address, token: address, supply: uint256, after: uint256):
+    extcall Supply(token).set_supply(supply)
+    extcall Breaker(breaker).poke(token)
+    extcall Supply(token).set_supply(after)
+"""
+
+REASONS = {
+    "PRICE_JUMP": 1, "DISPERSION": 2, "STALE": 4, "GUARDIAN": 8, "SUPPLY": 16, "INSOLVENCY": 32,
+}  # fmt: skip
 
 
 class StandIn:
@@ -107,13 +186,20 @@ class World:
         self.owner = host.account("owner")
         self.guardian = host.account("guardian")
         self.anyone = host.account("anyone")
-        self.asset = host.account("asset")
+        self.token = self.new_token()
+        self.minter = StandIn(host, FLASH_MINTER, "FlashMinter", self.owner)
+        self.asset = self.token.address
         self.other = host.account("other asset")
         self.risk = StandIn(host, RISK, "RiskStandIn", self.owner)
         self.engine = StandIn(host, VAULT, "VaultStandIn", self.owner)
         self.vault = self.new_vault(self.asset)
         self.risk.send("set_asset", self.asset, 1)
+        self.caller = host.deploy("CallerMock", sender=self.owner)
+        self.interface = interface_of("CircuitBreaker")
         self.breaker = host.deploy("CircuitBreaker", self.owner, self.guardian, sender=self.owner)
+
+    def new_token(self):
+        return StandIn(self.host, TOKEN, "TokenStandIn", self.owner)
 
     def new_vault(self, asset):
         vault = StandIn(self.host, VAULT, "VaultStandIn", self.owner)
@@ -143,6 +229,47 @@ class World:
         receipt = self.send("poke", self.asset)
         assert receipt.value == status
         return receipt
+
+    def watch(self, supply, limit=1_000):
+        """A limit, and a day of pokes that saw this supply."""
+        self.token.send("set_supply", supply)
+        self.send("set_supply_limit", self.asset, limit, sender=self.owner)
+        for _ in range(25):
+            self.poke(0)
+            self.host.advance(3_600)
+        return self
+
+    def poke_with(self, gas):
+        """What a poke does that has only so much gas; it is undone again."""
+        start = self.host.snapshot()
+        data = self.interface.function("poke", 1).encode([self.asset])
+        ok, answer = self.host.transact(
+            self.caller, "CallerMock", "attempt", [self.breaker, data, gas], sender=self.anyone
+        ).value  # fmt: skip
+        tripped = self.levels() == (2, 2, 0)
+        self.host.restore(start)
+        if ok:
+            return "tripped" if tripped else "silent"
+        return decode_reason(answer)
+
+    def poked_at(self, supply):
+        """What a poke trips that sees this supply."""
+        self.token.send("set_supply", supply)
+        return [log.args["reason"] for log in self.poke(0).events("Trip")]
+
+    def flash_mint(self, supply):
+        """Minted up to this supply, poked, and burnt, in one transaction."""
+        before = self.supply()
+        return self.minter.send("poke_within", self.breaker, self.asset, supply, before)
+
+    def supply(self):
+        return self.token.read("supply")
+
+    def growth(self):
+        return self.read("supply_of", self.asset)
+
+    def check(self):
+        return self.send("check_solvency", self.asset)
 
     def trip(self, level, duration):
         return self.send("trip", self.asset, level, duration, sender=self.guardian)

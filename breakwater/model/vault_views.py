@@ -1,0 +1,346 @@
+"""Views of `LendingVault`: its state as of now, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from breakwater.model import interest
+from breakwater.model.chain import ZERO_ADDRESS, Refused, Word, reentrant, view
+from breakwater.model.latch import HALT, Latch
+from breakwater.model.owned import Owned
+from breakwater.model.shares import ShareToken, up
+from breakwater.model.signature import domain
+from breakwater.model.vault_books import (
+    CLOCK,
+    MAX_ASSETS,
+    MAX_SHARES,
+    VIRTUAL_ASSETS,
+    Books,
+    Claims,
+    Rates,
+    SharePrice,
+    VaultConfig,
+    VaultRules,
+    debt_of,
+    fee_of,
+    fee_shares_of,
+    packed,
+    price_of,
+    total_of,
+    utilization_of,
+)
+from breakwater.units import BPS
+
+
+class VaultViews(Owned, ShareToken):
+    """What a lending vault tells of itself."""
+
+    _asset: str
+    _engine: str
+    _latch: Latch
+
+    # ------------------------------------------------------------ as of now
+
+    def _now(self) -> tuple[Books, Rates, VaultRules, Claims]:
+        """The state with interest until now; the borrow rate is still the one that was fixed."""
+        books: Books = self.get("_books")
+        rules: VaultRules = self.get("_config")
+        claims: Claims = self.get("_claims")
+        return books, self._accrued(books, rules), rules, claims
+
+    def _accrued(self, books: Books, rules: VaultRules) -> Rates:
+        """Index grown, then rate at target drifted by the utilization at the grown index."""
+        rates: Rates = self.get("_rates")
+        elapsed = (self.chain.now - rates.time) % CLOCK
+        if elapsed == 0:
+            return rates
+        index = interest.grown(rates.debt_index, rates.borrow_rate, elapsed)
+        at_target = rates.at_target
+        if debt_of(books, index) >= rules.min_adaptive_debt.value:
+            at_target = interest.drifted(
+                at_target,
+                utilization_of(books, index),
+                rules.target_utilization,
+                rules.adjustment_speed,
+                elapsed,
+                *rules.rate_bounds,
+            )
+        return Rates(index, rates.borrow_rate, at_target, self.chain.now % CLOCK)
+
+    def _price(self) -> SharePrice:
+        books, rates, rules, claims = self._now()
+        return price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+
+    def value_of_share(self) -> Fraction | None:
+        """Assets for a share as of now, exactly; None where the total is clipped."""
+        books, rates, rules, claims = self._now()
+        total = total_of(books, rates.debt_index)
+        if total == MAX_ASSETS:
+            return None
+        return Fraction(*price_of(total, claims, rules.reserve_factor))
+
+    # ------------------------------------------------------------ views, ERC-4626
+
+    @reentrant
+    def asset(self, sender: str) -> str:
+        """The token that is lent."""
+        return self._asset
+
+    @reentrant
+    def totalAssets(self, sender: str) -> int:
+        """What the shares claim."""
+        return self._price().assets - VIRTUAL_ASSETS
+
+    @reentrant
+    def convertToShares(self, sender: str, assets: int) -> int:
+        """Rounded down, limits aside."""
+        return self._price_for(assets, MAX_ASSETS).shares_down(assets)
+
+    @reentrant
+    def convertToAssets(self, sender: str, shares: int) -> int:
+        """Rounded down, limits aside."""
+        return self._price_for(shares, MAX_SHARES).assets_down(shares)
+
+    @reentrant
+    def previewDeposit(self, sender: str, assets: int) -> int:
+        """Shares minted."""
+        return self._price_for(assets, MAX_ASSETS).shares_down(assets)
+
+    @reentrant
+    def previewMint(self, sender: str, shares: int) -> int:
+        """Assets taken."""
+        return self._price_for(shares, MAX_SHARES).assets_up(shares)
+
+    @reentrant
+    def previewWithdraw(self, sender: str, assets: int) -> int:
+        """Shares burnt."""
+        return self._price_for(assets, MAX_ASSETS).shares_up(assets)
+
+    @reentrant
+    def previewRedeem(self, sender: str, shares: int) -> int:
+        """Assets sent."""
+        return self._price_for(shares, MAX_SHARES).assets_down(shares)
+
+    @reentrant
+    def maxDeposit(self, sender: str, receiver: str) -> int:
+        """Most assets that a deposit may bring."""
+        return self._room(receiver)[0]
+
+    @reentrant
+    def maxMint(self, sender: str, receiver: str) -> int:
+        """Most shares that may be minted."""
+        return self._room(receiver)[1]
+
+    @reentrant
+    def maxWithdraw(self, sender: str, owner: str) -> int:
+        """The owner's worth, as far as cash goes."""
+        return min(self._available(), self._price().assets_down(self._held(owner)))
+
+    @reentrant
+    def maxRedeem(self, sender: str, owner: str) -> int:
+        """The owner's shares, as far as cash goes: the most whose worth, rounded down, is not above
+        it. 0 where they are worth nothing.
+        """
+        price = self._price()
+        # floor(x * T_a / T_s) <= cash just where x * T_a < (cash + 1) * T_s
+        payable = up((self._available() + 1) * price.shares, price.assets) - 1
+        shares = min(self._held(owner), payable)
+        return shares if price.assets_down(shares) else 0
+
+    def _price_for(self, amount: int, most: int) -> SharePrice:
+        if amount > most:
+            raise Refused("amount is too large")
+        return self._price()
+
+    def _room(self, receiver: str) -> tuple[int, int]:
+        """Most assets deposited and most shares minted; none at HALT or during a flash loan."""
+        if receiver == ZERO_ADDRESS or receiver == self.get("_closed_to_others"):
+            return 0, 0
+        if self._latch.level(self.address) == HALT or self._flash_out():
+            return 0, 0
+        books, rates, rules, claims = self._now()
+        total = total_of(books, rates.debt_index)
+        price = price_of(total, claims, rules.reserve_factor)
+        room = rules.deposit_cap.value - total
+        if room <= 0 or price.is_closed:
+            return 0, 0
+        left = MAX_SHARES - claims.supply
+        shares = min(price.shares_down(room), left)
+        if shares == 0:
+            return 0, 0
+        # floor(x * T_s / T_a) <= left just where x * T_s < (left + 1) * T_a
+        return min(room, up((left + 1) * price.assets, price.shares) - 1), shares
+
+    def _available(self) -> int:
+        """Cash that may leave now."""
+        if self._latch.level(self.address) == HALT or self._flash_out():
+            return 0
+        books: Books = self.get("_books")
+        return books.cash
+
+    def _flash_out(self) -> int:
+        return int(self.chain.transient.get((self.address, "_flash_out"), 0))
+
+    # ------------------------------------------------------------ views, ERC-3156 and ERC-20
+
+    @reentrant
+    def maxFlashLoan(self, sender: str, token: str) -> int:
+        """All cash of the asset."""
+        return self._available() if token == self._asset else 0
+
+    @reentrant
+    def flashFee(self, sender: str, token: str, amount: int) -> int:
+        """Rounded up."""
+        if token != self._asset:
+            raise Refused("token is not lent")
+        if amount > MAX_ASSETS:
+            raise Refused("not enough cash")
+        books: Books = self.get("_books")
+        return up(amount * books.flash_fee, BPS)
+
+    @reentrant
+    def totalSupply(self, sender: str) -> int:
+        """Without the virtual shares."""
+        claims: Claims = self.get("_claims")
+        return claims.supply
+
+    @reentrant
+    def nonces(self, sender: str, owner: str) -> int:
+        """Permits of an owner so far."""
+        return int(self.get("_nonces", owner))
+
+    @reentrant
+    def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
+        """Of this chain and vault."""
+        return domain(self._name, "1", self.chain.chain_id, self.address)
+
+    # ------------------------------------------------------------ views, lending
+
+    @reentrant
+    def debt_index(self, sender: str) -> int:
+        """RAY, as of now."""
+        rates: Rates = self.get("_rates")
+        elapsed = (self.chain.now - rates.time) % CLOCK
+        return interest.grown(rates.debt_index, rates.borrow_rate, elapsed)
+
+    @view
+    def is_unlocked(self, sender: str) -> bool:
+        """True; refused while the lock is held."""
+        return True
+
+    @reentrant
+    def level(self, sender: str) -> int:
+        """0 NORMAL, 1 CAUTION, 2 HALT."""
+        return self._latch.level(self.address)
+
+    @reentrant
+    def config(self, sender: str) -> VaultConfig:
+        """As it is kept."""
+        rules: VaultRules = self.get("_config")
+        books: Books = self.get("_books")
+        return VaultConfig(*rules[:7], books.flash_fee, rules.min_adaptive_debt.value)
+
+    @reentrant
+    def caps(self, sender: str) -> tuple[int, int]:
+        """Deposit cap and debt cap."""
+        rules: VaultRules = self.get("_config")
+        return rules.deposit_cap.value, rules.debt_cap.value
+
+    @reentrant
+    def engine(self, sender: str) -> str:
+        """Who may lend, collect and write off."""
+        return self._engine
+
+    @reentrant
+    def breaker(self, sender: str) -> str:
+        """Who may set the level."""
+        return str(self.get("_breaker"))
+
+    @reentrant
+    def fund(self, sender: str) -> str:
+        """The insurance fund; the zero address before `open`."""
+        return str(self.get("_fund", default=ZERO_ADDRESS))
+
+    @reentrant
+    def cash(self, sender: str) -> int:
+        """What can be lent or withdrawn."""
+        books: Books = self.get("_books")
+        return books.cash - self._flash_out()
+
+    @reentrant
+    def flash_out(self, sender: str) -> int:
+        """What is out in a flash loan."""
+        return self._flash_out()
+
+    @reentrant
+    def debt_shares(self, sender: str) -> int:
+        """Of all debt."""
+        books: Books = self.get("_books")
+        return books.debt_shares
+
+    @reentrant
+    def debt_assets(self, sender: str) -> int:
+        """All debt, rounded down."""
+        books, rates, _, _ = self._now()
+        return debt_of(books, rates.debt_index)
+
+    @reentrant
+    def fee_owed(self, sender: str) -> int:
+        """The fund's [assets], not yet shares."""
+        books, rates, rules, claims = self._now()
+        return fee_of(total_of(books, rates.debt_index), claims.base, rules.reserve_factor)
+
+    @reentrant
+    def fee_shares(self, sender: str) -> int:
+        """What `settle_fee` would mint."""
+        books, rates, rules, claims = self._now()
+        return fee_shares_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+
+    @reentrant
+    def utilization(self, sender: str) -> int:
+        """[WAD]"""
+        books, rates, _, _ = self._now()
+        return utilization_of(books, rates.debt_index)
+
+    @reentrant
+    def borrow_rate(self, sender: str) -> int:
+        """As the last action fixed it."""
+        rates: Rates = self.get("_rates")
+        return rates.borrow_rate
+
+    @reentrant
+    def rate_at_target(self, sender: str) -> int:
+        """Drifted until now."""
+        _, rates, _, _ = self._now()
+        return rates.at_target
+
+    # ------------------------------------------------------------ storage
+
+    def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
+        """The layout in the header of the contract."""
+        value = self.get(name, *keys)
+        if name in ("_expiries", "_holds"):
+            yield from self._latch.words(name, keys)
+        elif name == "_books":
+            word = value.cash | value.debt_shares << 112 | value.flash_fee << 224
+            yield Word(name, keys, word | value.is_latched << 255)
+        elif name == "_rates":
+            word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
+            yield Word(name, keys, word | value.time << 192)
+        elif name == "_claims":
+            yield Word(name, keys, value.supply | value.base << 128)
+        elif name == "_config":
+            yield Word(name, keys, packed(value))
+        elif name == "_short_until":
+            yield Word(name, keys, value)
+        elif name in ("_fund", "_breaker", "owner"):
+            yield Word(name, keys, int(value, 16) if value else 0)
+        elif name == "_closed_to_others":
+            yield from self.words("_balances", (value,))
+        elif name == "_balances":
+            is_fund = keys[0] == self.get("_closed_to_others")
+            yield Word(name, keys, value | is_fund << 255)
+        else:
+            yield Word(name, keys, value)

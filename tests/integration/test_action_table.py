@@ -1,0 +1,251 @@
+"""Who may do what at which level, for each sensor that causes it: the table of the specification,
+"Levels", cell by cell. It is written out by hand; nothing here is asked of the contracts first.
+
+What a sensor saw is over again where it can be: prices are good, the supply is what it was, tokens
+are back. The level is then the latch's alone.
+"""
+
+import pytest
+
+from breakwater.evm import EvmHost
+from breakwater.host import Reverted, interface_of
+from breakwater.units import DAY, HOUR, MINUTE, WAD
+from tests.market import ASSETS, REPAY, WITHDRAW, Market
+
+CAUTION, HALT = 1, 2
+FLASH = bytes.fromhex("439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9")
+SAFER, WETH_ON_DAI, DEBT_FREE, EMPTY, WEAK = range(1, 6)
+"""Numbers of the borrower's accounts, see `_accounts`; 0 owes USDC on WETH."""
+
+LEVELS = {
+    # sensor: level of the asset, level of its vault, whether there is a price
+    "NONE": (0, 0, True),
+    "PRICE_JUMP": (CAUTION, 0, True),
+    "DISPERSION": (CAUTION, 0, True),
+    "STALE": (HALT, 0, True),
+    "STALE, still silent": (HALT, 0, False),
+    "GUARDIAN, CAUTION": (CAUTION, CAUTION, True),
+    "GUARDIAN, HALT": (HALT, HALT, True),
+    "SUPPLY": (HALT, 0, True),
+    "INSOLVENCY": (HALT, HALT, True),
+}
+
+TABLE = {
+    # action: at NORMAL, CAUTION and HALT of the asset, and at HALT without a price
+    "repay": ("yes", "yes", "yes", "yes"),
+    "add what is held": ("yes", "yes", "yes", "yes"),
+    "bring what is new": ("yes", "yes", "yes", "no"),
+    "borrow": ("yes", "no", "no", "no"),
+    "borrow against it": ("yes", "yes", "no", "no"),
+    "withdraw with debt": ("yes", "no", "no", "no"),
+    "withdraw without debt": ("yes", "yes", "yes", "yes"),
+    "batch that is safer": ("yes", "yes", "no", "no"),
+    "liquidate": ("yes", "yes", "yes", "no"),
+}
+
+LENDERS_TABLE = {
+    # action: at NORMAL, CAUTION and HALT of the vault
+    "deposit as lender": ("yes", "yes", "no"),
+    "withdraw as lender": ("yes", "yes", "no"),
+    "flash loan": ("yes", "yes", "no"),
+}
+
+REASONS = {
+    "asset is in caution", "asset is halted", "vault is in caution", "vault is halted",
+    "price is stale", "initial margin is not met", "collateral has no valid price",
+}  # fmt: skip
+"""What a level refuses with; another reason is another cause."""
+
+
+def _accounts(market):
+    """All that the actions act on: borrowers' accounts, and one that may be liquidated."""
+    market.deposit("WETH", 100)
+    market.borrow("USDC", 100_000)
+    for number in (SAFER, DEBT_FREE, WEAK):
+        market.deposit("WETH", 10, market.account(number))
+    market.borrow("USDC", 10_000, market.account(SAFER))
+    market.deposit("DAI", 100_000, market.account(WETH_ON_DAI))
+    market.borrow("WETH", 10, market.account(WETH_ON_DAI))
+    market.borrow("WBTC", "0.3", market.account(WEAK))
+    # what it owes becomes dear, slowly: its collateral's price is as it was
+    market.price("WBTC", 57_000)
+    market.settle(rounds=40)
+    for name in ("WETH", "USDC"):
+        for who in (market.borrower, market.lender, market.liquidator):
+            market.give(name, who, 10**6 * market.assets[name].unit)
+
+
+@pytest.fixture(scope="module")
+def ready():
+    """A market whose WETH every sensor watches."""
+    weth = {"sources": 2, "jump_band": 500}
+    listed = {**ASSETS, "WETH": {**ASSETS["WETH"], **weth}}
+    market = Market(EvmHost(), listed, ("USDC", "DAI", "WETH", "WBTC"))
+    _accounts(market)
+    token = market.assets["WETH"]
+    market.breaker.set_supply_limit(token, 1_000, sender=market.owner)
+    for _ in range(26):
+        market.host.advance(HOUR)
+        market.refresh()
+        market.poke("WETH")
+    borrower = market.host.deploy("FlashBorrowerMock", sender=market.other)
+    market.host.transact(
+        borrower, "FlashBorrowerMock", "set_calls", [[], FLASH], sender=market.other
+    )
+    token.token.mint(borrower, WAD, sender=market.other)
+    market.flash_borrower = borrower
+    return market, market.host.snapshot()
+
+
+@pytest.fixture
+def market(ready):
+    ready, start = ready
+    ready.host.restore(start)
+    yield ready
+    ready.host.restore(start)
+
+
+# ---------------------------------------------------------------- what trips
+
+
+def _silent(market):
+    for _ in range(2):
+        market.host.advance(15 * MINUTE)
+        market.refresh()
+        market.break_feed("WETH")
+        market.poke("WETH")
+
+
+def _trip(market, sensor):
+    """The cause, the poke that sees it, and its end."""
+    weth = market.assets["WETH"]
+    if sensor == "PRICE_JUMP":
+        market.price("WETH", 2_200)
+        market.poke("WETH")
+        market.price("WETH", 2_000)
+    elif sensor == "DISPERSION":
+        market.price("WETH", 2_000, 2_050)
+        market.poke("WETH")
+        market.price("WETH", 2_000)
+    elif sensor.startswith("STALE"):
+        _silent(market)
+        if sensor == "STALE":
+            market.refresh()
+    elif sensor.startswith("GUARDIAN"):
+        level = HALT if sensor.endswith("HALT") else CAUTION
+        market.breaker.trip(weth, level, DAY, sender=market.guardian)
+    elif sensor == "SUPPLY":
+        before = weth.token.totalSupply()
+        weth.token.mint(market.other, before // 5, sender=market.other)
+        market.poke("WETH")
+        market.host.advance(10 * MINUTE)
+        market.refresh()
+        market.poke("WETH")
+        weth.token.burn(market.other, before // 5, sender=market.other)
+    elif sensor == "INSOLVENCY":
+        weth.token.burn(weth.vault.address, 1, sender=market.other)
+        missing = market.breaker.check_solvency(weth, sender=market.other).value
+        assert tuple(missing) == (0, 1, 0)
+        weth.token.mint(weth.vault.address, 1, sender=market.other)
+    market.host.advance(12)
+
+
+# ---------------------------------------------------------------- what is done
+
+
+def _batch(market):
+    """Pays more than it takes: by the second clause, it passes at CAUTION."""
+    account, weth, usdc = market.account(SAFER), market.assets["WETH"], market.assets["USDC"]
+    legs = [
+        market.leg(REPAY, "USDC", 5_000 * usdc.unit, account),
+        market.leg(WITHDRAW, "WETH", weth.unit, account),
+    ]
+    market.engine.batch(legs, b"", sender=market.borrower)
+
+
+def _act(market, action):
+    weth = market.assets["WETH"]
+    vault, engine, me = weth.vault, market.engine, market.borrower
+    lender, unit = market.lender, weth.unit
+    if action == "repay":
+        engine.repay(market.account(WETH_ON_DAI), weth, unit, sender=me)
+    elif action == "add what is held":
+        engine.deposit_collateral(market.account(), weth, unit, sender=me)
+    elif action == "bring what is new":
+        engine.deposit_collateral(market.account(EMPTY), weth, unit, sender=me)
+    elif action == "borrow":
+        engine.borrow(market.account(WETH_ON_DAI), weth, unit, me, sender=me)
+    elif action == "borrow against it":
+        market.borrow("USDC", 1_000)
+    elif action == "withdraw with debt":
+        engine.withdraw_collateral(market.account(), weth, unit, me, sender=me)
+    elif action == "withdraw without debt":
+        engine.withdraw_collateral(market.account(DEBT_FREE), weth, unit, me, sender=me)
+    elif action == "batch that is safer":
+        _batch(market)
+    elif action == "liquidate":
+        market.liquidate("WBTC", "WETH", account=market.account(WEAK))
+    elif action == "deposit as lender":
+        vault.deposit(unit, lender, sender=lender)
+    elif action == "withdraw as lender":
+        vault.withdraw(unit, lender, lender, sender=lender)
+    else:
+        _flash(market)
+
+
+def _flash(market):
+    weth, host = market.assets["WETH"], market.host
+    args = [weth.vault.address, 2**256 - 1]
+    approve = interface_of("TokenMock").function("approve", 2).encode(args)
+    host.transact(
+        market.flash_borrower, "FlashBorrowerMock", "execute", [weth.address, approve],
+        sender=market.other,
+    )  # fmt: skip
+    weth.vault.flashLoan(market.flash_borrower, weth, weth.unit, b"", sender=market.other)
+
+
+def _expected(action, sensor):
+    asset, vault, has_price = LEVELS[sensor]
+    if action in LENDERS_TABLE:
+        return LENDERS_TABLE[action][vault]
+    return TABLE[action][asset if has_price else 3]
+
+
+@pytest.mark.parametrize("sensor", LEVELS)
+def test_levels__of_each_sensor(market, sensor):
+    _trip(market, sensor)
+    weth = market.assets["WETH"]
+    asset, vault, has_price = LEVELS[sensor]
+    assert market.breaker.level_of(weth) == asset
+    assert weth.vault.level() == vault
+    quote = market.risk.quote(weth)
+    assert quote.level == asset
+    assert (quote.price != 0) == has_price
+    # the other assets are not touched
+    assert market.risk.quote(market.assets["USDC"]).level == 0
+    assert market.assets["USDC"].vault.level() == 0
+
+
+@pytest.mark.parametrize("sensor", LEVELS)
+@pytest.mark.parametrize("action", [*TABLE, *LENDERS_TABLE])
+def test_action(market, action, sensor):
+    _trip(market, sensor)
+    answer, reason = "yes", None
+    try:
+        _act(market, action)
+    except Reverted as reverted:
+        answer, reason = "no", reverted.reason
+    assert answer == _expected(action, sensor), reason
+    assert reason is None or reason in REASONS
+
+
+@pytest.mark.parametrize("sensor", [one for one in LEVELS if one != "NONE"])
+def test_levels__end_by_themselves(market, sensor):
+    """Whatever tripped, the day after its cause is over all is as before."""
+    _trip(market, sensor)
+    market.host.advance(DAY)
+    market.refresh()
+    for action in (*TABLE, *LENDERS_TABLE):
+        start = market.host.snapshot()
+        _act(market, action)
+        market.host.restore(start)
