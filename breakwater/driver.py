@@ -12,6 +12,15 @@ from breakwater.contract import Address, Contract
 from breakwater.host import Host, Receipt
 
 
+class SupplyGrowth(NamedTuple):
+    limit: int
+    reference: int
+    least: int
+    highest: int
+    day_start: int
+    excess_since: int
+
+
 class AssetConfig(NamedTuple):
     source: str
     is_feed: bool
@@ -143,6 +152,65 @@ class Terms(NamedTuple):
     incentive: int
 
 
+class CheckedFeed(Contract):
+    """The quote of one feed, checked by that of another, its market: the rate of a share by what
+    the share is sold for, a net asset value by its market, a median by the average of a pool.
+    """
+
+    NAME = "CheckedFeed"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        base: Address,
+        market: Address,
+        band: int,
+        decides: bool,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (base, market, band, decides), sender)
+
+    def quote(self) -> tuple[int, int, int, int, int]:
+        """The price of one whole token in the numeraire (USD).
+
+        Returns: low: least price that new risk may count collateral at [WAD]; price: the median
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
+        """
+        found: tuple[int, int, int, int, int] = self._call("quote", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
+    def BASE(self) -> str:
+        """`BASE()`"""
+        found: str = self._call("BASE", ())
+        return found
+
+    def MARKET(self) -> str:
+        """`MARKET()`"""
+        found: str = self._call("MARKET", ())
+        return found
+
+    def BAND(self) -> int:
+        """`BAND()`"""
+        found: int = self._call("BAND", ())
+        return found
+
+    def DECIDES(self) -> bool:
+        """`DECIDES()`"""
+        found: bool = self._call("DECIDES", ())
+        return found
+
+
 class CircuitBreaker(Contract):
     """Policy of the breakers: which sensor latches which level of an asset, and for how long.
     What the sensors see acts at once where prices are read; a latch only keeps the level up
@@ -166,12 +234,25 @@ class CircuitBreaker(Contract):
         return self._transact("transfer_ownership", (new_owner,), sender)
 
     def poke(self, asset: Address, *, sender: Address) -> Receipt:
-        """Stores the oracle's checkpoint of `asset`, trips what it shows and lifts what has
-        expired; a good price shortens nothing. For anyone.
+        """Stores the oracle's checkpoint of `asset`, reads its supply where that has a limit,
+        trips what they show and lifts what has expired; what is well shortens nothing. For
+        anyone. Reverts while the lock of the credit engine or of a vault is held ("locked").
 
         Returns: The asset's price status (see `IRiskEngine`).
         """
         return self._transact("poke", (asset,), sender)
+
+    def check_solvency(self, asset: Address, *, sender: Address) -> Receipt:
+        """Looks whether the protocol has what its books say of `asset`; where it hasn't, latches
+        HALT of the asset and of its vault for a day, again with each call as long as it is so.
+        Found sound, it shortens nothing. For anyone. A vault that is not itself short takes the
+        halt only while its hold budget lasts. Reverts while the lock of the credit engine or of
+        a vault is held ("locked").
+
+        Returns: What is missing [token units]: of what the credit engine holds for accounts, of
+            the vault's cash, and of what the vault's shares claim. Zeros: sound.
+        """
+        return self._transact("check_solvency", (asset,), sender)
 
     def trip(self, asset: Address, level: int, duration: int, *, sender: Address) -> Receipt:
         """The guardian raises the level of an asset and of its vault.
@@ -195,6 +276,14 @@ class CircuitBreaker(Contract):
         """
         return self._transact("add_vault", (vault,), sender)
 
+    def set_supply_limit(self, asset: Address, limit: int, *, sender: Address) -> Receipt:
+        """Most that the supply of `asset` may grow in a day. For the owner. What is latched
+        stays.
+
+        limit: [BPS] 10 to 10_000; 0: not watched. From 0 the first day only measures.
+        """
+        return self._transact("set_supply_limit", (asset, limit), sender)
+
     def set_guardian(self, guardian: Address, *, sender: Address) -> Receipt:
         """Names the guardian; zero for none. For the owner. What is latched stays."""
         return self._transact("set_guardian", (guardian,), sender)
@@ -209,10 +298,10 @@ class CircuitBreaker(Contract):
         found: tuple[int, int] = self._call("latch_of", (asset, reason))
         return found
 
-    def stale_since(self, asset: Address) -> int:
-        """When the first of the pokes in a row that found no price was made; 0 for none."""
-        found: int = self._call("stale_since", (asset,))
-        return found
+    def supply_of(self, asset: Address) -> SupplyGrowth:
+        """What is known of the growth of an asset's supply."""
+        found = self._call("supply_of", (asset,))
+        return SupplyGrowth(*found)
 
     def vault_list(self) -> list[str]:
         """The vaults, in the order they were added."""
@@ -237,6 +326,11 @@ class CircuitBreaker(Contract):
     def vault_of(self, arg0: Address) -> str:
         """`vault_of(address)`"""
         found: str = self._call("vault_of", (arg0,))
+        return found
+
+    def stale_since(self, arg0: Address) -> int:
+        """`stale_since(address)`"""
+        found: int = self._call("stale_since", (arg0,))
         return found
 
 
@@ -488,7 +582,7 @@ class CreditEngine(Contract):
         """Sets how much of a collateral all accounts together may hold. For the owner.
 
         cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
-            accounts below their initial margin.
+            accounts below maintenance.
         """
         return self._transact("set_cap", (asset, cap), sender)
 
@@ -534,6 +628,91 @@ class CreditEngine(Contract):
     def is_unlocked(self) -> bool:
         """True; reverts while a call of ours is in progress."""
         found: bool = self._call("is_unlocked", ())
+        return found
+
+
+class CurveEmaFeed(Contract):
+    """The price of a coin of a Curve pool: the pool's moving average against its coin 0, times
+    the quote of coin 0.
+    """
+
+    NAME = "CurveEmaFeed"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        pool: Address,
+        base: Address,
+        index: int,
+        stable: bool,
+        by_index: bool,
+        least_half_life: int,
+        lowest: int,
+        highest: int,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(
+            host, (pool, base, index, stable, by_index, least_half_life, lowest, highest), sender
+        )
+
+    def quote(self) -> tuple[int, int, int, int, int]:
+        """The price of one whole token in the numeraire (USD).
+
+        Returns: low: least price that new risk may count collateral at [WAD]; price: the median
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
+        """
+        found: tuple[int, int, int, int, int] = self._call("quote", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
+    def POOL(self) -> str:
+        """`POOL()`"""
+        found: str = self._call("POOL", ())
+        return found
+
+    def BASE(self) -> str:
+        """`BASE()`"""
+        found: str = self._call("BASE", ())
+        return found
+
+    def INDEX(self) -> int:
+        """`INDEX()`"""
+        found: int = self._call("INDEX", ())
+        return found
+
+    def STABLE(self) -> bool:
+        """`STABLE()`"""
+        found: bool = self._call("STABLE", ())
+        return found
+
+    def BY_INDEX(self) -> bool:
+        """`BY_INDEX()`"""
+        found: bool = self._call("BY_INDEX", ())
+        return found
+
+    def LEAST_HALF_LIFE(self) -> int:
+        """`LEAST_HALF_LIFE()`"""
+        found: int = self._call("LEAST_HALF_LIFE", ())
+        return found
+
+    def LOWEST(self) -> int:
+        """`LOWEST()`"""
+        found: int = self._call("LOWEST", ())
+        return found
+
+    def HIGHEST(self) -> int:
+        """`HIGHEST()`"""
+        found: int = self._call("HIGHEST", ())
         return found
 
 
@@ -1165,6 +1344,20 @@ class MedianFeed(Contract):
         found: tuple[str, int, int] = self._call("source", (index,))
         return found
 
+    def clamps(self, index: int) -> tuple[int, int]:
+        """A price of this source counts above the first and below the second only [WAD]: 0 and
+        max_value(uint256) where its aggregator has no clamps.
+        """
+        found: tuple[int, int] = self._call("clamps", (index,))
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
     def COUNT(self) -> int:
         """`COUNT()`"""
         found: int = self._call("COUNT", ())
@@ -1188,6 +1381,77 @@ class MedianFeed(Contract):
     def description(self) -> str:
         """`description()`"""
         found: str = self._call("description", ())
+        return found
+
+
+class NavFeed(Contract):
+    """A price that somebody says: the net asset value of a fund, published again and again, or a
+    fixed price. Both end.
+    """
+
+    NAME = "NavFeed"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        price: int,
+        publisher: Address,
+        max_age: int,
+        growth: int,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (price, publisher, max_age, growth), sender)
+
+    def publish(self, price: int, *, sender: Address) -> Receipt:
+        """Stores a price. For the publisher.
+
+        price: [WAD per whole token] above 0, at most `highest`.
+        """
+        return self._transact("publish", (price,), sender)
+
+    def quote(self) -> tuple[int, int, int, int, int]:
+        """The price of one whole token in the numeraire (USD).
+
+        Returns: low: least price that new risk may count collateral at [WAD]; price: the median
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
+        """
+        found: tuple[int, int, int, int, int] = self._call("quote", ())
+        return found
+
+    def published(self) -> tuple[int, int]:
+        """The last price [WAD], valid or not, and when it was published [unix seconds]."""
+        found: tuple[int, int] = self._call("published", ())
+        return found
+
+    def highest(self) -> int:
+        """The highest price that may be published now [WAD]."""
+        found: int = self._call("highest", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
+    def PUBLISHER(self) -> str:
+        """`PUBLISHER()`"""
+        found: str = self._call("PUBLISHER", ())
+        return found
+
+    def AGE(self) -> int:
+        """`AGE()`"""
+        found: int = self._call("AGE", ())
+        return found
+
+    def GROWTH(self) -> int:
+        """`GROWTH()`"""
+        found: int = self._call("GROWTH", ())
         return found
 
 
@@ -1227,6 +1491,13 @@ class RateFeed(Contract):
     def reference(self) -> tuple[int, int]:
         """The stored rate [WAD], and when it was stored [unix seconds]."""
         found: tuple[int, int] = self._call("reference", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
         return found
 
     def VAULT(self) -> str:
@@ -1339,11 +1610,12 @@ class RiskEngine(Contract):
         return found
 
     def shortfall(self, position: Sequence[int], tag: int) -> int:
-        """Units of collateral `tag` that would lift the position to its initial margin, where
-        collateral above NORMAL counts at its liquidation price and collateral without borrow_ltv
-        at its liquidation_ltv.
+        """Units of collateral `tag` that would lift a position below maintenance to the health
+        that a liquidation restores, or to 1.25 where it closes whole debts, everything at
+        liquidation prices.
 
-        Returns: Rounded down; 0 when the margin is met.
+        Returns: Rounded down; 0 when the position is healthy or does not hold that collateral,
+            or when that has no valid price or a liquidation_ltv of 0.
         """
         found: int = self._call("shortfall", (position, tag))
         return found
@@ -1668,4 +1940,74 @@ class Timelock(Contract):
     def get_minimum_delay(self) -> int:
         """`get_minimum_delay()`"""
         found: int = self._call("get_minimum_delay", ())
+        return found
+
+
+class UniswapTwapFeed(Contract):
+    """The price of a token in a Uniswap v3 pool, averaged over a window that is fixed at
+    construction, times the quote of the pool's other token.
+    """
+
+    NAME = "UniswapTwapFeed"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        pool: Address,
+        token: Address,
+        base: Address,
+        window: int,
+        least_liquidity: int,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (pool, token, base, window, least_liquidity), sender)
+
+    def quote(self) -> tuple[int, int, int, int, int]:
+        """The price of one whole token in the numeraire (USD).
+
+        Returns: low: least price that new risk may count collateral at [WAD]; price: the median
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
+        """
+        found: tuple[int, int, int, int, int] = self._call("quote", ())
+        return found
+
+    def means(self) -> tuple[int, int]:
+        """Mean tick and harmonic mean of the liquidity over the window; zeros when not valid."""
+        found: tuple[int, int] = self._call("means", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """The gas that `quote` answers within when every call in it burns all it is given. A
+        caller gives at least this; it never changes.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
+    def POOL(self) -> str:
+        """`POOL()`"""
+        found: str = self._call("POOL", ())
+        return found
+
+    def TOKEN(self) -> str:
+        """`TOKEN()`"""
+        found: str = self._call("TOKEN", ())
+        return found
+
+    def BASE(self) -> str:
+        """`BASE()`"""
+        found: str = self._call("BASE", ())
+        return found
+
+    def WINDOW(self) -> int:
+        """`WINDOW()`"""
+        found: int = self._call("WINDOW", ())
+        return found
+
+    def LEAST_LIQUIDITY(self) -> int:
+        """`LEAST_LIQUIDITY()`"""
+        found: int = self._call("LEAST_LIQUIDITY", ())
         return found

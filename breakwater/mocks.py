@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from breakwater.contract import Address, Contract
+from breakwater.contract import Address, Contract, given
 from breakwater.host import Host, Receipt
 
 
@@ -108,6 +108,11 @@ class BadFeedMock(Contract):
         """`set_asset(address)`"""
         return self._transact("set_asset", (asset,), sender)
 
+    def gas_limit(self) -> int:
+        """About what a feed of one source asks for."""
+        found: int = self._call("gas_limit", ())
+        return found
+
     def mode(self) -> int:
         """`mode()`"""
         found: int = self._call("mode", ())
@@ -150,6 +155,94 @@ class CallerMock(Contract):
         return self._transact("attempt", (target, data, gas_limit), sender, value)
 
 
+class ClampedAggregatorMock(Contract):
+    """A Chainlink aggregator with clamps, or a proxy of one: what it is told to be."""
+
+    NAME = "ClampedAggregatorMock"
+
+    @classmethod
+    def deploy(
+        cls, host: Host, decimals: int, answer: int, lowest: int, highest: int, *, sender: Address
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (decimals, answer, lowest, highest), sender)
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def round_id(self) -> int:
+        """`round_id()`"""
+        found: int = self._call("round_id", ())
+        return found
+
+    def answer(self) -> int:
+        """`answer()`"""
+        found: int = self._call("answer", ())
+        return found
+
+    def updated_at(self) -> int:
+        """`updated_at()`"""
+        found: int = self._call("updated_at", ())
+        return found
+
+    def answered_in_round(self) -> int:
+        """`answered_in_round()`"""
+        found: int = self._call("answered_in_round", ())
+        return found
+
+    def set_round(
+        self,
+        round_id: int,
+        answer: int,
+        updated_at: int,
+        answered_in_round: int,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`set_round(uint256, int256, uint256, uint256)`"""
+        return self._transact(
+            "set_round", (round_id, answer, updated_at, answered_in_round), sender
+        )
+
+    def set_decimals(self, decimals: int, *, sender: Address) -> Receipt:
+        """`set_decimals(uint8)`"""
+        return self._transact("set_decimals", (decimals,), sender)
+
+    def latestRoundData(self) -> tuple[int, int, int, int, int]:
+        """`latestRoundData()`"""
+        found: tuple[int, int, int, int, int] = self._call("latestRoundData", ())
+        return found
+
+    def set(self, answer: int, *, sender: Address) -> Receipt:
+        """A new round, as of now, cut off at the clamps."""
+        return self._transact("set", (answer,), sender)
+
+    def set_clamps(self, lowest: int, highest: int, *, sender: Address) -> Receipt:
+        """`set_clamps(int256, int256)`"""
+        return self._transact("set_clamps", (lowest, highest), sender)
+
+    def set_aggregator(self, aggregator: Address, *, sender: Address) -> Receipt:
+        """`set_aggregator(address)`"""
+        return self._transact("set_aggregator", (aggregator,), sender)
+
+    def minAnswer(self) -> int:
+        """`minAnswer()`"""
+        found: int = self._call("minAnswer", ())
+        return found
+
+    def maxAnswer(self) -> int:
+        """`maxAnswer()`"""
+        found: int = self._call("maxAnswer", ())
+        return found
+
+    def aggregator(self) -> str:
+        """`aggregator()`"""
+        found: str = self._call("aggregator", ())
+        return found
+
+
 class ConstantFeedMock(Contract):
     """A Chainlink aggregator whose answer is part of its code and always fresh."""
 
@@ -168,6 +261,79 @@ class ConstantFeedMock(Contract):
     def latestRoundData(self) -> tuple[int, int, int, int, int]:
         """`latestRoundData()`"""
         found: tuple[int, int, int, int, int] = self._call("latestRoundData", ())
+        return found
+
+
+class CurvePoolMock(Contract):
+    """What every kind of Curve pool tells of its prices, as it is set. Locked, it reverts."""
+
+    NAME = "CurvePoolMock"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        coins: Sequence[Address],
+        rates: Sequence[int],
+        price: int,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (coins, rates, price), sender)
+
+    def set_prices(
+        self, average: int, last: int, index: int | None = None, *, sender: Address
+    ) -> Receipt:
+        """`set_prices(uint256, uint256, uint256)`"""
+        return self._transact("set_prices", given((average, last), index), sender)
+
+    def set_times(self, ma_exp_time: int, ma_time: int, *, sender: Address) -> Receipt:
+        """`set_times(uint256, uint256)`"""
+        return self._transact("set_times", (ma_exp_time, ma_time), sender)
+
+    def set_locked(self, locked: bool, *, sender: Address) -> Receipt:
+        """`set_locked(bool)`"""
+        return self._transact("set_locked", (locked,), sender)
+
+    def stored_rates(self) -> list[int]:
+        """`stored_rates()`"""
+        found: list[int] = self._call("stored_rates", ())
+        return found
+
+    def price_oracle(self, index: int | None = None) -> int:
+        """`price_oracle(uint256)`"""
+        found: int = self._call("price_oracle", given((), index))
+        return found
+
+    def last_price(self, index: int | None = None) -> int:
+        """`last_price(uint256)`"""
+        found: int = self._call("last_price", given((), index))
+        return found
+
+    def last_prices(self, index: int | None = None) -> int:
+        """`last_prices(uint256)`"""
+        found: int = self._call("last_prices", given((), index))
+        return found
+
+    def coins(self, arg0: int) -> str:
+        """`coins(uint256)`"""
+        found: str = self._call("coins", (arg0,))
+        return found
+
+    def ma_exp_time(self) -> int:
+        """`ma_exp_time()`"""
+        found: int = self._call("ma_exp_time", ())
+        return found
+
+    def ma_time(self) -> int:
+        """`ma_time()`"""
+        found: int = self._call("ma_time", ())
+        return found
+
+    def locked(self) -> bool:
+        """`locked()`"""
+        found: bool = self._call("locked", ())
         return found
 
 
@@ -311,6 +477,10 @@ class HookTokenMock(Contract):
         """`mint(address, uint256)`"""
         return self._transact("mint", (receiver, amount), sender)
 
+    def burn(self, owner: Address, amount: int, *, sender: Address) -> Receipt:
+        """`burn(address, uint256)`"""
+        return self._transact("burn", (owner, amount), sender)
+
     def set_hook(self, target: Address, data: bytes, after: bool, *, sender: Address) -> Receipt:
         """`set_hook(address, bytes, bool)`"""
         return self._transact("set_hook", (target, data, after), sender)
@@ -399,6 +569,10 @@ class OddTokenMock(Contract):
     def mint(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
         """`mint(address, uint256)`"""
         return self._transact("mint", (receiver, amount), sender)
+
+    def burn(self, owner: Address, amount: int, *, sender: Address) -> Receipt:
+        """`burn(address, uint256)`"""
+        return self._transact("burn", (owner, amount), sender)
 
     def set_odds(
         self, answer: int, fee: int, paused: bool, no_zero: bool, *, sender: Address
@@ -500,6 +674,10 @@ class StakedTokenMock(Contract):
         """`mint(address, uint256)`"""
         return self._transact("mint", (receiver, amount), sender)
 
+    def burn(self, owner: Address, amount: int, *, sender: Address) -> Receipt:
+        """`burn(address, uint256)`"""
+        return self._transact("burn", (owner, amount), sender)
+
     def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
         """`transfer(address, uint256)`"""
         return self._transact("transfer", (receiver, amount), sender)
@@ -544,7 +722,9 @@ class StakedTokenMock(Contract):
 
 
 class TokenMock(Contract):
-    """A plain ERC-20 that anyone may mint; the base of the other token mocks."""
+    """A plain ERC-20 that anyone may mint, and burn whosever it is; the base of the other token
+    mocks.
+    """
 
     NAME = "TokenMock"
 
@@ -570,6 +750,10 @@ class TokenMock(Contract):
     def mint(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
         """`mint(address, uint256)`"""
         return self._transact("mint", (receiver, amount), sender)
+
+    def burn(self, owner: Address, amount: int, *, sender: Address) -> Receipt:
+        """`burn(address, uint256)`"""
+        return self._transact("burn", (owner, amount), sender)
 
     def name(self) -> str:
         """`name()`"""
@@ -600,3 +784,88 @@ class TokenMock(Contract):
         """`allowance(address, address)`"""
         found: int = self._call("allowance", (arg0, arg1))
         return found
+
+
+class UniswapPoolMock(Contract):
+    """A Uniswap v3 pool whose `observe` answers any bytes that it is told."""
+
+    NAME = "UniswapPoolMock"
+
+    @classmethod
+    def deploy(
+        cls, host: Host, token0: Address, token1: Address, cardinality: int, *, sender: Address
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (token0, token1, cardinality), sender)
+
+    def set_answer(self, answer: bytes, *, sender: Address) -> Receipt:
+        """Any bytes; none: it does not reach back so far."""
+        return self._transact("set_answer", (answer,), sender)
+
+    def set_burning(self, burning: bool, *, sender: Address) -> Receipt:
+        """Whether `observe` burns all its gas."""
+        return self._transact("set_burning", (burning,), sender)
+
+    def slot0(self) -> tuple[int, int, int, int, int, int, bool]:
+        """`slot0()`"""
+        found: tuple[int, int, int, int, int, int, bool] = self._call("slot0", ())
+        return found
+
+    def observe(self, ago: Sequence[int]) -> bytes:
+        """`observe(uint32[])`"""
+        found: bytes = self._call("observe", (ago,))
+        return found
+
+    def token0(self) -> str:
+        """`token0()`"""
+        found: str = self._call("token0", ())
+        return found
+
+    def token1(self) -> str:
+        """`token1()`"""
+        found: str = self._call("token1", ())
+        return found
+
+    def burning(self) -> bool:
+        """`burning()`"""
+        found: bool = self._call("burning", ())
+        return found
+
+
+class UniswapTraderMock(Contract):
+    """Adds liquidity to a Uniswap v3 pool and swaps in it, with the tokens that it holds."""
+
+    NAME = "UniswapTraderMock"
+
+    @classmethod
+    def deploy(cls, host: Host, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (), sender)
+
+    def mint(
+        self, pool: Address, lower: int, upper: int, liquidity: int, *, sender: Address
+    ) -> Receipt:
+        """`mint(address, int24, int24, uint128)`"""
+        return self._transact("mint", (pool, lower, upper, liquidity), sender)
+
+    def burn(
+        self, pool: Address, lower: int, upper: int, liquidity: int, *, sender: Address
+    ) -> Receipt:
+        """`burn(address, int24, int24, uint128)`"""
+        return self._transact("burn", (pool, lower, upper, liquidity), sender)
+
+    def swap_to(self, pool: Address, zero_for_one: bool, limit: int, *, sender: Address) -> Receipt:
+        """Swaps until the pool's square root of price [2**96] is there, whatever it costs."""
+        return self._transact("swap_to", (pool, zero_for_one, limit), sender)
+
+    def uniswapV3MintCallback(
+        self, amount0: int, amount1: int, data: bytes, *, sender: Address
+    ) -> Receipt:
+        """`uniswapV3MintCallback(uint256, uint256, bytes)`"""
+        return self._transact("uniswapV3MintCallback", (amount0, amount1, data), sender)
+
+    def uniswapV3SwapCallback(
+        self, amount0: int, amount1: int, data: bytes, *, sender: Address
+    ) -> Receipt:
+        """`uniswapV3SwapCallback(int256, int256, bytes)`"""
+        return self._transact("uniswapV3SwapCallback", (amount0, amount1, data), sender)

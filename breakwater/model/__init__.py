@@ -6,7 +6,8 @@ order, and every word of storage. `breakwater.fuzz.compare` holds the two agains
     chain         state, calls, locks and undoing, on which all models stand
     engine        accounts, liquidations, batches; operators: who may act for an account
     vault, fund   lending and its insurance; shares: their price
-    risk          margin, liquidation terms, prices; oracle: from a source to a price; feeds
+    risk          margin, liquidation terms, prices; oracle: from a source to a price; feeds,
+                  market_feeds: of aggregators and rates; of pools, publishers, one by another
     breaker, configurator, timelock, latch, lens, owned
     tokens, mocks, calls    what exists for tests only
     protocol      the models of a whole market

@@ -2,8 +2,8 @@
 
 A quote is (low, price, high, updated_at, status): WAD per whole token, unix seconds. Who reads a
 source trusts it in nothing; what he gets is an answer, the words that came back, or None where the
-call failed. Gas is outside the model, but for one thing: a rate feed cannot stand on another, whose
-reads need more gas than it is given.
+call failed. Gas is outside the model, but for what a feed asks for: one that would need more than a
+feed is called with is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from breakwater.abi import checksum
 from breakwater.host import interface_of
 from breakwater.model import exact
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Contract, Refused, Word, reentrant, view
@@ -31,6 +32,36 @@ MAX_ROUND = 2**80 - 1
 MAX_SOURCES = 3
 MIN_RATE, MAX_RATE = 10**15, 10**27
 """[WAD] assets per share that are believed."""
+AGGREGATOR_GAS, FEED_GAS, CALL_GAS, NAV_GAS = 40_000, 200_000, 3_600, 5_000
+MAX_CLAMP = 2**191 - 1
+
+
+def need(gas_limit: int) -> int:
+    """The gas that must be left for a call with this limit."""
+    return gas_limit * 64 // 63 + 6_600
+
+
+def median_gas(sources: int) -> int:
+    """What a median feed asks for."""
+    return (sources - 1) * (AGGREGATOR_GAS + CALL_GAS) + need(AGGREGATOR_GAS) + 4_000
+
+
+def rate_gas(base: int) -> int:
+    """What a rate feed over a base that asks for so much."""
+    return 40_000 + CALL_GAS + need(base) + 5_000
+
+
+def checked_gas(base: int, market: int) -> int:
+    """What a checked feed over two that ask for so much."""
+    return base + CALL_GAS + need(market) + 5_000
+
+
+def gas_of(chain: Chain, caller: str, feed: str) -> int:
+    """The gas that a feed asks for. Refused where a feed is not called with as much."""
+    gas_limit = int(chain.call(caller, feed, "gas_limit", ()))
+    if gas_limit > FEED_GAS:
+        raise Refused("base needs too much gas")
+    return gas_limit
 
 
 def ask(chain: Chain, caller: str, target: str, function: str, *args: Any) -> Answer | None:
@@ -47,7 +78,36 @@ def ask(chain: Chain, caller: str, target: str, function: str, *args: Any) -> An
     except Refused:
         return None
     values = value if isinstance(value, tuple) else (value,)
-    return tuple([word & MAX_UINT256 for word in values])
+    return tuple(
+        [int(word, 16) if isinstance(word, str) else word & MAX_UINT256 for word in values]
+    )
+
+
+def one_word(chain: Chain, caller: str, target: str, function: str, *args: Any) -> int | None:
+    """The word that a call answers; None where it answers another length, or fails."""
+    answer = ask(chain, caller, target, function, *args)
+    return answer[0] if answer is not None and len(answer) == 1 else None
+
+
+def clamp_prices(chain: Chain, caller: str, source: str, decimals: int) -> tuple[int, int]:
+    """A price [WAD] counts above the first and below the second: farther than 1 % from the clamps
+    of the aggregator, or of what its proxy points to.
+    """
+    target = source
+    word = one_word(chain, caller, source, "aggregator")
+    if word and word < 2**160:
+        target = checksum(f"0x{word:040x}")
+    lowest, highest = (
+        clamp if clamp is not None and clamp <= MAX_CLAMP else None
+        for clamp in (
+            one_word(chain, caller, target, "minAnswer"),
+            one_word(chain, caller, target, "maxAnswer"),
+        )
+    )
+    floor = (lowest or 0) * 101 // 100 * 10**18 // 10**decimals
+    if highest is None:
+        return floor, MAX_UINT256
+    return floor, -(-highest * 99 // 100) * 10**18 // 10**decimals
 
 
 @lru_cache(maxsize=4_096)
@@ -132,6 +192,7 @@ class MedianFeed(Contract):
         if not 1 <= band <= 2_000:
             raise Refused("band is out of range")
         listed: list[tuple[str, int, int]] = []
+        clamps: list[tuple[int, int]] = []
         for source, max_age in zip(sources, max_ages, strict=True):
             if source not in chain.contracts:
                 raise Refused("source has no code")
@@ -143,8 +204,10 @@ class MedianFeed(Contract):
             if decimals > 30:
                 raise Refused("source has too many decimals")
             listed.append((source, max_age, decimals))
+            clamps.append(clamp_prices(chain, address, source, decimals))
         super().__init__(chain, address)
         self.sources = tuple(listed)
+        self.bounds = tuple(clamps)
         self.quorum = quorum
         self.band = band
         self.pegged = pegged
@@ -155,10 +218,12 @@ class MedianFeed(Contract):
         """See the module."""
         now = self.chain.now
         found = []
-        for source, max_age, decimals in self.sources:
+        for (source, max_age, decimals), (floor, ceiling) in zip(
+            self.sources, self.bounds, strict=True
+        ):
             answer = ask(self.chain, self.address, source, "latestRoundData")
             one = aggregator_price(answer, decimals, max_age, now)
-            if one[0]:
+            if floor < one[0] < ceiling:
                 found.append(one)
         return median_quote(tuple(found), self.quorum, self.band, self.pegged)
 
@@ -168,6 +233,18 @@ class MedianFeed(Contract):
         if index >= len(self.sources):
             raise Refused("no such source")
         return self.sources[index]
+
+    @reentrant
+    def clamps(self, sender: str, index: int) -> tuple[int, int]:
+        """Prices of a source count above the first and below the second [WAD]."""
+        if index >= len(self.sources):
+            raise Refused("no such source")
+        return self.bounds[index]
+
+    @reentrant
+    def gas_limit(self, sender: str) -> int:
+        """What a caller gives."""
+        return median_gas(len(self.sources))
 
     @view
     def COUNT(self, sender: str) -> int:
@@ -224,6 +301,9 @@ class RateFeed(Contract):
         decimals = _decimals(chain, address, vault), _decimals(chain, address, asset)
         if max(decimals) > 24:
             raise Refused("too many decimals")
+        self.gas = rate_gas(gas_of(chain, address, base))
+        if self.gas > FEED_GAS:
+            raise Refused("base needs too much gas")
         super().__init__(chain, address)
         self.vault = vault
         self.base = base
@@ -270,6 +350,11 @@ class RateFeed(Contract):
         return low, price, high, updated_at, status
 
     @reentrant
+    def gas_limit(self, sender: str) -> int:
+        """What a caller gives."""
+        return self.gas
+
+    @reentrant
     def rates(self, sender: str) -> tuple[int, int]:
         """actual, 0 when not valid, and bounded [WAD]."""
         return self._rate(), self._bounded()
@@ -297,15 +382,13 @@ class RateFeed(Contract):
 
     def _rate(self) -> int:
         """actual, rounded down; 0 where the vault's answer is none."""
-        answer = ask(self.chain, self.address, self.vault, "convertToAssets", self.one_share)
-        if answer is None or len(answer) != 1 or answer[0] > MAX_ANSWER:
+        answer = one_word(self.chain, self.address, self.vault, "convertToAssets", self.one_share)
+        if answer is None or answer > MAX_ANSWER:
             return 0
-        rate = answer[0] * WAD // self.one_asset
+        rate = answer * WAD // self.one_asset
         return rate if MIN_RATE <= rate <= MAX_RATE else 0
 
     def _base(self) -> Quote:
-        if isinstance(self.chain.contracts.get(self.base), RateFeed):
-            return NO_QUOTE
         return feed_quote(ask(self.chain, self.address, self.base, "quote"), self.chain.now)
 
     def _bounded(self) -> int:
@@ -433,6 +516,11 @@ class BadFeedMock(Contract):
             7: (32, 32 * 256, *(0,) * 254),
             8: words[:1],
         }.get(self.get("mode"), words)
+
+    @view
+    def gas_limit(self, sender: str) -> int:
+        """What a feed of one source asks for."""
+        return 50_000
 
     @view
     def mode(self, sender: str) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from breakwater.model.chain import ZERO_ADDRESS, Chain, Contract, Refused, Word, reentrant
-from breakwater.model.shares import down, keeps_value, up
+from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant
+from breakwater.model.shares import ShareToken, down, keeps_value, up
 from breakwater.units import DAY, MAX_UINT256
 
 COOL_DOWN = 20 * DAY
@@ -36,7 +36,7 @@ class Ticket(NamedTuple):
     usable_until: int = 0
 
 
-class Price(NamedTuple):
+class StakePrice(NamedTuple):
     """Vault shares and fund shares, the virtual asset and the reserve included."""
 
     assets: int
@@ -60,7 +60,7 @@ def _fits(number: int) -> int:
     return number
 
 
-class InsuranceFund(Contract):
+class InsuranceFund(ShareToken):
     """One for each lending vault."""
 
     NAME = "InsuranceFund"
@@ -135,7 +135,9 @@ class InsuranceFund(Contract):
         self._exit(sender, assets, shares, receiver, owner)
         return assets
 
-    def _enter(self, sender: str, assets: int, shares: int, receiver: str, price: Price) -> None:
+    def _enter(
+        self, sender: str, assets: int, shares: int, receiver: str, price: StakePrice
+    ) -> None:
         if assets == 0:
             raise Refused("zero assets")
         if shares == 0:
@@ -178,24 +180,7 @@ class InsuranceFund(Contract):
 
     # ------------------------------------------------------------ shares
 
-    def transfer(self, sender: str, receiver: str, amount: int) -> bool:
-        """True."""
-        self._move(sender, receiver, amount)
-        return True
-
-    def transferFrom(self, sender: str, owner: str, receiver: str, amount: int) -> bool:
-        """True."""
-        self._spend_allowance(sender, owner, amount)
-        self._move(owner, receiver, amount)
-        return True
-
-    def approve(self, sender: str, spender: str, amount: int) -> bool:
-        """True."""
-        self.put(amount, "_allowances", sender, spender)
-        self.emit("Approval", owner=sender, spender=spender, value=amount)
-        return True
-
-    def _move(self, owner: str, receiver: str, amount: int) -> None:
+    def _move(self, sender: str, owner: str, receiver: str, amount: int) -> None:
         if receiver == ZERO_ADDRESS:
             raise Refused("receiver is zero")
         held = self._held(owner)
@@ -207,19 +192,6 @@ class InsuranceFund(Contract):
         self.put(held - amount, "_balances", owner)
         self.put(self._held(receiver) + amount, "_balances", receiver)
         self.emit("Transfer", sender=owner, receiver=receiver, value=amount)
-
-    def _spend_allowance(self, sender: str, owner: str, amount: int) -> None:
-        if sender == owner:
-            return
-        allowed = self.get("_allowances", owner, sender)
-        if allowed == MAX_UINT256:
-            return
-        if amount > allowed:
-            raise Refused("allowance too low")
-        self.put(allowed - amount, "_allowances", owner, sender)
-
-    def _held(self, owner: str) -> int:
-        return int(self.get("_balances", owner))
 
     def _ticket(self, owner: str) -> Ticket:
         found: Ticket = self.get("_tickets", owner, default=NO_TICKET)
@@ -237,13 +209,13 @@ class InsuranceFund(Contract):
         """Vault shares held once the fee is settled."""
         return int(self._call("balanceOf", self.address) + self._call("fee_shares"))
 
-    def _price(self) -> Price:
+    def _price(self) -> StakePrice:
         """1 before anyone staked."""
         assets = self._holding() + VIRTUAL_ASSETS
         reserve = self.get("_reserve")
-        return Price(assets, self.get("_supply") + reserve if reserve else assets)
+        return StakePrice(assets, self.get("_supply") + reserve if reserve else assets)
 
-    def _is_open(self, price: Price) -> bool:
+    def _is_open(self, price: StakePrice) -> bool:
         if self.get("_reserve") == 0 and price.assets <= LEAST_RESERVE:
             return False
         return price.assets * CLOSED_BELOW >= price.shares
@@ -321,7 +293,7 @@ class InsuranceFund(Contract):
         shares = self._redeemable(owner)
         return shares if self._price().to_assets(shares) else 0
 
-    def _room(self, price: Price) -> int:
+    def _room(self, price: StakePrice) -> int:
         return MAX_ASSETS + VIRTUAL_ASSETS - min(price.assets, MAX_ASSETS)
 
     def _redeemable(self, owner: str) -> int:
@@ -329,12 +301,12 @@ class InsuranceFund(Contract):
         usable = ticket.usable_from <= self.chain.now < ticket.usable_until
         return ticket.shares if usable else 0
 
-    def _price_of_assets(self, assets: int) -> Price:
+    def _price_of_assets(self, assets: int) -> StakePrice:
         if assets > MAX_ASSETS:
             raise Refused("amount is too large")
         return self._price()
 
-    def _price_of_shares(self, shares: int) -> Price:
+    def _price_of_shares(self, shares: int) -> StakePrice:
         if shares > MAX_ASKED:
             raise Refused("amount is too large")
         return self._price()
@@ -352,34 +324,9 @@ class InsuranceFund(Contract):
         return int(self.get("_reserve") or self._holding() + VIRTUAL_ASSETS)
 
     @reentrant
-    def name(self, sender: str) -> str:
-        """Of the share."""
-        return self._name
-
-    @reentrant
-    def symbol(self, sender: str) -> str:
-        """Of the share."""
-        return self._symbol
-
-    @reentrant
-    def decimals(self, sender: str) -> int:
-        """Those of the vault's share."""
-        return self._decimals
-
-    @reentrant
     def totalSupply(self, sender: str) -> int:
         """Stakers' shares; the reserve is not among them."""
         return int(self.get("_supply"))
-
-    @reentrant
-    def balanceOf(self, sender: str, owner: str) -> int:
-        """Shares of one staker, those in a ticket included."""
-        return self._held(owner)
-
-    @reentrant
-    def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What `spender` may still move or redeem."""
-        return int(self.get("_allowances", owner, spender))
 
     # ------------------------------------------------------------ storage
 

@@ -9,15 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Contract, Refused
-from breakwater.model.engine import (
-    DEBT,
-    MAX_AMOUNT,
-    MAX_LEGS,
-    STAMPS,
-    Account,
-    Packed,
-    owed,
-)
+from breakwater.model.engine import STAMPS, owed
+from breakwater.model.legs import DEBT, MAX_AMOUNT, MAX_LEGS, Account, Packed
 from breakwater.model.operators import ALL_ACTIONS, BORROW, WITHDRAW
 from breakwater.model.oracle import IS_FEED, rule_of, term_of
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD, mul_div_up

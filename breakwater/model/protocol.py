@@ -20,6 +20,7 @@ MODULES = (
     "feeds",
     "fund",
     "lens",
+    "market_feeds",
     "mocks",
     "risk",
     "timelock",

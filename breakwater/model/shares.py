@@ -1,4 +1,4 @@
-"""What the models of contracts with shares have in common: quotients, and what a share is worth."""
+"""What models of contracts with shares have in common: quotients, a share's worth, the token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from breakwater.model import exact
+from breakwater.model.chain import Contract, Refused, reentrant
+from breakwater.units import MAX_UINT256
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -50,3 +52,72 @@ def keeps_value(method: Method) -> Method:
         return result
 
     return cast(Method, checked)
+
+
+class ShareToken(Contract):
+    """ERC-20 of shares."""
+
+    _name: str
+    _symbol: str
+    _decimals: int
+
+    def transfer(self, sender: str, receiver: str, amount: int) -> bool:
+        """True."""
+        self._move(sender, sender, receiver, amount)
+        return True
+
+    def transferFrom(self, sender: str, owner: str, receiver: str, amount: int) -> bool:
+        """True."""
+        self._spend_allowance(sender, owner, amount)
+        self._move(sender, owner, receiver, amount)
+        return True
+
+    def approve(self, sender: str, spender: str, amount: int) -> bool:
+        """True."""
+        self._approve(sender, spender, amount)
+        return True
+
+    def _move(self, sender: str, owner: str, receiver: str, amount: int) -> None:
+        raise NotImplementedError
+
+    def _approve(self, owner: str, spender: str, amount: int) -> None:
+        self.put(amount, "_allowances", owner, spender)
+        self.emit("Approval", owner=owner, spender=spender, value=amount)
+
+    def _spend_allowance(self, sender: str, owner: str, amount: int) -> None:
+        if sender == owner:
+            return
+        allowed = self.get("_allowances", owner, sender)
+        if allowed == MAX_UINT256:
+            return
+        if amount > allowed:
+            raise Refused("allowance too low")
+        self.put(allowed - amount, "_allowances", owner, sender)
+
+    def _held(self, owner: str) -> int:
+        return int(self.get("_balances", owner))
+
+    @reentrant
+    def name(self, sender: str) -> str:
+        """Of the share."""
+        return self._name
+
+    @reentrant
+    def symbol(self, sender: str) -> str:
+        """Of the share."""
+        return self._symbol
+
+    @reentrant
+    def decimals(self, sender: str) -> int:
+        """Of the share."""
+        return self._decimals
+
+    @reentrant
+    def balanceOf(self, sender: str, owner: str) -> int:
+        """Shares of one owner, those in a ticket included."""
+        return self._held(owner)
+
+    @reentrant
+    def allowance(self, sender: str, owner: str, spender: str) -> int:
+        """What `spender` may still move."""
+        return int(self.get("_allowances", owner, spender))

@@ -6,9 +6,11 @@
 @notice One quote from one to three Chainlink aggregators.
 
         VALIDITY
-        A source counts when its answer is positive, complete, not from the future and no older
-        than its own max_age (see `aggregator`). Fewer valid sources than the quorum is no price:
-        INVALID, with zeros.
+        A source counts when its answer is positive, complete, not from the future, no older than
+        its own max_age (see `aggregator`), and neither at nor within 1 % of a clamp of its
+        aggregator: a market beyond the clamp shows as the clamp (LUNA stood at 0.107 of a least
+        0.10). Clamps are those that source, or what its proxy points to, tells at construction; who
+        tells none has none. Fewer valid sources than the quorum is no price: INVALID, with zeros.
 
         QUOTE
         Two prices are apart by (higher - lower) / lower.
@@ -29,11 +31,12 @@
 
         ORACLE ASSUMPTIONS
         At most one of three sources is wrong, or none of two. With the quorum at 1 a single
-        source is believed when the others are silent. The decimals of a source never change.
+        source is believed when the others are silent. The decimals of a source never change, nor
+        do its clamps: a proxy that moves to an aggregator with narrower ones needs a new feed.
 
         LIVENESS
         A source that reverts, burns the gas it is given or answers nonsense is left out. Three
-        such sources cost less than the 200,000 gas a feed is called with.
+        such sources cost less than the 200,000 gas a feed is called with (see `gas_limit`).
 
         ROLES
         None: nothing can be changed.
@@ -54,6 +57,7 @@ MAX_DECIMALS: constant(uint256) = 30
 MAX_BAND: constant(uint256) = 2_000
 MIN_AGE: constant(uint256) = 60
 MAX_AGE: constant(uint256) = 68 * 3_600
+OWN_GAS: constant(uint256) = 4_000  # without calls
 
 INVALID: constant(uint256) = 0
 SINGLE: constant(uint256) = 1
@@ -67,6 +71,8 @@ PEGGED: public(immutable(bool))  # all three must agree
 SOURCES: immutable(address[MAX_SOURCES])
 MAX_AGES: immutable(uint256[MAX_SOURCES])  # [seconds]
 DECIMALS: immutable(uint256[MAX_SOURCES])
+FLOORS: immutable(uint256[MAX_SOURCES])  # [WAD] a price down to here is at the clamp
+CEILINGS: immutable(uint256[MAX_SOURCES])  # [WAD] a price up from here is at the clamp
 description: public(String[64])
 
 
@@ -95,6 +101,8 @@ def __init__(
     list: address[MAX_SOURCES] = empty(address[MAX_SOURCES])
     ages: uint256[MAX_SOURCES] = empty(uint256[MAX_SOURCES])
     scales: uint256[MAX_SOURCES] = empty(uint256[MAX_SOURCES])
+    floors: uint256[MAX_SOURCES] = empty(uint256[MAX_SOURCES])
+    ceilings: uint256[MAX_SOURCES] = empty(uint256[MAX_SOURCES])
     for i: uint256 in range(len(sources), bound=MAX_SOURCES):
         source: address = sources[i]
         assert source.is_contract, "source has no code"
@@ -105,6 +113,7 @@ def __init__(
         list[i] = source
         ages[i] = max_ages[i]
         scales[i] = places
+        floors[i], ceilings[i] = aggregator._clamp_prices(source, places)
 
     COUNT = len(sources)
     QUORUM = quorum
@@ -113,6 +122,8 @@ def __init__(
     SOURCES = list
     MAX_AGES = ages
     DECIMALS = scales
+    FLOORS = floors
+    CEILINGS = ceilings
     self.description = description
 
 
@@ -130,7 +141,8 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
         price: uint256 = 0
         updated_at: uint256 = 0
         price, updated_at = aggregator._read(SOURCES[i], DECIMALS[i], MAX_AGES[i])
-        if price == 0:
+        # no price is 0, which is never above the floor
+        if price <= FLOORS[i] or price >= CEILINGS[i]:
             continue
         oldest = min(oldest, updated_at)
         for j: uint256 in range(valid, bound=MAX_SOURCES):
@@ -169,6 +181,29 @@ def source(index: uint256) -> (address, uint256, uint256):
     """
     assert index < COUNT, "no such source"
     return SOURCES[index], MAX_AGES[index], DECIMALS[index]
+
+
+@view
+@external
+@reentrant
+def clamps(index: uint256) -> (uint256, uint256):
+    """
+    @notice A price of this source counts above the first and below the second only [WAD]: 0 and
+            max_value(uint256) where its aggregator has no clamps.
+    """
+    assert index < COUNT, "no such source"
+    return FLOORS[index], CEILINGS[index]
+
+
+@view
+@external
+@reentrant
+def gas_limit() -> uint256:
+    """
+    @notice See `IPriceFeed.gas_limit`.
+    """
+    before: uint256 = (COUNT - 1) * (aggregator.AGGREGATOR_GAS + aggregator.CALL_GAS)
+    return before + aggregator.AGGREGATOR_NEED + OWN_GAS
 
 
 @view

@@ -20,6 +20,17 @@
         high = actual * high of the base
         updated_at and status are those of the base.
 
+        WHICH RATE COUNTS WHERE
+        new risk      collateral at low, the lower rate; debt at high, never below the actual one
+        liquidation   collateral at high, the actual rate, up and down at once: a donation lifts
+                      nobody's limit to borrow, and is owned by the shares that it lifts, so it is
+                      no reason to liquidate them as if it were not there
+                      debt at low: what a rise beyond the bound adds to a debt is not demanded
+                      until growth has caught up, however long that takes. A quote has one low, for
+                      new collateral and for old debt, so no feed can end that after an hour without
+                      lending on the donation. The gap is at most actual / bounded - 1: let growth
+                      be twice what the rate ever grew, or list the share as no debt.
+
         ROUNDING
         The rate, low and price down, high up. An asset of few decimals has a coarse rate: 6
         decimals give steps of a millionth.
@@ -66,15 +77,16 @@ MIN_RATE: constant(uint256) = 10**15
 MAX_RATE: constant(uint256) = 10**27
 MAX_PRICE: constant(uint256) = 2**128 - 1
 
-# Both calls at their limit, and what else is done here, fit into the gas a feed is called with.
 VAULT_GAS: constant(uint256) = 40_000
-BASE_GAS: constant(uint256) = 136_000
+OWN_GAS: constant(uint256) = 5_000  # without calls
 
 INVALID: constant(uint256) = 0
 
 VAULT: public(immutable(address))
 BASE: public(immutable(address))
 GROWTH: public(immutable(uint256))  # [BPS a year]
+BASE_GAS: immutable(uint256)
+GAS_LIMIT: immutable(uint256)
 ONE_SHARE: immutable(uint256)  # [shares]
 ONE_ASSET: immutable(uint256)  # [assets]
 
@@ -103,6 +115,9 @@ def __init__(vault: address, base: address, growth: uint256):
     GROWTH = growth
     ONE_SHARE = 10**share_decimals
     ONE_ASSET = 10**asset_decimals
+    BASE_GAS = aggregator._gas_of(base)
+    GAS_LIMIT = VAULT_GAS + aggregator.CALL_GAS + aggregator._need(BASE_GAS) + OWN_GAS
+    assert GAS_LIMIT <= aggregator.FEED_GAS, "base needs too much gas"
 
     rate: uint256 = self._rate(vault, 10**share_decimals, 10**asset_decimals)
     assert rate != 0, "rate is not valid"
@@ -170,6 +185,16 @@ def reference() -> (uint256, uint256):
 
 
 @view
+@external
+@reentrant
+def gas_limit() -> uint256:
+    """
+    @notice See `IPriceFeed.gas_limit`.
+    """
+    return GAS_LIMIT
+
+
+@view
 @internal
 def _bounded() -> uint256:
     """
@@ -187,24 +212,14 @@ def _rate(vault: address, one_share: uint256, one_asset: uint256) -> uint256:
     """
     @dev Assets per share [WAD], rounded down; 0 when the vault's answer is not valid.
     """
-    # who leaves too little gas could make a good vault look dead
-    assert msg.gas >= VAULT_GAS * 64 // 63 + 6_600, "too little gas"
-
     ok: bool = False
-    answer: Bytes[64] = b""
-    # one word more than is wanted, so that a longer answer shows
-    ok, answer = raw_call(
+    assets: uint256 = 0
+    ok, assets = aggregator._word(
         vault,
         abi_encode(one_share, method_id=method_id("convertToAssets(uint256)")),
-        max_outsize=64,
-        gas=VAULT_GAS,
-        is_static_call=True,
-        revert_on_failure=False,
+        VAULT_GAS,
     )
-    if not ok or len(answer) != 32:
-        return 0
-    assets: uint256 = abi_decode(answer, uint256)
-    if assets > MAX_PRICE:
+    if not ok or assets > MAX_PRICE:
         return 0
     rate: uint256 = assets * WAD // one_asset
     if rate < MIN_RATE or rate > MAX_RATE:

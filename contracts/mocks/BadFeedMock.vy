@@ -35,6 +35,15 @@ def set_asset(asset: address):
     self.asset = asset
 
 
+@view
+@external
+def gas_limit() -> uint256:
+    """
+    @notice About what a feed of one source asks for.
+    """
+    return 50_000
+
+
 @external
 @raw_return
 def __default__() -> Bytes[8_192]:

@@ -10,7 +10,7 @@ from contracts.mocks import TokenMock as token
 
 initializes: token
 exports: (token.name, token.symbol, token.decimals, token.totalSupply, token.balanceOf)
-exports: (token.allowance, token.approve, token.mint)
+exports: (token.allowance, token.approve, token.mint, token.burn)
 
 target: public(address)
 data: public(Bytes[2_048])

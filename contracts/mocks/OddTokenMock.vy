@@ -9,7 +9,7 @@ from contracts.mocks import TokenMock as token
 
 initializes: token
 exports: (token.name, token.symbol, token.decimals, token.totalSupply, token.balanceOf)
-exports: (token.allowance, token.mint)
+exports: (token.allowance, token.mint, token.burn)
 
 answer: public(uint256)  # 0: returns false and nothing moves, 1: true, 2: no return value
 fee: public(uint256)  # [BPS] of a transfer, sent to this contract

@@ -12,7 +12,8 @@ from ethereum.ercs import IERC20Detailed
 
 initializes: token
 exports: (token.name, token.symbol, token.decimals, token.totalSupply, token.balanceOf)
-exports: (token.allowance, token.approve, token.mint, token.transfer, token.transferFrom)
+exports: (token.allowance, token.approve, token.mint, token.burn)
+exports: (token.transfer, token.transferFrom)
 
 asset: public(address)
 places: uint256  # decimals of the asset

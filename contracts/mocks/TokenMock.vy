@@ -2,7 +2,8 @@
 """
 @title Token mock
 @license MIT
-@notice A plain ERC-20 that anyone may mint; the base of the other token mocks.
+@notice A plain ERC-20 that anyone may mint, and burn whosever it is; the base of the other token
+        mocks.
 """
 
 from ethereum.ercs import IERC20
@@ -47,6 +48,14 @@ def mint(receiver: address, amount: uint256):
     self.totalSupply += amount
     self.balanceOf[receiver] += amount
     log IERC20.Transfer(sender=empty(address), receiver=receiver, value=amount)
+
+
+@external
+def burn(owner: address, amount: uint256):
+    assert self.balanceOf[owner] >= amount, "balance too low"
+    self.balanceOf[owner] -= amount
+    self.totalSupply -= amount
+    log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)
 
 
 @internal

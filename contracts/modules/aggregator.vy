@@ -16,12 +16,21 @@
         A source gets a fixed amount of gas. A caller who left less than that for it could make a
         good source look dead, so too little gas reverts. What must be left is
         limit * 64 / 63 for the rule of 63/64, 2,600 for a cold address, and a margin.
+
+        CLAMPS
+        An aggregator of Chainlink publishes nothing below its minAnswer or above its maxAnswer: a
+        price beyond shows as the clamp. `_clamps` finds both, behind a proxy too; where none are
+        told there are none.
 """
+
+from contracts.interfaces import IPriceFeed
 
 AGGREGATOR_GAS: constant(uint256) = 40_000
 FEED_GAS: constant(uint256) = 200_000
 GAS_MARGIN: constant(uint256) = 4_000
 AGGREGATOR_NEED: constant(uint256) = AGGREGATOR_GAS * 64 // 63 + 2_600 + GAS_MARGIN
+CALL_GAS: constant(uint256) = 3_600  # spent around a call beside its limit: a cold address, words
+MAX_CLAMP: constant(uint256) = 2**191 - 1
 MAX_ANSWER: constant(uint256) = 2**128 - 1
 
 
@@ -121,3 +130,96 @@ def _read_feed(
     ):
         return 0, 0, 0, 0, 0
     return low, price, high, updated_at, status
+
+
+@view
+@internal
+def _word(source: address, data: Bytes[36], gas_limit: uint256) -> (bool, uint256):
+    """
+    @dev The one word that a call answers, and whether it did.
+    """
+    if msg.gas < self._need(gas_limit):
+        raise "too little gas"
+    ok: bool = False
+    answer: Bytes[64] = b""
+    # one word more than is wanted, so that a longer answer shows
+    ok, answer = raw_call(
+        source,
+        data,
+        max_outsize=64,
+        gas=gas_limit,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not ok or len(answer) != 32:
+        return False, 0
+    return True, abi_decode(answer, uint256)
+
+
+@view
+@internal
+def _clamps(source: address) -> (uint256, uint256):
+    """
+    @dev The least and the highest answer that an aggregator publishes, in units of its answers; 0
+         and max_value(uint256) where it tells none. Of a proxy those of what it points to now.
+    """
+    ok: bool = False
+    word: uint256 = 0
+    target: address = source
+    ok, word = self._word(source, method_id("aggregator()"), AGGREGATOR_GAS)
+    if ok and word != 0 and word < 2**160:
+        target = convert(convert(word, uint160), address)
+    lowest: uint256 = 0
+    ok, word = self._word(target, method_id("minAnswer()"), AGGREGATOR_GAS)
+    if ok and word <= MAX_CLAMP:
+        lowest = word
+    highest: uint256 = max_value(uint256)
+    ok, word = self._word(target, method_id("maxAnswer()"), AGGREGATOR_GAS)
+    if ok and word <= MAX_CLAMP:
+        highest = word
+    return lowest, highest
+
+
+@view
+@internal
+def _clamp_prices(source: address, source_decimals: uint256) -> (uint256, uint256):
+    """
+    @dev A price [WAD] that `_read` gives is not valid unless above the first and below the second:
+         those are within 1 % of a clamp. Rounded inwards.
+    """
+    lowest: uint256 = 0
+    highest: uint256 = 0
+    lowest, highest = self._clamps(source)
+    lowest = lowest * 101 // 100
+    if highest != max_value(uint256):
+        highest = (highest * 99 + 99) // 100
+    if source_decimals <= 18:
+        lowest *= 10**(18 - source_decimals)
+        if highest != max_value(uint256):
+            highest *= 10**(18 - source_decimals)
+    else:
+        lowest //= 10**(source_decimals - 18)
+        if highest != max_value(uint256):
+            highest //= 10**(source_decimals - 18)
+    return lowest, highest
+
+
+@pure
+@internal
+def _need(gas_limit: uint256) -> uint256:
+    """
+    @dev The gas that must be left for a call with this limit.
+    """
+    return gas_limit * 64 // 63 + 2_600 + GAS_MARGIN
+
+
+@view
+@internal
+def _gas_of(feed: address) -> uint256:
+    """
+    @dev The gas that a feed asks for. Reverts where that is more than a feed is called with, or
+         where the feed tells nothing: for constructors.
+    """
+    gas_limit: uint256 = staticcall IPriceFeed(feed).gas_limit()
+    assert gas_limit <= FEED_GAS, "base needs too much gas"
+    return gas_limit

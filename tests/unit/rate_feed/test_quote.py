@@ -131,6 +131,16 @@ def test_poke__rate_not_valid_reverts(world):
     assert failure.value.reason == "rate is not valid"
 
 
+def test_rates__bounds_are_exact(world):
+    """From a thousandth of an asset to a billion of them for a share, to the unit."""
+    least, most = 10**15 * 10**world.decimals // 10**18, 10**27 * 10**world.decimals // 10**18
+    world.new_feed()
+    for assets, valid in ((least, True), (least - 1, False), (most, True), (most + 1, False)):
+        world.set_rate(assets)
+        rate = assets * 10**18 // 10**world.decimals
+        assert world.rates()[0] == (rate if valid else 0)
+
+
 @pytest.mark.parametrize("assets", [1, 2**128, 2**200])
 def test_quote__absurd_rate_is_no_price(world, assets):
     world.new_feed()
@@ -203,3 +213,65 @@ def test_quote__price_beyond_128_bits_is_none(world, rate):
     world.set_base(*base)
     told = expected(world, rate * WAD, WAD, base)
     assert world.quote() == (told if rate == 2 else NOTHING)
+
+
+def test_quote__fall_below_the_reference_counts_at_once_everywhere(world):
+    """Only the rise is bounded: no hour in which a loss is lent on, or not liquidated."""
+    world.new_feed(growth=10_000)
+    world.host.advance(YEAR)
+    world.set_base(99 * WAD, 100 * WAD, 101 * WAD)
+    world.set_rate(10**world.decimals * 9 // 10)
+    assert world.rates() == (WAD * 9 // 10, 2 * WAD)
+    assert world.quote() == expected(world, WAD * 9 // 10, WAD * 9 // 10)
+
+
+@pytest.mark.parametrize("waited", [0, 1, 3_599, 3_600, 3_601, 30 * 86_400])
+def test_quote__donation_is_not_lent_on_however_long_it_stays(world, waited):
+    """Nor does an hour, or a poke in it, turn the donated rate into a limit to borrow."""
+    world.new_feed(growth=500)
+    world.set_rate(10 * 10**world.decimals)
+    world.poke()
+    world.host.advance(waited)
+    world.poke()
+    world.set_base(99 * WAD, 100 * WAD, 101 * WAD)
+    bounded = WAD + WAD * 500 * waited // (10_000 * YEAR)
+    assert world.quote() == expected(world, 10 * WAD, bounded)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3])
+@pytest.mark.parametrize("burns", ["vault", "base", "both"])
+def test_gas_limit__is_enough_when_every_call_burns_its_own(host, world, sources, burns):
+    from breakwater.driver import RateFeed
+    from tests.feeds import FeedWorld
+
+    feeds = FeedWorld(host)
+    vault = host.deploy("BadFeedMock", 18, sender=world.deployer)
+    world.send(vault, "BadFeedMock", "set_asset", world.asset)
+    world.send(vault, "BadFeedMock", "set_words", [10**world.decimals, 0, 0, 0, 0])
+    world.send(vault, "BadFeedMock", "set_mode", 8)
+    world.new_feed(vault=vault, base=feeds.burning(sources).address)
+    feed = RateFeed.at(host, world.feed)
+    good = feed.quote()
+    assert good != NOTHING
+    assert feed.gas_limit() <= 200_000
+    assert feeds.with_gas(feed, feed.gas_limit()) == good
+    if burns in ("vault", "both"):
+        world.send(vault, "BadFeedMock", "set_mode", 2)
+    if burns in ("base", "both"):
+        feeds.break_all()
+    assert feeds.with_gas(feed, feed.gas_limit()) == NOTHING
+
+
+def test_quote__rate_of_a_rate(world, host):
+    """A share of shares over a median of one source fits; over a median of three it does not."""
+    from tests.feeds import FeedWorld
+
+    feeds = FeedWorld(host)
+    inner = world.new_feed(base=feeds.median(feeds.source(100 * WAD)).address)
+    world.new_feed(base=inner)
+    world.set_rate(10**world.decimals * 3 // 2)
+    assert world.quote()[1] == 225 * WAD
+    wide = world.new_feed(base=feeds.median(*(feeds.source(WAD) for _ in range(3))).address)
+    with pytest.raises(Reverted) as failure:
+        world.new_feed(base=wide)
+    assert failure.value.reason == "base needs too much gas"

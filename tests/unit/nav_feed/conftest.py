@@ -1,0 +1,8 @@
+import pytest
+
+from breakwater.evm import EvmHost
+
+
+@pytest.fixture
+def host():
+    return EvmHost()
