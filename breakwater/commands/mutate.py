@@ -50,10 +50,10 @@ def command(
     """Change the contracts in small ways and see what notices.
 
     Every mutant is played on prepared sequences, whose outcomes on the sound code are known, and
-    what they do not notice is given to the unit tests. Results are kept in
+    what they do not notice is given to the unit tests that reach it. Results are kept in
     .build/mutation/results.jsonl; Ctrl-C loses nothing, the next run goes on from there.
     """
-    from breakwater.mutation import report, run
+    from breakwater.mutation import report, run, unit_tests
 
     console = Console(stderr=as_json, width=max(110, Console().width))
     root = artifacts.ROOT
@@ -82,32 +82,21 @@ def command(
         tape = run.tape_of(
             root, sequences, seed, lambda count: status.update(f"drew {count} of {sequences}")
         )
+        tape.prove()
+    reach = None
+    if tests:
+        source = run.ground_of(root, None, None)["source"]
+        with console.status("surveying the tests") as status:
+            reach = unit_tests.survey(root, source, lambda text: status.update(f"tests: {text}"))
     found: list[run.Result] = []
-    left: list[run.Result] = []
     begin = time.monotonic()
     stopped = False
+    options: dict[str, Any] = {"builder": builder, "tape": tape, "reach": reach, "jobs": jobs}
     try:
-        # the sequences first, for all: what they leave is little, and tests are slow
-        options: dict[str, Any] = {"builder": builder, "tape": tape, "jobs": jobs, "store": store}
         with console.status("") as status:
-            for result in run.run(root, chosen, with_tests=False, **options):
+            for result in run.run(root, chosen, store=store, **options):
                 found.append(result)
-                if tests and result.status == run.SURVIVED and not result.ground:
-                    left.append(found.pop())
-                status.update(_progress([*found, *left], len(chosen), time.monotonic() - begin))
-        if left:
-            ids = {result.id for result in left}
-            rest = [mutant for mutant in chosen if mutant.id in ids]
-            files = sorted({mutant.file for mutant in rest})
-            with console.status("running the tests on the sound build") as status:
-                groups = run.check_tests(
-                    root, files, lambda group: status.update(f"{group} passes")
-                )
-            since, before = time.monotonic(), len(found)
-            with console.status("running tests") as status:
-                for result in run.run(root, rest, plays=False, groups=groups, **options):
-                    found.append(result)
-                    status.update(_progress(found[before:], len(rest), time.monotonic() - since))
+                status.update(_progress(found, len(chosen), time.monotonic() - begin))
     except KeyboardInterrupt:
         stopped = True
         console.print("stopped; the next run goes on from here")
@@ -173,5 +162,6 @@ def _progress(found: list[Result], count: int, seconds: float) -> str:
     return (
         f"{len(found):,} of {count:,} mutants, {speed:,.0f} a minute: "
         f"{counts['killed']:,} killed, {counts['survived']:,} survived, "
-        f"{counts['equivalent']:,} equivalent, {counts['failed']:,} do not compile"
+        f"{counts['failed']:,} failed, {counts['equivalent']:,} equivalent, "
+        f"{counts['no code']:,} do not compile"
     )

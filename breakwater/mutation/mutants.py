@@ -20,7 +20,7 @@ again. Kinds:
 
 Left out is what changes nothing by its form alone: the order of two statements of which neither
 touches what the other does or of which both can only refuse, a product with a bit for a quotient,
-a variable for one that holds the same.
+two factors swapped, a variable for one that holds the same, a first value that nothing reads.
 """
 
 from __future__ import annotations
@@ -360,7 +360,8 @@ class _Finder:
             return
         args = [*node.args, *(pair.value for pair in node.keywords)]
         if name not in _COMMUTATIVE:
-            for left, right in pairwise(args):
+            pairs = list(pairwise(args))
+            for left, right in pairs[1:] if name == "_mul_div" else pairs:  # not its two factors
                 if self._text(left) != self._text(right) and _same_type(left, right):
                     start, middle = self._span(left)
                     second, end = self._span(right)
@@ -422,21 +423,44 @@ class _Finder:
 
 
 def _is_overwritten(node: Any, later: list[Any]) -> bool:
-    """Declared with a constant, and the next to mention it unpacks a result into it: Vyper wants a
-    value at once, and which one does not matter.
+    """Declared with a constant, and whatever mentions it next writes it: Vyper wants a value at
+    once, and which one does not matter.
     """
     name = node.target.id
     if not isinstance(node.value, vy.Int | vy.NameConstant):
         return False
-    for statement in later:
-        if not statement.get_descendants(vy.Name, {"id": name}):
+    return _writes_first(later, name) is not False
+
+
+def _writes_first(body: list[Any], name: str) -> bool | None:
+    """Whether statements write a variable before they read it; None: they may do neither."""
+    for one in body:
+        if not _mentions(one, name):
             continue
-        return (
-            isinstance(statement, vy.Assign)
-            and isinstance(statement.target, vy.Tuple)
-            and not statement.value.get_descendants(vy.Name, {"id": name}, include_self=True)
-        )
-    return False
+        if isinstance(one, vy.Assign):
+            return _is_target(one.target, name) and not _mentions(one.value, name)
+        if isinstance(one, vy.If) and not _mentions(one.test, name):
+            ways = {_writes_first(one.body, name), _writes_first(one.orelse, name)}
+        elif isinstance(one, vy.For) and not _mentions(one.iter, name):
+            ways = {_writes_first(one.body, name), None}  # it may not be entered
+        else:
+            return False
+        if False in ways:
+            return False
+        if ways == {True}:
+            return True
+    return None
+
+
+def _is_target(target: Any, name: str) -> bool:
+    parts = target.elements if isinstance(target, vy.Tuple) else [target]
+    return any(isinstance(part, vy.Name) and part.id == name for part in parts) and all(
+        isinstance(part, vy.Name) or not _mentions(part, name) for part in parts
+    )
+
+
+def _mentions(node: Any, name: str) -> bool:
+    return bool(node.get_descendants(vy.Name, {"id": name}, include_self=True))
 
 
 def _children(node: Any) -> list[Any]:

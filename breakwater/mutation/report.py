@@ -16,7 +16,11 @@ from ruamel.yaml.error import YAMLError
 
 from breakwater.errors import UserError
 from breakwater.mutation.mutants import Mutant
-from breakwater.mutation.run import EQUIVALENT, FAILED, KILLED, SURVIVED, Result
+from breakwater.mutation.run import EQUIVALENT, FAILED, KILLED, NO_CODE, SURVIVED, Result
+
+_COLUMNS = (
+    "mutants", "killed", "timeouts", "survived", "failed", "equivalent", "no code", "score",
+)  # fmt: skip
 
 IGNORED = Path("tests") / "mutants_ignored.yaml"
 
@@ -64,14 +68,21 @@ def _counts(results: Sequence[Result]) -> dict[str, int]:
     return {
         "mutants": len(results),
         "killed": found[KILLED],
+        "timeouts": sum(one.status == KILLED and one.by.startswith("timeout") for one in results),
         "survived": found[SURVIVED],
+        "failed": found[FAILED],
         "equivalent": found[EQUIVALENT],
-        "failed_to_compile": found[FAILED],
+        "no_code": found[NO_CODE],
     }
 
 
+def _counted(counts: Mapping[str, int]) -> int:
+    """Of how many the score is: what failed counts as not killed."""
+    return counts["killed"] + counts["survived"] + counts["failed"]
+
+
 def _score(counts: Mapping[str, int]) -> float | None:
-    counted = counts["killed"] + counts["survived"]
+    counted = _counted(counts)
     return round(counts["killed"] / counted, 4) if counted else None
 
 
@@ -86,7 +97,7 @@ def summary(
     for file in sorted({result.mutant["file"] for result in results}):
         part = _counts([one for one in results if one.mutant["file"] == file])
         by_contract[file] = {**part, "score": _score(part)}
-    low, high = interval(counts["killed"], counts["killed"] + counts["survived"])
+    low, high = interval(counts["killed"], _counted(counts))
     return {
         **counts,
         "mutants": counts["mutants"] + ignored,
@@ -98,10 +109,11 @@ def summary(
         "by_contract": by_contract,
         "killers": dict(killers(results).most_common()),
         "survivors": [
-            {"id": one.id, "title": one.mutant["title"], "diff": one.diff}
+            {"id": one.id, "title": one.mutant["title"], "by": one.by, "diff": one.diff}
             for one in results
             if one.status == SURVIVED
         ],
+        "failures": {one.id: one.by for one in results if one.status == FAILED},
     }
 
 
@@ -120,9 +132,15 @@ def killers(results: Iterable[Result]) -> Counter[str]:
 
 
 def show(console: Console, results: Sequence[Result], data: Mapping[str, Any]) -> None:
-    """Print survivors as diffs, what killed, and the score of each file."""
+    """Print survivors as diffs, what failed, what killed, and the score of each file.
+
+    Timeouts are among the killed.
+    """
+    for identifier, why in data["failures"].items():
+        console.print(f"[red]{identifier}[/red] no verdict: {why}", highlight=False)
     for result in (one for one in results if one.status == SURVIVED):
         console.print(f"[yellow]{result.id}[/yellow] {result.mutant['title']}", highlight=False)
+        console.print(f"  {result.by}", highlight=False)
         console.print(Syntax(result.diff, "diff", background_color="default"))
     table = Table("killed by", box=None, pad_edge=False)
     table.add_column("mutants", justify="right")
@@ -131,13 +149,13 @@ def show(console: Console, results: Sequence[Result], data: Mapping[str, Any]) -
     console.print(table)
     console.print()
     table = Table("file", box=None, pad_edge=False)
-    for column in ("mutants", "killed", "survived", "equivalent", "no code", "score"):
+    for column in _COLUMNS:
         table.add_column(column, justify="right")
     rows = [*data["by_contract"].items(), ("all", data)]
     for name, row in rows:
         score = "-" if row["score"] is None else f"{100 * row['score']:.1f} %"
-        cells = ("mutants", "killed", "survived", "equivalent", "failed_to_compile")
-        table.add_row(name, *(f"{row[cell]:,}" for cell in cells), score)
+        cells = (f"{row[column.replace(' ', '_')]:,}" for column in _COLUMNS[:-1])
+        table.add_row(name, *cells, score)
     console.print(table)
     if data["score"] is not None and data["mutants"] < data["of"]:
         low, high = (100 * edge for edge in data["interval"])

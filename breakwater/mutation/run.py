@@ -1,6 +1,6 @@
 """Runs mutants: compile, compare, play the tape, run unit tests; the cheapest first.
 
-A worker is a process that holds every contract compiled, the tape, and the tests' modules. What it
+A worker is a process that holds every contract compiled, the tape, and the tests collected. What it
 finds goes to `.build/mutation/results.jsonl`, one line a mutant, with digests of what the finding
 rests on: a later run repeats only those whose ground has changed.
 """
@@ -15,53 +15,38 @@ import json
 import multiprocessing
 import os
 import random
-import re
-import select
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
-from breakwater import artifacts
-from breakwater.errors import UserError
 from breakwater.mutation.compile import CannotSplice, NotCompiled, Program, whole
+from breakwater.mutation.drawer import generate
 from breakwater.mutation.mutants import Mutant, of_programs
-from breakwater.mutation.tape import Tape, generate, replaced
+from breakwater.mutation.tape import Tape
+from breakwater.mutation.unit_tests import Reach, UnitTest, be_quiet, judge, with_items
 
-KILLED, SURVIVED, EQUIVALENT, FAILED = "killed", "survived", "equivalent", "failed"
-"""What becomes of a mutant; "equivalent": its bytes are those of the original or of another."""
+KILLED, SURVIVED, FAILED = "killed", "survived", "failed"
+EQUIVALENT, NO_CODE = "equivalent", "no code"
+"""What becomes of a mutant. Failed: a process that judged it died, twice. Equivalent: its bytes are
+those of the original or of another. No code: it does not compile."""
 
-TEST_SECONDS = 240
-"""After which a group of tests counts as hanging: ten times what the longest takes."""
+SECONDS, TIMES = 30, 10
+"""Playing the tape for so long [CPU s], and so many times what the sound build takes, is a
+timeout."""
 
-_FIRST = {
-    "contracts/modules/legs.vy": ("credit_engine", "risk_engine", "lens"),
-    "contracts/modules/operators.vy": ("credit_engine",),
-    "contracts/modules/compact.vy": ("credit_engine",),
-    "contracts/modules/maintenance.vy": ("risk_engine", "credit_engine", "lens"),
-    "contracts/modules/initial_margin.vy": ("risk_engine", "credit_engine", "lens"),
-    "contracts/modules/price_oracle.vy": ("price_oracle", "circuit_breaker", "risk_engine"),
-    "contracts/modules/asset_config.vy": ("configurator", "risk_engine", "lens"),
-    "contracts/modules/latch.vy": ("latch", "circuit_breaker", "lending_vault"),
-    "contracts/modules/interest.vy": ("lending_vault",),
-    "contracts/modules/rate_model.vy": ("lending_vault",),
-    "contracts/modules/aggregator.vy": ("aggregator", "median_feed", "rate_feed", "price_oracle"),
-}
-"""Folders of tests/unit that know a file best; for a deployable it is the one of its name."""
+TEST_SECONDS = 45
+"""Most that the tests for one mutant take on the sound build: the few longest, which draw at random
+as the tape does, are left out where many reach a line. What only they would see survives."""
 
-_LAST = (
-    "tests/incidents",
-    "tests/unit/test_constructors.py",
-    "tests/unit/test_reasons.py",
-    "tests/integration/test_interest.py",
-    "tests/unit/python/test_model_risk.py",
-    "tests/unit/python/test_model_engine.py",
-    "tests/unit/python/test_model_vault.py",
-)
+SILENCE = 1_800
+"""After which a worker that says nothing is taken for dead [s]."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ class Result:
     diff: str = ""
     code: str = ""
     """Digest of the changed code."""
-    ground: dict[str, str] = field(default_factory=dict)
+    ground: dict[str, Any] = field(default_factory=dict)
     """Digests of what the finding rests on."""
     steps: dict[str, float] = field(default_factory=dict)
     """Seconds of each step."""
@@ -148,129 +133,6 @@ class Builder:
         return whole(self.root, program.source_id, {path: text})
 
 
-# ---------------------------------------------------------------- unit tests
-
-
-def test_groups(root: Path, file: str) -> list[str]:
-    """Paths of tests, in the order in which they are likely to kill a mutant of `file`."""
-    unit = root / "tests" / "unit"
-    own = "".join(f"_{c.lower()}" if c.isupper() else c for c in Path(file).stem).lstrip("_")
-    first = _FIRST.get(file, (own,))
-    groups = [f"tests/unit/{name}" for name in first if (unit / name).is_dir()]
-    others = sorted(
-        f"tests/unit/{path.name}"
-        for path in unit.glob("*")
-        if path.is_dir() and any(path.glob("test_*.py")) and path.name != "python"
-    )
-    groups += [name for name in others if name not in groups]
-    return groups + [name for name in _LAST if (root / name).exists()]
-
-
-class _FirstFailure:
-    """Remembers the first test that failed."""
-
-    def __init__(self) -> None:
-        self.name = ""
-        self.ran = 0
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when == "call":
-            self.ran += 1
-        if report.failed and not self.name:
-            self.name = report.nodeid
-
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and not self.name:
-            self.name = f"{report.nodeid} (collection)"
-
-
-def run_tests(
-    root: Path,
-    groups: Sequence[str],
-    changed: dict[str, bytes],
-    compiles_source: Callable[[str, str], bytes | None],
-    seconds: float,
-) -> tuple[str, bool]:
-    """First failing test on changed code ("" when all pass), and whether the time ran out.
-
-    Runs in a fork of this process: nothing of it stays.
-    """
-    answer = _in_fork(root, groups, changed, compiles_source, seconds)
-    if answer is None:
-        return "", True
-    return str(answer["failed"]), False
-
-
-def _in_fork(
-    root: Path,
-    groups: Sequence[str],
-    changed: dict[str, bytes],
-    compiles_source: Callable[[str, str], bytes | None],
-    seconds: float,
-) -> dict[str, Any] | None:
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        try:
-            answer = _tests_here(root, groups, changed, compiles_source)
-        except BaseException as problem:
-            text = f"{groups[0]}: {type(problem).__name__}: {problem}"
-            answer = {"failed": text[:500], "ran": 1}
-        os.write(writer, json.dumps(answer).encode())
-        os._exit(0)
-    os.close(writer)
-    try:
-        ready, _, _ = select.select([reader], [], [], seconds)
-        if not ready:
-            return None
-        data = b""
-        while chunk := os.read(reader, 4_096):
-            data += chunk
-    finally:
-        os.close(reader)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    if not data:
-        return {"failed": f"{groups[0]}: the test process died"}
-    answer = json.loads(data)
-    if not answer["failed"] and not answer["ran"]:
-        raise UserError(f"no test ran of {', '.join(groups)}")
-    return dict(answer)
-
-
-def _tests_here(
-    root: Path,
-    groups: Sequence[str],
-    changed: dict[str, bytes],
-    compiles_source: Callable[[str, str], bytes | None],
-) -> dict[str, Any]:
-    import pytest
-
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    os.chdir(root)
-    sys.path.insert(0, str(root))
-    uses: set[str] = set()
-
-    def compile_and_note(source_id: str, text: str) -> bytes | None:
-        uses.update(re.findall(r"^from contracts\S* import (\w+)", text, re.M))
-        return compiles_source(source_id, text)
-
-    replacing = {name: replaced(artifacts.load(name), code) for name, code in changed.items()}
-    artifacts.forget()
-    artifacts.replace(replacing, compile_and_note)
-    first = _FirstFailure()
-    without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "ape_test")]
-    pytest.main(["-x", "-q", "-m", "not ape", *without, *groups], plugins=[first])
-    uses.update(artifacts.loaded())
-    return {"failed": first.name, "ran": first.ran, "uses": sorted(uses)}
-
-
 # ---------------------------------------------------------------- one mutant
 
 
@@ -278,20 +140,22 @@ class Worker:
     """Runs mutants one after the other."""
 
     def __init__(
-        self,
-        builder: Builder,
-        tape: Tape | None,
-        with_tests: bool,
-        seen: dict[str, str],
-        groups: Groups | None = None,
+        self, builder: Builder, tape: Tape | None, reach: Reach | None, seen: dict[str, str]
     ) -> None:
         self.builder = builder
         self.tape = tape
-        self.with_tests = with_tests
+        self.reach = reach
+        """None: the tests are not asked."""
+        self.items: dict[str, Any] = {}
+        """Collected tests by id."""
         self.seen = seen
         """Ids of mutants by the digest of their code."""
-        self.groups = groups or {}
+        self.passed: set[str] = set()
+        """Ids of mutants that are known to survive the tape."""
+        self.close: Callable[[], None] = lambda: None
+        """Called in a fork that runs tests."""
         self._order: dict[str, list[int]] = {}
+        self._killers: dict[tuple[str, str], list[str]] = {}
 
     def run(self, mutant: Mutant) -> Result:
         """What becomes of it."""
@@ -299,7 +163,7 @@ class Worker:
         try:
             changed = self.builder.compile(mutant)
         except NotCompiled as problem:
-            return self._result(mutant, FAILED, str(problem), clock.lap("compile"))
+            return self._result(mutant, NO_CODE, str(problem), clock.lap("compile"))
         clock.lap("compile")
         if not changed:
             return self._result(mutant, EQUIVALENT, "the same code", clock)
@@ -307,29 +171,39 @@ class Worker:
         other = self.seen.setdefault(code, mutant.id)
         if other != mutant.id:
             return self._result(mutant, EQUIVALENT, f"the same code as {other}", clock, code)
-        if self.tape is not None:
-            difference = self.tape.play(changed, self._order_for(mutant))
+        if self.tape is not None and mutant.id not in self.passed:
+            with _limited(max(SECONDS, TIMES * self.tape.seconds)):
+                difference = self.tape.play(changed, self._order_for(mutant))
             clock.lap("tape")
             if difference is not None:
                 self._killed_by(mutant, difference.sequence)
                 return self._result(mutant, KILLED, str(difference), clock, code)
-        if self.with_tests:
-            names = {*changed, Path(mutant.file).stem}
-            groups = test_groups(self.builder.root, mutant.file)
-            for group in _fitting(groups, self.groups, names):
-                failed, hangs = run_tests(
-                    self.builder.root,
-                    [group],
-                    changed,
-                    self._source_compiler(mutant),
-                    TEST_SECONDS,
-                )
-                clock.lap("tests")
-                if hangs:
-                    return self._result(mutant, KILLED, f"timeout: {group}", clock, code)
-                if failed:
-                    return self._result(mutant, KILLED, f"test: {failed}", clock, code)
-        return self._result(mutant, SURVIVED, "", clock, code)
+        status, by = self._ask_tests(mutant, changed)
+        return self._result(mutant, status, by, clock.lap("tests"), code)
+
+    def _ask_tests(self, mutant: Mutant, changed: dict[str, bytes]) -> tuple[str, str]:
+        if self.reach is None:
+            return SURVIVED, ""
+        # what is outside of a function, and a constructor, acts wherever it is used
+        inside = mutant.function not in ("", "__init__")
+        tests = self.reach.fitting(mutant.file, mutant.line if inside else None, changed)
+        killers = self._killers.setdefault((mutant.file, mutant.function), [])
+        tests.sort(key=lambda test: test.id not in killers)
+        if not tests:
+            return SURVIVED, "no test reaches it"
+        count = len(tests)
+        tests = _within(tests, TEST_SECONDS)
+        verdict = judge(self.items, tests, changed, self._source_compiler(mutant), self.close)
+        if verdict.died:  # once more
+            verdict = judge(self.items, tests, changed, self._source_compiler(mutant), self.close)
+        if verdict.failed:
+            killers.append(verdict.failed)
+            return KILLED, f"test: {verdict.failed}"
+        if verdict.hung:
+            return KILLED, f"timeout: {verdict.hung}"
+        if verdict.died:
+            return FAILED, verdict.died
+        return SURVIVED, f"{len(tests)} of {count} tests pass"
 
     def _source_compiler(self, mutant: Mutant) -> Callable[[str, str], bytes | None]:
         """Compiles the texts that tests hold, with the mutant's file where they import it."""
@@ -358,6 +232,10 @@ class Worker:
             at = order.index(sequence)
             order.insert(at // 2, order.pop(at))
 
+    def failed(self, mutant: Mutant, why: str, status: str = FAILED) -> Result:
+        """A result for a mutant whose process could give none."""
+        return self._result(mutant, status, why, _Clock())
+
     def _result(
         self, mutant: Mutant, status: str, by: str, clock: _Clock, code: str = ""
     ) -> Result:
@@ -371,6 +249,12 @@ class Worker:
             code=code,
             steps={name: round(spent, 3) for name, spent in clock.laps.items()},
         )
+
+
+def _within(tests: Sequence[UnitTest], seconds: float) -> list[UnitTest]:
+    """The first of them that take so long together."""
+    spent = list(accumulate(test.seconds for test in tests))
+    return [test for test, total in zip(tests, spent, strict=True) if total <= seconds]
 
 
 class _Clock:
@@ -407,35 +291,32 @@ def digest_of_files(root: Path, *folders: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def digest_of_tests(root: Path) -> str:
-    """Of every test that may be asked, and of what they share."""
-    folders = [
-        path.relative_to(root).as_posix()
-        for path in sorted((root / "tests" / "unit").glob("*"))
-        if path.name != "python"
-    ]
-    shared = [f"tests/{name}.py" for name in ("conftest", "market", "vault_world")]
-    kept = [name for name in (*folders, *shared, *_LAST) if (root / name).exists()]
-    return digest_of_files(root, *kept, "breakwater/model")
-
-
-def ground_of(root: Path, tape: Tape | None) -> dict[str, str]:
+def ground_of(root: Path, tape: Tape | None, reach: Reach | None) -> dict[str, Any]:
     """What findings of this run rest on."""
     versions = importlib.metadata.version("vyper") + importlib.metadata.version("snekmate")
     return {
         "source": digest_of_files(root, "contracts") + versions,
         "tape": tape.digest if tape is not None else "",
-        "tests": digest_of_tests(root),
+        "tests": reach.keys if reach is not None else {},
     }
 
 
-def _rests_on(result: dict[str, Any]) -> tuple[str, ...]:
-    status, by = result["status"], result["by"]
-    if status in (EQUIVALENT, FAILED):
-        return ("source",)
+def _rests_on(status: str, by: str, ground: dict[str, Any]) -> dict[str, Any]:
+    """The part of a ground that a finding of this kind needs."""
+    kind, _, rest = by.partition(": ")
+    part = {"source": ground["source"]}
+    if status in (EQUIVALENT, NO_CODE):
+        return part
+    if status == KILLED and kind in ("model", "timeout") and "::" not in rest:
+        return {**part, "tape": ground["tape"]}
     if status == KILLED:
-        return ("source", "tape") if by.startswith("model:") else ("source", "tests")
-    return ("source", "tape", "tests")
+        file = rest.partition("::")[0]
+        return {**part, "test": ground["tests"].get(file)}
+    if not by:  # no test was asked
+        return {**part, "tape": ground["tape"]}
+    keys = json.dumps(ground["tests"], sort_keys=True).encode()
+    tests = hashlib.sha256(keys).hexdigest()[:16]
+    return {**part, "tape": ground["tape"], "tests": tests}
 
 
 class Store:
@@ -444,7 +325,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self, ground: dict[str, str]) -> dict[str, Result]:
+    def read(self, ground: dict[str, Any]) -> dict[str, Result]:
         """Results that still stand, by the mutant's id."""
         found: dict[str, Result] = {}
         if not self.path.is_file():
@@ -452,8 +333,7 @@ class Store:
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 data = json.loads(line)
-                same = all(data["ground"][part] == ground[part] for part in _rests_on(data))
-                if same:
+                if data["ground"] == _rests_on(data["status"], data["by"], ground):
                     found[data["id"]] = Result(**data)
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was cut off when the run was stopped
@@ -473,8 +353,9 @@ class Store:
 
 
 def sample(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
-    """A sample with each file in it by its share, the same for the same seed."""
-    rng = random.Random(seed)
+    """A sample with each file in it by its share, the same for the same seed. A smaller one is
+    part of a larger one, but for a mutant or so in a file.
+    """
     by_file: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         by_file.setdefault(mutant.file, []).append(mutant)
@@ -486,16 +367,19 @@ def sample(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     rest = sorted(shares, key=lambda file: sizes[file] - shares[file])
     for file in rest[: count - sum(sizes.values())]:
         sizes[file] += 1
-    chosen = [one for file, found in by_file.items() for one in rng.sample(found, sizes[file])]
-    order = {one.id: i for i, one in enumerate(mutants)}
-    return sorted(chosen, key=lambda one: order[one.id])
+    chosen: set[str] = set()
+    for file, found in by_file.items():
+        shuffled = random.Random(f"{seed} {file}").sample(found, len(found))
+        chosen.update(one.id for one in shuffled[: sizes[file]])
+    return [one for one in mutants if one.id in chosen]
 
 
 def tape_of(
     root: Path, sequences: int, seed: int, progress: Callable[[int], None] | None = None
 ) -> Tape:
     """The tape for the code as it is, drawn when it is not on disk."""
-    rests_on = ("contracts", "breakwater/mutation/tape.py", "breakwater/fuzz", "breakwater/model")
+    drawn_by = [f"breakwater/mutation/{name}.py" for name in ("tape", "drawer", "arguments")]
+    rests_on = ("contracts", *drawn_by, "breakwater/fuzz", "breakwater/model")
     text = f"{digest_of_files(root, *rests_on)} {sequences} {seed}"
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = root / ".build" / "mutation" / f"tape-{key}.json.gz"
@@ -511,84 +395,116 @@ def tape_of(
     return tape
 
 
-Groups = dict[str, dict[str, Any]]
-"""By group of tests: seconds on the sound build, and names of contracts and modules it uses."""
+# ---------------------------------------------------------------- workers
 
 
-def check_tests(root: Path, files: Sequence[str], done: Callable[[str], None]) -> Groups:
-    """Run every group of tests that may be asked on the sound build. UserError when one fails:
-    it would kill every mutant. What passed is not run again until something changes.
-    """
-    groups = list(dict.fromkeys(group for file in files for group in test_groups(root, file)))
-    ground = ground_of(root, None)
-    key = ground["source"] + ground["tests"]
-    mark = root / ".build" / "mutation" / "groups.json"
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """SIGPROF ends this process when it has used more CPU time."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        known: Groups = json.loads(mark.read_text())
-    except (OSError, ValueError):
-        known = {}
-    for group in groups:
-        if known.get(group, {}).get("key") != key:
-            begin = time.monotonic()
-            answer = _in_fork(root, [group], {}, lambda _, __: None, TEST_SECONDS)
-            if answer is None or answer["failed"]:
-                why = group if answer is None else answer["failed"]
-                raise UserError(f"the tests do not pass on the sound build: {why}")
-            seconds = round(time.monotonic() - begin, 2)
-            known[group] = {"key": key, "seconds": seconds, "uses": answer["uses"]}
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.write_text(json.dumps(known, indent=1))
-        done(group)
-    return {group: known[group] for group in groups}
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _fitting(groups: Sequence[str], known: Groups, names: set[str]) -> list[str]:
-    """Those that use one of these contracts and modules: the first as given, the rest by time."""
-    fitting = [group for group in groups if group not in known or names & set(known[group]["uses"])]
-    return fitting[:1] + sorted(
-        fitting[1:], key=lambda group: known.get(group, {}).get("seconds", 0.0)
-    )
-
-
-def _serve(
-    jobs: Any,
-    answers: Any,
-    tape: Tape | None,
-    with_tests: bool,
-    seen: dict[str, str],
-    builder: Builder,
-    groups: Groups,
-) -> None:
+def _serve(pipe: Connection, worker: Worker) -> None:
+    """Run the mutants that come through a pipe, until None comes or the parent is gone."""
+    if worker.reach is not None:
+        be_quiet()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    # the end of a worker must be the end of the tests it runs: see `run_tests`
+    # the end of a worker must be the end of the tests it runs: see `judge`
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parent = os.getppid()
-    _warm(with_tests)
-    worker = Worker(builder, tape, with_tests, seen, groups)
-    while os.getppid() == parent:  # who was killed told nobody
-        try:
-            mutant = jobs.get(timeout=5)
-        except Empty:
-            continue
-        if mutant is None:
-            return
-        try:
-            answers.put(worker.run(mutant))
-        except Exception as problem:
-            answers.put((mutant, f"{type(problem).__name__}: {problem}"))
+    worker.close = pipe.close
+
+    def work(items: dict[str, Any]) -> None:
+        worker.items = items
+        while os.getppid() == parent:  # who was killed told nobody
+            if not pipe.poll(5):
+                continue
+            mutant = pipe.recv()
+            if mutant is None:
+                return
+            try:
+                pipe.send(worker.run(mutant))
+            except Exception as problem:
+                pipe.send(worker.failed(mutant, f"{type(problem).__name__}: {problem}"))
+
+    if worker.reach is None:
+        work({})
+    else:
+        with_items(worker.builder.root, list(worker.reach.keys), work)
+    os._exit(0)
 
 
-def _warm(with_tests: bool) -> None:
-    """Import what the tests' processes need, once."""
-    if with_tests:
-        import hypothesis
-        import pytest
+class _Crew:
+    """Workers, each with at most one mutant; one that dies is replaced."""
 
-        assert pytest
-        hypothesis.settings.register_profile(
-            "mutation", database=None, derandomize=True, deadline=None
-        )
-        hypothesis.settings.load_profile("mutation")
+    def __init__(self, worker: Worker, jobs: int) -> None:
+        self.worker = worker
+        self.jobs = jobs
+        self._context = multiprocessing.get_context("fork")
+        self._at: dict[Connection, tuple[Any, Mutant, float]] = {}
+        self._processes: dict[Connection, Any] = {}
+
+    def run(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
+        left, tries = list(reversed(mutants)), Counter[str]()
+        free = [self._start() for _ in range(min(self.jobs, len(mutants)))]
+        while left or self._at:
+            while free and left:
+                pipe, mutant = free.pop(), left.pop()
+                tries[mutant.id] += 1
+                self._at[pipe] = (self._processes[pipe], mutant, time.monotonic())
+                pipe.send(mutant)
+            ready = wait([*self._at, *(at[0].sentinel for at in self._at.values())], timeout=5)
+            for pipe, (process, mutant, since) in list(self._at.items()):
+                found: Result | None = None
+                if pipe in ready or process.sentinel in ready:
+                    with contextlib.suppress(EOFError, OSError):
+                        found = pipe.recv() if pipe.poll() else None
+                elif time.monotonic() - since < SILENCE:
+                    continue
+                del self._at[pipe]
+                if found is None:
+                    found = self._died(pipe, process, mutant, tries[mutant.id])
+                    pipe = self._start()
+                free.append(pipe)
+                if found is None:
+                    left.append(mutant)
+                else:
+                    yield found
+
+    def _start(self) -> Connection:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs, self.worker))
+        process.start()
+        theirs.close()
+        self._processes[ours] = process
+        return ours
+
+    def _died(self, pipe: Connection, process: Any, mutant: Mutant, tries: int) -> Result | None:
+        """What to make of a death: a timeout, a failure, or (None) another try."""
+        process.kill()
+        process.join()
+        del self._processes[pipe]
+        pipe.close()
+        if process.exitcode == -signal.SIGPROF:
+            return self.worker.failed(mutant, "timeout: the tape", KILLED)
+        if tries > 1:
+            return self.worker.failed(mutant, f"the process died: {process.exitcode}")
+        return None
+
+    def stop(self) -> None:
+        """End every worker, and with it the tests it runs."""
+        for pipe, process in self._processes.items():
+            if pipe in self._at:
+                process.terminate()
+            else:
+                with contextlib.suppress(OSError):
+                    pipe.send(None)
+        for process in self._processes.values():
+            process.join(5)
 
 
 def run(
@@ -597,19 +513,15 @@ def run(
     *,
     builder: Builder,
     tape: Tape | None,
-    plays: bool = True,
-    with_tests: bool = True,
+    reach: Reach | None,
     jobs: int = 1,
     store: Store,
-    groups: Groups | None = None,
 ) -> Iterator[Result]:
     """Results in the order they come, those on disk first. Closing it stops the workers.
 
-    A mutant that survives without having met the tests is not kept: its `ground` is empty.
-    `plays` False leaves out the tape, for mutants that it did not kill before. `groups` is what
-    `check_tests` found.
+    Without `reach` no test is asked; who survives need not be played again when they are.
     """
-    ground = ground_of(root, tape)
+    ground = ground_of(root, tape, reach)
     known = store.read(ground)
     places = {mutant.id: (mutant.start, mutant.end) for mutant in mutants}
     # an id counts like edits of a function: with other edits left out it may be another's
@@ -618,51 +530,34 @@ def run(
         for key, found in known.items()
         if places.get(key, _place(found)) == _place(found)
     }
+    passed = {key for key, one in known.items() if one.status == SURVIVED and not one.by}
+    if reach is not None:
+        known = {key: one for key, one in known.items() if key not in passed}
     wanted = set(places)
     seen = {one.code: one.id for one in known.values() if one.code and one.status != EQUIVALENT}
     for identifier, result in known.items():
         if identifier in wanted and not _leans_elsewhere(result, wanted, known):
             yield result
             wanted.discard(identifier)
-    left = [mutant for mutant in mutants if mutant.id in wanted]
+    # in order of ids, which is by chance: what a run has found when it is stopped is a sample
+    left = sorted((one for one in mutants if one.id in wanted), key=lambda one: one.id)
     if not left:
         return
-    context = multiprocessing.get_context("fork")
-    queue: Any = context.Queue()
-    answers: Any = context.Queue()
-    for mutant in left:
-        queue.put(mutant)
-    count = min(jobs, len(left))
-    for _ in range(count):
-        queue.put(None)
-    workers = [
-        context.Process(
-            target=_serve,
-            args=(queue, answers, tape if plays else None, with_tests, seen, builder, groups or {}),
-        )
-        for _ in range(count)
-    ]
-    for process in workers:
-        process.start()
+    worker = Worker(builder, tape, reach, seen)
+    worker.passed = passed
+    crew = _Crew(worker, jobs)
     try:
-        for _ in left:
-            answer = _next(answers, workers)
-            if isinstance(answer, tuple):
-                raise RuntimeError(f"{answer[0].title}: {answer[1]}")
-            result = answer
+        for result in crew.run(left):
             first = seen.setdefault(result.code, result.id) if result.code else result.id
             if result.status in (KILLED, SURVIVED) and first != result.id:
                 text = f"the same code as {first}"  # another worker had it meanwhile
-                result = Result(**{**result.to_json(), "status": EQUIVALENT, "by": text})
-            if with_tests or result.status != SURVIVED:
-                result = Result(**{**result.to_json(), "ground": ground})
+                result = replace(result, status=EQUIVALENT, by=text)
+            if result.status != FAILED:
+                result = replace(result, ground=_rests_on(result.status, result.by, ground))
                 store.add(result)
             yield result
     finally:
-        for process in workers:
-            if process.is_alive():
-                process.terminate()
-            process.join(5)
+        crew.stop()
 
 
 def _place(result: Result) -> tuple[int, int]:
@@ -674,12 +569,3 @@ def _leans_elsewhere(result: Result, wanted: set[str], known: dict[str, Result])
     if result.status != EQUIVALENT or " as " not in result.by:
         return False
     return result.by.rsplit(" ", 1)[1] not in known
-
-
-def _next(answers: Any, workers: list[Any]) -> Any:
-    while True:
-        try:
-            return answers.get(timeout=5)
-        except Empty:
-            if not any(process.is_alive() for process in workers):
-                raise RuntimeError("the workers ended early") from None

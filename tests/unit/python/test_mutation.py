@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,8 +22,10 @@ from breakwater.model.chain import Refused
 from breakwater.model.vault import LendingVault
 from breakwater.mutation import report, run
 from breakwater.mutation.compile import NotCompiled, whole
+from breakwater.mutation.drawer import generate
 from breakwater.mutation.mutants import Mutant
-from breakwater.mutation.tape import Disagreement, Runner, Sequence, Tape, Witness, generate
+from breakwater.mutation.tape import Disagreement, Runner, Sequence, Tape, Witness
+from breakwater.mutation.unit_tests import Reach, UnitTest
 
 TINY = """# pragma version 0.4.3
 # pragma nonreentrancy on
@@ -101,6 +107,35 @@ def copies(amount: uint256, most: uint256):
     kept += most
     self.two = amount
 
+@external
+def share(part: uint256, whole: uint256, all: uint256):
+    self.one = self._mul_div(part, all, whole)
+
+@internal
+@pure
+def _mul_div(x: uint256, y: uint256, denominator: uint256) -> uint256:
+    return x * y // denominator
+
+@external
+def starts(amount: uint256) -> uint256:
+    both: uint256 = 11
+    loop: uint256 = 12
+    some: uint256 = 13
+    kept: uint256 = 14
+    late: uint256 = 15
+    if amount > 1:
+        both = amount
+        some = amount
+    else:
+        both = 2
+    for i: uint256 in range(2):
+        loop = i
+        self.one += loop
+        self.two += late
+        late = i
+    kept += amount
+    return both + some + kept
+
 @internal
 def _note(amount: uint256):
     log Put(amount=amount)
@@ -122,7 +157,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> run.Builder:
 
 
 def worker(builder: run.Builder, tape: Tape | None = None) -> run.Worker:
-    return run.Worker(builder, tape, False, {})
+    return run.Worker(builder, tape, None, {})
 
 
 def edit(builder: run.Builder, old: str, new: str, file: str = "contracts/Tiny.vy") -> Mutant:
@@ -189,6 +224,11 @@ def test_mutants__what_changes_nothing_by_its_form_is_left_out(tmp_path: Path) -
     assert [PLAIN.splitlines()[line - 1].strip() for line in products] == [
         "self.one += unsafe_mul(amount, amount)"
     ]
+    swapped = [one.old for one in found if (one.function, one.kind) == ("share", "arguments")]
+    assert swapped == ["all, whole"]
+    # a first value counts where something may read it
+    first = {one.old for one in found if (one.function, one.kind) == ("starts", "constant")}
+    assert first & {"11", "12", "13", "14", "15"} == {"13", "14", "15"}
     # `kept` for `amount` only when it has changed, and `most` before
     changes = [(one.old, one.new) for one in found if one.function == "copies"]
     assert [new for old, new in changes if old == "amount"] == ["most", "most", "kept"]
@@ -236,7 +276,7 @@ def test_worker__same_code_is_equivalent(tiny: run.Builder) -> None:
 
 def test_worker__what_does_not_compile_does_not_count(tiny: run.Builder) -> None:
     found = worker(tiny).run(edit(tiny, "amount > most", "amount > missing"))
-    assert found.status == run.FAILED
+    assert found.status == run.NO_CODE
     assert "missing" in found.by
 
 
@@ -290,20 +330,21 @@ def test_worker__tape_kills(feed: run.Builder, tape: Tape) -> None:
     assert re.fullmatch(r"model: (set-up|sequence \d+, step \d+): .+", found.by)
 
 
-def test_run_tests__a_failing_test_kills_and_a_hanging_one(tmp_path: Path) -> None:
-    (tmp_path / "test_good.py").write_text("def test_it():\n    pass\n")
-    (tmp_path / "test_bad.py").write_text("def test_it():\n    assert False\n")
-    (tmp_path / "test_slow.py").write_text("import time\ndef test_it():\n    time.sleep(60)\n")
+def test_tape__a_difference_on_the_sound_build_is_refused(tape: Tape) -> None:
+    tape.prove()
+    assert tape.seconds > 0
+    call = next(call for call in tape.sequences[0].calls if call.reason is None)
+    other = dataclasses.replace(call, reason="vault is halted")
+    calls = [other if one is call else one for one in tape.sequences[0].calls]
+    wrong = Tape(tape.profile, tape.words, [Sequence(calls)])
+    with pytest.raises(UserError, match="does not do what was recorded: model: sequence 0"):
+        wrong.prove()
 
-    def nothing(source_id: str, text: str) -> bytes | None:
-        return None
 
-    assert run.run_tests(tmp_path, ["test_good.py"], {}, nothing, 60) == ("", False)
-    failed, hangs = run.run_tests(tmp_path, ["test_bad.py"], {}, nothing, 60)
-    assert (failed, hangs) == ("test_bad.py::test_it", False)
-    assert run.run_tests(tmp_path, ["test_slow.py"], {}, nothing, 2) == ("", True)
-    with pytest.raises(UserError, match="no test ran"):
-        run.run_tests(tmp_path, ["test_none.py"], {}, nothing, 60)
+def test_within__leaves_out_the_longest() -> None:
+    tests = [UnitTest(name, 1.0, frozenset(), {}) for name in "abcd"]
+    assert [test.id for test in run._within(tests, 2.5)] == ["a", "b"]
+    assert len(run._within(tests, 4.0)) == 4
 
 
 def test_run__goes_on_where_it_was_stopped(
@@ -311,30 +352,83 @@ def test_run__goes_on_where_it_was_stopped(
 ) -> None:
     # what the tests say is another test's matter: here they kill everything
     mutants = [one for one in tiny.mutants() if one.function == "_part"][:6]
-    monkeypatch.setattr(run, "test_groups", lambda root, file: ["all"])
-    monkeypatch.setattr(run, "run_tests", lambda *given: ("a test", False))
     store = run.Store(tmp_path / "results.jsonl")
 
-    def results() -> list[run.Result]:
-        return list(run.run(tiny.root, mutants, builder=tiny, tape=None, store=store))
+    def results(reach: Reach | None) -> Iterator[run.Result]:
+        return run.run(tiny.root, mutants, builder=tiny, tape=None, reach=reach, store=store)
 
-    quick = run.run(tiny.root, mutants, builder=tiny, tape=None, with_tests=False, store=store)
-    assert all(one.status != run.SURVIVED or not one.ground for one in quick)
-    assert not any('"survived"' in line for line in _lines(store))
-    store.path.unlink(missing_ok=True)
+    quick = {one.id for one in results(None) if one.status == run.SURVIVED}
+    assert quick
+    kept = _lines(store)
+    assert quick == {one.id for one in results(None) if one.status == run.SURVIVED}
+    assert _lines(store) == kept
 
-    stopped = run.run(tiny.root, mutants, builder=tiny, tape=None, store=store)
+    def ask(self: run.Worker, mutant: Mutant, changed: Any) -> tuple[str, str]:
+        return run.KILLED, f"test: a::b{'' if mutant.id in self.passed else ' played'}"
+
+    monkeypatch.setattr(run.Worker, "_ask_tests", ask)
+    monkeypatch.setattr(run, "with_items", lambda root, files, work: work({}))
+    reach = Reach(keys={"a": "1"})
+    # who survived without tests is asked now, but not played again
+    every = list(results(reach))
+    assert {one.id for one in every if one.by == "test: a::b"} == quick
+    store.path.unlink()
+
+    stopped = results(reach)
     first = [next(stopped), next(stopped)]
     stopped.close()
     with store.path.open("a") as stream:
         stream.write('{"id": "cut o')
     lines = len(_lines(store))
-    every = results()
+    every = list(results(reach))
     assert {one.id for one in every} == {one.id for one in mutants}
     assert [one.id for one in every[:2]] == [one.id for one in first]
     assert len(_lines(store)) == lines + len(mutants) - 2
-    assert results() == every
+    assert list(results(reach)) == every
     assert len(_lines(store)) == lines + len(mutants) - 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_run__a_process_that_dies_is_tried_again_then_failed(
+    tiny: run.Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    mutants = [one for one in tiny.mutants() if one.function == "add"][:5]
+    fate = {mutants[0].id: "always", mutants[1].id: "once", mutants[2].id: "slow"}
+    sound = run.Worker.run
+
+    def dies(self: run.Worker, mutant: Mutant) -> run.Result:
+        tried = tmp_path / mutant.id
+        with tried.open("a") as stream:
+            stream.write("x")
+        kind = fate.get(mutant.id)
+        if kind == "always" or (kind == "once" and len(tried.read_text()) == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "slow":
+            with run._limited(0.05):
+                while True:
+                    pass
+        return sound(self, mutant)
+
+    monkeypatch.setattr(run.Worker, "run", dies)
+    store = run.Store(tmp_path / "results.jsonl")
+    options = {"builder": tiny, "tape": None, "reach": None, "jobs": jobs, "store": store}
+    found = {one.id: one for one in run.run(tiny.root, mutants, **options)}
+    assert set(found) == {one.id for one in mutants}
+    assert (found[mutants[0].id].status, found[mutants[0].id].by) == (
+        run.FAILED,
+        "the process died: -9",
+    )
+    assert len((tmp_path / mutants[0].id).read_text()) == 2
+    assert found[mutants[1].id].status != run.FAILED
+    assert (found[mutants[2].id].status, found[mutants[2].id].by) == (
+        run.KILLED,
+        "timeout: the tape",
+    )
+    # who failed is judged again by the next run
+    assert mutants[0].id not in {json.loads(line)["id"] for line in _lines(store)}
+    data = report.summary(list(found.values()), ignored=0, whole=5)
+    assert (data["timeouts"], data["failed"]) == (1, 1)
+    assert data["score"] == data["killed"] / (data["killed"] + data["survived"] + 1)
 
 
 def _lines(store: run.Store) -> list[str]:
@@ -343,14 +437,22 @@ def _lines(store: run.Store) -> list[str]:
 
 def test_store__a_result_falls_with_its_ground(tmp_path: Path) -> None:
     store = run.Store(tmp_path / "results.jsonl")
-    ground = {"source": "a", "tape": "b", "tests": "c"}
-    by = {"1": "model: x", "2": "test: y", "3": "", "4": "the same code"}
-    status = {"1": run.KILLED, "2": run.KILLED, "3": run.SURVIVED, "4": run.EQUIVALENT}
+    ground: dict[str, Any] = {"source": "a", "tape": "b", "tests": {"t.py": "c", "u.py": "d"}}
+    by = {
+        "1": "model: x", "2": "test: t.py::y", "3": "9 tests pass", "4": "the same code",
+        "5": "timeout: the tape", "6": "timeout: t.py::y", "7": "",
+    }  # fmt: skip
+    status = {"3": run.SURVIVED, "4": run.EQUIVALENT, "7": run.SURVIVED}
     for key, text in by.items():
-        store.add(run.Result(key, status[key], text, 0.0, {}, ground=ground))
-    assert set(store.read(ground)) == {"1", "2", "3", "4"}
-    assert set(store.read({**ground, "tests": "d"})) == {"1", "4"}
-    assert set(store.read({**ground, "tape": "d"})) == {"2", "4"}
+        kind = status.get(key, run.KILLED)
+        rests_on = run._rests_on(kind, text, ground)
+        store.add(run.Result(key, kind, text, 0.0, {}, ground=rests_on))
+    assert set(store.read(ground)) == set("1234567")
+    tests = ground["tests"]
+    assert set(store.read({**ground, "tests": {**tests, "t.py": "e"}})) == set("1457")
+    assert set(store.read({**ground, "tests": {**tests, "u.py": "e"}})) == set("124567")
+    assert set(store.read({**ground, "tests": {**tests, "v.py": "e"}})) == set("124567")
+    assert set(store.read({**ground, "tape": "d"})) == set("246")
     assert set(store.read({**ground, "source": "d"})) == set()
 
 
@@ -359,6 +461,7 @@ def test_sample__by_file_and_seed(tiny: run.Builder) -> None:
     chosen = run.sample(mutants, 20, 1)
     assert len(chosen) == 20
     assert chosen == run.sample(mutants, 20, 1) != run.sample(mutants, 20, 2)
+    assert len(set(run.sample(mutants, 10, 1)) - set(chosen)) <= 2
     share = sum(one.file.endswith("half.vy") for one in mutants) / len(mutants)
     assert sum(one.file.endswith("half.vy") for one in chosen) == round(20 * share)
 
@@ -409,7 +512,7 @@ def test_command__unknown_contract() -> None:
     from breakwater.cli import main
 
     result = CliRunner().invoke(main, ["mutate", "--only", "Nothing", "--list"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "there is no contract Nothing" in result.output
 
 
