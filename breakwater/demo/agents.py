@@ -16,7 +16,7 @@ from breakwater.host import Receipt, Reverted
 from breakwater.units import MAX_UINT256, WAD
 
 if TYPE_CHECKING:
-    from breakwater.demo.simulation import Environment
+    from breakwater.demo.environment import Environment
 
 GAS_COST = 0.5
 """USD that a liquidation costs its liquidator in gas."""

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from breakwater.demo.stage import Stage
 from breakwater.host import Reverted
-from breakwater.observation import DEBT, Observation, Trial, bits, legs, stamps
-from breakwater.promises import TOO_RECENT
+from breakwater.observation import Observation, Trial
+from breakwater.observation.words import DEBT, bits, legs, stamps
+from breakwater.promises.liveness import TOO_RECENT
 from breakwater.units import MAX_UINT256, WAD
 
 PLENTY = 2**100

@@ -9,7 +9,7 @@ from typing import Any
 
 from breakwater.demo import show
 from breakwater.demo.results import BUCKETS, LEVELS, Results
-from breakwater.demo.simulation import MAIN
+from breakwater.demo.script import MAIN
 
 TEMPLATE = Path(__file__).with_name("report.html")
 MOST_POINTS = 1_500

@@ -7,7 +7,7 @@ from typing import Any
 
 from breakwater.promises import Ledger
 
-REASONS = ("price jump", "dispersion", "stale", "guardian")
+REASONS = ("price jump", "dispersion", "stale", "guardian", "supply", "insolvency")
 LEVELS = ("NORMAL", "CAUTION", "HALT")
 BUCKETS = (1.0, 1.1, 1.25, 1.5, 2.0)
 """Bounds between the groups of the health distribution."""

@@ -13,13 +13,13 @@ for the clock, and records bear the file's time.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from random import Random
 
-from breakwater import black_thursday, markets, prices
+from breakwater import markets, prices
 from breakwater.demo.agents import Agent, Borrower, Keeper, Lender, Liquidator
+from breakwater.demo.environment import Environment
 from breakwater.demo.market import Market
 from breakwater.demo.population import draw
 from breakwater.demo.probe import Prober
@@ -32,29 +32,15 @@ from breakwater.demo.results import (
     Results,
     VaultRow,
 )
+from breakwater.demo.script import LONGEST_STEP, MAIN, Script
 from breakwater.demo.stage import Stage
-from breakwater.errors import UserError
 from breakwater.host import Host, Receipt, Reverted
-from breakwater.observation import DEBT, Observation, Timed, Trial, legs
-from breakwater.prices import Bar, Line, Point
+from breakwater.observation import Observation, Timed, Trial
+from breakwater.observation.words import DEBT, legs
+from breakwater.prices import Line, Point
 from breakwater.promises import Ledger
 from breakwater.units import MAX_UINT256, RAY, WAD
 
-MAIN = "WETH"
-"""The asset that a price file without a symbol is for."""
-
-BETA = {"WBTC": 0.8}
-"""Elasticity with which an asset without prices of its own follows MAIN."""
-
-START = {"WBTC": 35.0}
-"""Its first price, in first prices of MAIN."""
-
-LONGEST_STEP = 900
-SHORTEST_STEP = 300
-MOST_STEPS = 6_000
-"""Steps of a run, about: longer files take longer steps, up to LONGEST_STEP."""
-
-CHUNK = 32
 LOOK_MOVE = 0.001
 """A move of a price after which accounts are looked at again; else every LONGEST_STEP."""
 
@@ -76,134 +62,7 @@ class Settings:
     """Of each vault at the start."""
 
 
-@dataclass(frozen=True)
-class Script:
-    """Prices of a run: bars by asset; MAIN's bars are the run's bars."""
-
-    bars: Mapping[str, Sequence[Bar]]
-    sources: Mapping[str, str]
-    title: str
-
-    @property
-    def step(self) -> int:
-        """Seconds between two steps."""
-        main = self.bars[MAIN]
-        span = main[-1].timestamp - main[0].timestamp
-        return min(max(SHORTEST_STEP, span // MOST_STEPS), LONGEST_STEP)
-
-
-def script(files: Mapping[str, str], market: markets.Market, most: int | None = None) -> Script:
-    """The prices of a run from files by symbol ("" or MAIN: the collateral), or Black Thursday's.
-
-    `most` cuts the run to that many bars. UserError for an unknown symbol, or a file that does not
-    cover the run's time.
-    """
-    bars: dict[str, Sequence[Bar]] = {}
-    sources: dict[str, str] = {}
-    for symbol, name in files.items():
-        symbol = symbol or MAIN
-        if symbol not in market.assets:
-            known = ", ".join(market.assets)
-            raise UserError(f"unknown asset {symbol} for {name}: the market has {known}")
-        bars[symbol], sources[symbol] = prices.read(name), Path(name).name
-    if MAIN not in bars and "WBTC" not in bars:
-        for symbol, built in black_thursday.BARS.items():
-            bars[symbol] = built
-            sources[symbol] = "published waypoints of 12-13 March 2020"
-        title = "Black Thursday, 12-13 March 2020"
-    elif MAIN not in bars:
-        raise UserError(f"give the prices of {MAIN} too: --prices FILE")
-    else:
-        title = sources[MAIN].removesuffix(".csv")
-    main: Sequence[Bar] = bars[MAIN][:most]
-    bars[MAIN] = main
-    for symbol, found in bars.items():
-        if symbol != MAIN and not prices.overlapping(found, main[0].timestamp, main[-1].timestamp):
-            raise UserError(f"{sources[symbol]} does not cover the time of {sources[MAIN]}")
-    for symbol, beta in BETA.items():
-        if symbol in market.assets and symbol not in bars:
-            start = main[0].open * START[symbol]
-            bars[symbol] = prices.follow(main, start, beta)
-            sources[symbol] = f"follows {MAIN} with elasticity {beta:g}"
-    return Script(bars, sources, title)
-
-
 Watch = Callable[["Simulation"], None]
-
-
-class Environment:
-    """What agents see and can do."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._run = simulation
-        self.stage = simulation.stage
-        self.market = simulation.market
-        self.main = MAIN
-        self.borrowers: list[Borrower] = []
-        self.health: list[float] = []
-        self.levels: dict[str, int] = {}
-        self.elapsed = 0
-        self.now = 0
-        self._weak: list[int] = []
-        self._legs: dict[int, tuple[list[str], list[str]]] = {}
-
-    def act(
-        self,
-        what: str,
-        call: Callable[[], Receipt],
-        *,
-        refused: bool = False,
-        account: bytes | None = None,
-    ) -> Receipt | None:
-        """Make a call and judge it. None where it was refused, if `refused` allows for that."""
-        return self._run.act(what, call, refused, account)
-
-    def refuse(self, what: str, error: Reverted) -> None:
-        """Count a refusal."""
-        self._run.refuse(what, error)
-
-    def poke(self, symbol: str, sender: str) -> None:
-        """Poke the breaker; the level that the asset is at afterwards is known to all."""
-        self._run.poke(symbol, sender)
-
-    def look(self) -> None:
-        """Read every health factor from the Lens."""
-        found: list[int] = []
-        accounts = [borrower.account for borrower in self.borrowers]
-        for start in range(0, len(accounts), CHUNK):
-            found += self.stage.lens.health_factors(accounts[start : start + CHUNK])
-        self.health = [float("inf") if value == MAX_UINT256 else value / WAD for value in found]
-        self._weak = sorted(
-            (index for index, value in enumerate(found) if value < WAD),
-            key=lambda index: self.health[index],
-        )
-        self._legs.clear()
-
-    def below_maintenance(self) -> list[int]:
-        """Borrowers below maintenance at the last look, the weakest first."""
-        return list(self._weak)
-
-    def recovered(self, index: int) -> None:
-        """A borrower is healthy again."""
-        if index in self._weak:
-            self._weak.remove(index)
-
-    def legs(self, index: int) -> tuple[list[str], list[str]]:
-        """Symbols of what a borrower owes and holds, as the Lens shows it."""
-        found = self._legs.get(index)
-        if found is None:
-            state = self.stage.lens.account(self.borrowers[index].account)
-            found = (
-                [self.stage.symbol(leg.asset) for leg in state.legs if leg.is_debt],
-                [self.stage.symbol(leg.asset) for leg in state.legs if not leg.is_debt],
-            )
-            self._legs[index] = found
-        return found
-
-    def liquidated(self, index: int, liquidator: str, receipt: Receipt) -> None:
-        """Note a liquidation."""
-        self._legs.pop(index, None)
-        self._run.note_liquidation(index, liquidator, receipt)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from breakwater.driver import LendingVault, RateFeed
 from breakwater.errors import UserError
 from breakwater.host import Host, Log, Receipt
 from breakwater.mocks import StakedTokenMock
-from breakwater.observation import Observer
+from breakwater.observation.observer import Observer
 from breakwater.units import WAD
 
 REPEAT = 3_600

@@ -1,0 +1,83 @@
+"""What an account holds and owes, and how far it is from liquidation."""
+
+from __future__ import annotations
+
+from breakwater.actions.session import Session, resolve
+from breakwater.units import MAX_UINT256, WAD, account_id, account_owner, from_wad
+
+
+def position(session: Session, of: str, number: int) -> None:
+    """Everything about one account."""
+    protocol = session.protocol
+    owner = resolve(of, protocol.accounts) if of else session.sender
+    account = account_id(owner, number)
+    state = protocol.lens.account(account)
+    session.say(f"{whose(session, account)}, id 0x{account.hex()}")
+    if not state.legs:
+        session.say("holds nothing and owes nothing")
+        return
+    for leg in sorted(state.legs, key=lambda one: bool(one.is_debt)):
+        symbol = protocol.symbol_of(leg.asset)
+        value = leg.amount * leg.price // 10 ** session.market.decimals(symbol)
+        line = f"{'owes' if leg.is_debt else 'holds'} {session.show(leg.amount, symbol, 6)}"
+        line += f" = {usd(value)}, at {usd(leg.price)}" if leg.price else ", no valid price"
+        if leg.liquidation_price:
+            line += f"; liquidation price {usd(leg.liquidation_price)}"
+        elif not leg.is_debt and state.health.debt_value:
+            line += "; no price of it alone leads to liquidation"
+        session.say(line)
+    session.say(health_line(session, account))
+    cap = from_wad(state.margin.max_leverage, 2)
+    leverage = (
+        "none: it owes all it has"
+        if state.leverage == MAX_UINT256
+        else (f"{from_wad(state.leverage, 2)} x")
+    )
+    session.say(f"leverage {leverage} (at most {cap} x for new risk)")
+    room = []
+    for symbol in protocol.vaults:
+        most = protocol.lens.max_borrow(account, session.token(symbol))
+        if most:
+            room.append(session.show(most, symbol, 4))
+    session.say(f"could borrow {' or '.join(room)} more" if room else "could borrow nothing more")
+
+
+def whose(session: Session, account: bytes) -> str:
+    """Which of whose accounts it is."""
+    number = int.from_bytes(account[20:], "big")
+    return f"account {number} of {session.name(account_owner(account))}"
+
+
+def _state_amount(session: Session, account: bytes, symbol: str, debt: bool) -> int:
+    address = session.token(symbol).address
+    for leg in session.protocol.lens.account(account).legs:
+        if leg.asset == address and leg.is_debt == debt:
+            return int(leg.amount)
+    return 0
+
+
+def debt_in(session: Session, account: bytes, symbol: str) -> int:
+    """What an account owes of an asset [token units]."""
+    return _state_amount(session, account, symbol, True)
+
+
+def held_in(session: Session, account: bytes, symbol: str) -> int:
+    """What an account holds of an asset as collateral [token units]."""
+    return _state_amount(session, account, symbol, False)
+
+
+def health_line(session: Session, account: bytes) -> str:
+    """An account's health as a sentence."""
+    health = session.protocol.lens.account(account).health
+    if health.debt_value == 0:
+        return "no debt, so no liquidation"
+    text = f"health factor {from_wad(health.health_factor, 4)}"
+    if health.health_factor < WAD:
+        return f"{text}: below maintenance, anyone may liquidate"
+    return f"{text} (liquidation below 1)"
+
+
+def usd(value: int) -> str:
+    """A value [WAD] as dollars."""
+    places = 2 if value >= WAD // 10 else 6
+    return f"{from_wad(value, places)} USD"

@@ -1,0 +1,97 @@
+"""Who rules, and what exists on a devnet only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from breakwater.markets.market import ANYONE, Asset, Devnet, Governance
+from breakwater.markets.reading import (
+    Item,
+    Section,
+    read_amount,
+    read_duration,
+    read_quantity,
+    read_ratio,
+    read_who,
+)
+from breakwater.units import BPS, DAY, HOUR, WAD
+
+
+def read_governance(section: Section, devnet: Devnet | None) -> Governance:
+    """Who rules; labels are those of the devnet."""
+
+    def people(key: str, *, anyone: bool = False, empty: bool = False) -> tuple[str, ...]:
+        item = section.at(key)
+        found = [(one, read_who(one, anyone=anyone)) for one in item.items()]
+        if not found and not empty:
+            raise item.error(" is empty: without one nothing could ever be changed")
+        if len(found) > 16:
+            raise item.error(f" names {len(found)}: at most 16")
+        for one, who in found:
+            known(one, who)
+        return tuple(who for _, who in found)
+
+    def known(item: Item, who: str) -> None:
+        if who == ANYONE or who.startswith("0x"):
+            return
+        labels = devnet.accounts if devnet is not None else ()
+        if who not in labels:
+            allowed = f"one of {', '.join(labels)}, or an address" if labels else "an address"
+            raise item.refused(allowed)
+
+    delay = read_duration(section.at("delay"), HOUR, 30 * DAY)
+    guardian_item = section.at("guardian")
+    guardian = read_who(guardian_item)
+    known(guardian_item, guardian)
+    proposers = people("proposers")
+    executors = people("executors", anyone=True)
+    cancellers = people("cancellers", empty=True)
+    if guardian in proposers:
+        raise guardian_item.error(f" is {guardian}, a proposer too: the two must be separate")
+    section.done()
+    return Governance(delay, guardian, proposers, executors, cancellers)
+
+
+def read_devnet(item: Item, assets: Mapping[str, Asset]) -> Devnet:
+    """The devnet's accounts, rates, heartbeat and balances."""
+    section = item.section()
+    accounts = [read_who(one) for one in section.at("accounts").items()]
+    for one, label in zip(section.at("accounts").items(), accounts, strict=True):
+        if label.startswith("0x"):
+            raise one.refused("a label, such as lender")
+        if accounts.count(label) > 1:
+            raise one.error(f" is {label}, which is there twice")
+    if not 1 <= len(accounts) <= 10:
+        raise section.at("accounts").error(f" names {len(accounts)}: must be 1 to 10 labels")
+    if "deployer" not in accounts:
+        raise section.at("accounts").error(" has no deployer")
+
+    rates = {}
+    rates_item = section.optional("rates")
+    if rates_item is not None:
+        for symbol, one in rates_item.section().all():
+            if symbol not in assets or assets[symbol].feed.kind != "rate":
+                raise one.error(" is not an asset with a feed of kind rate")
+            rates[symbol] = read_ratio(one, "x", 10, 10**9 * BPS) * WAD // BPS
+    for symbol, asset in assets.items():
+        if asset.feed.kind == "rate" and symbol not in rates:
+            raise section.at("accounts").error(f" needs `rates.{symbol}` beside it, such as 1.2 x")
+    shortest = min(source.max_age for asset in assets.values() for source in asset.feed.all_sources)
+    heartbeat = read_duration(section.at("heartbeat"), 1, shortest)
+
+    balances: dict[str, dict[str, int]] = {}
+    for label, one in section.at("balances").section().all():
+        if label not in accounts:
+            raise one.error(f" is no account: one of {', '.join(accounts)}")
+        held = balances[label] = {}
+        for amount in one.items():
+            allowed = 'an amount such as "1_000 USDC"'
+            _, symbol = read_quantity(amount, allowed)
+            if symbol not in assets:
+                raise amount.refused(f"in one of {', '.join(assets)}")
+            if symbol in held:
+                raise amount.error(f" names {symbol} a second time")
+            decimals = assets[symbol].decimals
+            held[symbol] = read_amount(amount, symbol, decimals, 0)
+    section.done()
+    return Devnet(tuple(accounts), rates, heartbeat, balances)
