@@ -196,23 +196,11 @@ def coverage(options: Options) -> Report:
 
 def hypothesis(options: Options) -> Report:
     """Calls of the stateful machine, the reference model and the promises included."""
-    from hypothesis import HealthCheck, Phase, settings
-    from hypothesis.stateful import run_state_machine_as_test
-
-    from breakwater.fuzz.machine import Laboratory, solvency
+    from breakwater.fuzz.machine import Laboratory, play, solvency
 
     laboratory = Laboratory()
-    chosen = settings(
-        max_examples=max(options.calls // 100, 1),
-        stateful_step_count=50,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, Phase.target],
-        suppress_health_check=list(HealthCheck),
-    )
     began = time.process_time()
-    run_state_machine_as_test(solvency(laboratory), settings=chosen)
+    play(solvency(laboratory), max(options.calls // 100, 1))
     seconds = time.process_time() - began
     passed = sum(count for (_, reason), count in laboratory.counts.items() if not reason)
     return rate(laboratory.calls, passed, seconds)
@@ -409,7 +397,7 @@ def _sound() -> Replayer:
 
 
 def _search_model(compile: planted.Compile, seed: int) -> Report:
-    from breakwater.fuzz import actions
+    from breakwater.fuzz import actions, genes
     from breakwater.fuzz.machine import Broken, Laboratory
     from breakwater.fuzz.replay import shrink
 
@@ -420,8 +408,8 @@ def _search_model(compile: planted.Compile, seed: int) -> Report:
         laboratory.reset()
         try:
             for _ in range(LENGTH):
-                genes = draw.randbytes(actions.GENE)
-                laboratory.act(actions.TABLE[genes[0]], genes[1:])
+                gene = draw.randbytes(genes.GENE)
+                laboratory.act(actions.TABLE[gene[0]], gene[1:])
         except Broken as broken:
             found = broken.counterexample
             break

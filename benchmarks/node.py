@@ -5,49 +5,31 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import re
-import signal
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
-from breakwater import artifacts
-from breakwater.abi import Interface, checksum
-from breakwater.errors import UserError
-from breakwater.host import (
-    Abi,
-    Labels,
-    LogDecoder,
-    Receipt,
-    Reverted,
-    code_bytes,
-    decode_reason,
-    interface_of,
-)
+from breakwater.abi import Function, checksum
+from breakwater.anvil import running
+from breakwater.host import Host, Receipt, Reverted, decode_reason, raw_log
 
-ANVIL = artifacts.ROOT / "node_modules" / ".bin" / "anvil"
 GENESIS_TIME = 1_700_000_000
 """Fixed, so that a run gives the same bytes, and the same gas, as the one before."""
 
 GAS_LIMIT = 16_000_000
-_START_TIMEOUT = 30
-_LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
-_NOBODY = "0x0000000000000000000000000000000000000000"
 
 
-class NodeHost:
+class NodeHost(Host):
     """Contracts on an anvil by JSON-RPC; see `breakwater.host` for what every host does.
 
     Unlike `ApeHost` it tries nothing before sending, and every transaction has a gas limit.
     """
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         self._ids = 0
-        self._labels = Labels()
-        self._decoder = LogDecoder()
         self._snapshots: dict[int, tuple[str, int]] = {}
         self.chain_id = int(self.rpc("eth_chainId"), 16)
         self._now = int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) + 1
@@ -116,88 +98,22 @@ class NodeHost:
 
     # ------------------------------------------------------------ deployment and calls
 
-    def deploy(self, name: str, *args: Any, sender: str, value: int = 0) -> str:
-        """Deploy one of the project's contracts; its checksummed address."""
-        return self._create(interface_of(name), artifacts.load(name).bytecode, args, sender, value)
+    def _create(self, data: bytes, sender: str, value: int) -> str:
+        return checksum(self._send(_request(None, data, sender, value))["contractAddress"])
 
-    def deploy_raw(
-        self,
-        abi: Abi,
-        bytecode: bytes | str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
-    ) -> str:
-        """Deploy foreign creation code; its checksummed address."""
-        return self._create(interface_of(abi), code_bytes(bytecode), args, sender, value)
-
-    def register(self, address: str, abi_or_name: Abi | str) -> None:
-        """Decode logs of `address` by this interface."""
-        self._decoder.add(checksum(address), interface_of(abi_or_name))
-
-    def _create(
-        self, interface: Interface, code: bytes, args: Sequence[Any], sender: str, value: int
-    ) -> str:
-        data = code + interface.encode_constructor(args)
-        mined = self._send({"from": sender, "data": "0x" + data.hex(), "value": hex(value)})
-        address = checksum(mined["contractAddress"])
-        self._decoder.add(address, interface)
-        return address
-
-    def transact(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
+    def _transact(
+        self, codec: Function, address: str, data: bytes, sender: str, value: int
     ) -> Receipt:
-        """Call a function and keep what it changed. The receipt has no returned value."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        request = {
-            "from": sender,
-            "to": address,
-            "data": "0x" + codec.encode(args).hex(),
-            "value": hex(value),
-        }
-        mined = self._send(request)
-        logs = [
-            (log["address"], [bytes.fromhex(t[2:]) for t in log["topics"]], log["data"])
-            for log in mined["logs"]
-        ]
-        receipt = Receipt(
-            None,
-            b"",
-            lambda: [(at, topics, bytes.fromhex(data[2:])) for at, topics, data in logs],
-            self._decoder,
-            int(mined["gasUsed"], 16),
-        )
+        """The receipt has no returned value."""
+        mined = self._send(_request(address, data, sender, value))
+        logs, gas = mined["logs"], int(mined["gasUsed"], 16)
+        receipt = Receipt(None, b"", lambda: map(raw_log, logs), self._decoder, gas)
         receipt.txn_hash = mined["transactionHash"]
         return receipt
 
-    def call(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str | None = None,
-        value: int = 0,
-    ) -> Any:
-        """What a function would return in the next block, decoded. Raises Reverted."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        request = {
-            "from": sender or _NOBODY,
-            "to": address,
-            "data": "0x" + codec.encode(args).hex(),
-            "value": hex(value),
-        }
-        block = {"time": hex(self._now)}
-        return codec.decode(bytes.fromhex(self.rpc("eth_call", request, "latest", {}, block)[2:]))
+    def _call(self, codec: Function, address: str, data: bytes, sender: str, value: int) -> bytes:
+        request, block = _request(address, data, sender, value), {"time": hex(self._now)}
+        return bytes.fromhex(self.rpc("eth_call", request, "latest", {}, block)[2:])
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         self.rpc("evm_setNextBlockTimestamp", self._now)
@@ -246,60 +162,17 @@ class NodeHost:
         self._now = now
 
 
+def _request(to: str | None, data: bytes, sender: str, value: int) -> dict[str, Any]:
+    request = {"from": sender, "data": "0x" + data.hex(), "value": hex(value)}
+    return request if to is None else {**request, "to": to}
+
+
 @contextlib.contextmanager
 def anvil(hardfork: str = "prague", steps: bool = False) -> Iterator[NodeHost]:
     """An anvil on a free port for as long as the context lasts.
 
     steps  keep every instruction of every transaction for `NodeHost.steps`
     """
-    if not ANVIL.exists():
-        raise UserError("anvil is not installed: run `make node`")
-    process = subprocess.Popen(
-        [
-            str(ANVIL),
-            *("--hardfork", hardfork),
-            *("--port", "0"),
-            *("--timestamp", str(GENESIS_TIME)),
-            "--auto-impersonate",
-            *(["--steps-tracing"] if steps else []),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # the command is a wrapper: its child must end with it
-    )
-    try:
-        yield NodeHost(_port(process))
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _port(process: subprocess.Popen[str]) -> int:
-    """The port anvil says it listens on."""
-    import threading
-
-    assert process.stdout is not None
-    timer = threading.Timer(_START_TIMEOUT, process.kill)
-    timer.start()
-    said = []
-    try:
-        for line in process.stdout:
-            said.append(line)
-            match = _LISTENING.search(line)
-            if match is not None:
-                break
-        else:
-            raise UserError("anvil did not start:\n" + "".join(said[-20:]))
-    finally:
-        timer.cancel()
-    # keep its pipe empty: a full one would stop it
-    threading.Thread(target=lambda: [None for _ in process.stdout or ()], daemon=True).start()
-    return int(match[1])
+    options = ["--hardfork", hardfork, "--timestamp", str(GENESIS_TIME), "--auto-impersonate"]
+    with running(*options, *(["--steps-tracing"] if steps else [])) as url:
+        yield NodeHost(url)

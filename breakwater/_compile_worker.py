@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,29 +61,33 @@ def write_atomically(path: Path, data: dict[str, Any]) -> None:
         raise
 
 
-def main() -> None:
-    """Answer each job with one line: {"error": null} or {"error": "what the compiler said"}."""
+def answer(compile: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Do each job of standard input, and answer it with one line: {"error": null}, or
+    {"error": "what the compiler said"}.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # nothing but answers may reach standard output
     for line in sys.stdin:
         job = json.loads(line)
         error: str | None = None
         try:
-            output = compile_one(
-                Path(job["root"]),
-                [Path(path) for path in job["search"]],
-                job["source_id"],
-                job.get("source"),
-                job["evm_version"],
-            )
+            output = compile(job)
             output["key"] = job["key"]
             output["source_id"] = job["source_id"]
             write_atomically(Path(job["out"]), output)
         except Exception as problem:
+            if os.environ.get("BREAKWATER_TRACEBACK"):
+                traceback.print_exc()
             error = str(problem).strip() or type(problem).__name__
         answers.write(json.dumps({"error": error}) + "\n")
         answers.flush()
 
 
+def _compile(job: dict[str, Any]) -> dict[str, Any]:
+    search = [Path(path) for path in job["search"]]
+    source = job.get("source")
+    return compile_one(Path(job["root"]), search, job["source_id"], source, job["evm_version"])
+
+
 if __name__ == "__main__":
-    main()
+    answer(_compile)

@@ -14,25 +14,29 @@ reverts, time and block numbers then agree; native balances do not (a node charg
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
+import signal
+import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from breakwater import artifacts
-from breakwater.abi import Interface, checksum
+from breakwater.abi import Function, checksum
 from breakwater.errors import UserError
 from breakwater.host import (
     HALT,
+    NOBODY,
     Abi,
+    Host,
     Labels,
-    LogDecoder,
     RawLog,
     Receipt,
     Reverted,
-    code_bytes,
     decode_reason,
-    interface_of,
-    refuse_snapshot,
+    place_of,
+    raw_log,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +46,6 @@ FUNDS = 10**24
 """Wei that a made-up labelled account starts with, on anvil."""
 
 _TESTER_PREFIX = "execution reverted: "
-_NOBODY = "0x0000000000000000000000000000000000000000"
 _HALTS = (
     "OutOfGas",
     "out of gas",
@@ -53,7 +56,67 @@ _HALTS = (
 )
 
 
-class ApeHost:
+class Done(NamedTuple):
+    """What came of a transaction that passed."""
+
+    output: bytes
+    raw_logs: Callable[[], Iterable[RawLog]]
+    gas_used: int
+    txn_hash: str
+    created: str
+    """Address of the contract that it deployed, if it deployed one."""
+
+
+@contextlib.contextmanager
+def connected(network: str, url: str | None = None) -> Iterator[ProviderAPI]:
+    """Ape's provider of a network, by ape's name for it; of the anvil at `url` where one is given.
+
+    UserError when ape cannot use it.
+    """
+    before = os.environ.get("APE_FOUNDRY_HOST")
+    settings = {}
+    if url is not None:
+        os.environ["APE_FOUNDRY_HOST"] = url
+        settings = {"provider_settings": {"host": url}, "disconnect_after": True}
+    try:
+        with own_signals():
+            import ape
+            from ape.exceptions import ApeException
+            from ape.logging import logger
+
+            logger.set_level("WARNING")
+            try:
+                context = ape.networks.parse_network_choice(network, **settings)
+                provider = context.__enter__()
+            except ApeException as error:
+                raise UserError(f"{network} cannot be used: {error}") from None
+        try:
+            yield provider
+        finally:
+            context.__exit__(None, None, None)
+    finally:
+        if url is not None:
+            if before is None:
+                os.environ.pop("APE_FOUNDRY_HOST", None)
+            else:
+                os.environ["APE_FOUNDRY_HOST"] = before
+
+
+@contextlib.contextmanager
+def own_signals() -> Iterator[None]:
+    """Keep the handlers there were: ape and its providers put their own in their place."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class ApeHost(Host):
     """A node's chain. See `breakwater.host` for what every host does.
 
     Time never lags behind the chain's: at least one second passes with each block, so `advance`
@@ -79,8 +142,7 @@ class ApeHost:
         self._step = seconds_per_block
         self._gas = min(30_000_000, int(self._web3.eth.get_block("latest")["gasLimit"]))
         self._test_accounts = [str(account.address) for account in ape.accounts.test_accounts]
-        self._labels = Labels(self._test_accounts)
-        self._decoder = LogDecoder()
+        super().__init__(Labels(self._test_accounts))
         self._snapshots: list[tuple[int, Any, int]] = []
         self._next_snapshot = 1
         self._now = 0
@@ -148,11 +210,6 @@ class ApeHost:
             self.fund(address)
         return address
 
-    @property
-    def accounts(self) -> dict[str, str]:
-        """Addresses by label, in the order they were first asked for."""
-        return dict(self._labels.known)
-
     def fund(self, address: str, amount: int = FUNDS) -> None:
         """Set the native coins of any address, in wei. On anvil only."""
         self._provider.make_request("anvil_setBalance", [address, hex(amount)])
@@ -169,112 +226,56 @@ class ApeHost:
         """Native coins, in wei."""
         return int(self._web3.eth.get_balance(address))
 
-    # ------------------------------------------------------------ deployment
-
-    def deploy(self, name: str, *args: Any, sender: str, value: int = 0) -> str:
-        """Deploy one of the project's contracts; its checksummed address."""
-        artifact = artifacts.load(name)
-        return self._create(
-            interface_of(name), artifact.abi, artifact.bytecode, args, sender, value, artifact
-        )
-
-    def deploy_raw(
-        self,
-        abi: Abi,
-        bytecode: bytes | str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
-    ) -> str:
-        """Deploy foreign creation code; its checksummed address."""
-        code = code_bytes(bytecode)
-        return self._create(interface_of(abi), abi, code, args, sender, value, None)
+    # ------------------------------------------------------------ deployment and calls
 
     def register(self, address: str, abi_or_name: Abi | str) -> None:
         """Decode logs of `address` by this interface, and tell ape its type."""
-        address = checksum(address)
-        self._decoder.add(address, interface_of(abi_or_name))
-        if isinstance(abi_or_name, str):
-            artifact = artifacts.load(abi_or_name)
-            self._tell_ape(address, artifact.abi, artifact)
-        else:
-            self._tell_ape(address, abi_or_name, None)
-
-    def _create(
-        self,
-        interface: Interface,
-        abi: Abi,
-        code: bytes,
-        args: Sequence[Any],
-        sender: str,
-        value: int,
-        artifact: artifacts.Artifact | None,
-    ) -> str:
-        request = self._request(None, code + interface.encode_constructor(args), sender, value)
-        self._try(request)
-        receipt = self._send(request)
-        address = checksum(str(receipt["contractAddress"]))
-        self._decoder.add(address, interface)
-        self._tell_ape(address, abi, artifact)
-        return address
-
-    def _tell_ape(self, address: str, abi: Abi, artifact: artifacts.Artifact | None) -> None:
         from ethpm_types import ContractType
 
-        fields: dict[str, Any] = {"abi": list(abi), "contractName": "Foreign"}
-        if artifact is not None:
-            fields = {
+        address = checksum(address)
+        super().register(address, abi_or_name)
+        if isinstance(abi_or_name, str):
+            artifact = artifacts.load(abi_or_name)
+            fields: dict[str, Any] = {
                 "abi": artifact.abi,
                 "contractName": artifact.name,
                 "sourceId": artifact.source_id,
                 "deploymentBytecode": {"bytecode": "0x" + artifact.bytecode.hex()},
                 "runtimeBytecode": {"bytecode": "0x" + artifact.deployed.hex()},
             }
+        else:
+            fields = {"abi": list(abi_or_name), "contractName": "Foreign"}
         self._ape.chain.contracts[address] = ContractType.model_validate(fields)
+
+    def _create(self, data: bytes, sender: str, value: int) -> str:
+        return checksum(self._run(self._request(None, data, sender, value)).created)
+
+    def _transact(
+        self, codec: Function, address: str, data: bytes, sender: str, value: int
+    ) -> Receipt:
+        done = self._run(self._request(address, data, sender, value))
+        receipt = Receipt(codec, done.output, done.raw_logs, self._decoder, done.gas_used)
+        receipt.txn_hash = done.txn_hash
+        return receipt
+
+    def _call(self, codec: Function, address: str, data: bytes, sender: str, value: int) -> bytes:
+        return self._try(self._request(address, data, sender, value))
+
+    def _run(self, request: dict[str, Any]) -> Done:
+        """Make a transaction of a request. Raises Reverted."""
+        output = self._try(request)
+        mined = self._send(request)
+        return Done(
+            output,
+            lambda: [raw_log(log) for log in mined["logs"]],
+            mined["gasUsed"],
+            "0x" + bytes(mined["transactionHash"]).hex(),
+            str(mined["contractAddress"]),
+        )
 
     def contract(self, address: str) -> Any:
         """Ape's own object for a deployed contract, for traces and interactive use."""
         return self._ape.Contract(address)
-
-    # ------------------------------------------------------------ calls
-
-    def transact(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
-    ) -> Receipt:
-        """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        request = self._request(address, codec.encode(args), sender, value)
-        output = self._try(request)
-        mined = self._send(request)
-        logs = mined["logs"]
-        receipt = Receipt(
-            codec, output, lambda: [_raw_log(log) for log in logs], self._decoder, mined["gasUsed"]
-        )
-        receipt.txn_hash = "0x" + bytes(mined["transactionHash"]).hex()
-        return receipt
-
-    def call(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str | None = None,
-        value: int = 0,
-    ) -> Any:
-        """What a function would return in the pending block, decoded. Raises Reverted."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        request = self._request(address, codec.encode(args), sender or _NOBODY, value)
-        return codec.decode(self._try(request))
 
     def trace(self, receipt: Receipt) -> Any:
         """Ape's trace of a transaction (anvil only): `host.trace(receipt).show()`."""
@@ -296,7 +297,7 @@ class ApeHost:
     def _try(self, request: dict[str, Any]) -> bytes:
         """Run a request in the pending block without keeping anything."""
         request = dict(request)
-        if request["from"] == _NOBODY and not self._anvil:
+        if request["from"] == NOBODY and not self._anvil:
             request["from"] = self._test_accounts[0]
         if not self._anvil:
             request["maxFeePerGas"] = self._fee()
@@ -354,11 +355,7 @@ class ApeHost:
 
     def restore(self, snapshot: int) -> None:
         """Go back; later snapshots are dropped, this one stays and may be restored again."""
-        for index in range(len(self._snapshots) - 1, -1, -1):
-            if self._snapshots[index][0] == snapshot:
-                break
-        else:
-            refuse_snapshot(snapshot)
+        index = place_of(snapshot, self._snapshots)
         _, node_id, now = self._snapshots[index]
         del self._snapshots[index:]
         self._ape.chain.restore(node_id)
@@ -370,13 +367,6 @@ class ApeHost:
 _MINED_SINGLY = (
     16  # empty blocks with a timestamp set for each; beyond, the node mines them in one go
 )
-
-
-def _raw_log(log: Any) -> RawLog:
-    topics = [bytes(topic) for topic in log["topics"]]
-    data = log["data"]
-    raw = bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else bytes(data)
-    return str(log["address"]), topics, raw
 
 
 def _failure(error: Exception) -> Exception:

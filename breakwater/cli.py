@@ -3,6 +3,10 @@
 A subcommand `foo-bar` lives in `breakwater/commands/foo_bar.py` as the click command `command`.
 The first line of that module's docstring is its line in `breakwater --help`, read without importing
 the module, so that help stays fast however heavy a command is.
+
+EXIT CODES. 0 when all is well. 1 when something is wrong with the contracts: a promise is broken, a
+contract is too big, gas has changed. 2 when the command cannot do what it was asked, which is the
+user's to mend: an option, a file, a tool that is missing. 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,6 +22,13 @@ from breakwater import __version__
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+
+
+class Mistake(click.ClickException):
+    """What the user can mend, with click's own exit code for that."""
+
+    exit_code = click.UsageError.exit_code
+
 
 _COMMANDS = Path(__file__).parent / "commands"
 
@@ -74,7 +85,7 @@ class LazyGroup(click.Group):
         except UserError as error:
             if os.environ.get("BREAKWATER_TRACEBACK"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise Mistake(str(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None

@@ -10,23 +10,16 @@ until the keeper's first round a moment later.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakwater import addresses, artifacts, deploy
+from breakwater import addresses, anvil, ape_host, artifacts, deploy
 from breakwater.ape_host import ApeHost
 from breakwater.errors import UserError
 from breakwater.markets import Market
@@ -43,11 +36,6 @@ POKE_EVERY = 60
 """Seconds between pokes of an asset that is not at status VALID: two confirm a jump."""
 
 _STATE_INTERVAL = 10
-_START_TIMEOUT = 30.0
-_STOP_TIMEOUT = 20.0
-
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Echo = Callable[[str], None]
 
@@ -107,52 +95,16 @@ def url() -> str:
 @contextlib.contextmanager
 def connect(network: str = NETWORK) -> Iterator[ApeHost]:
     """The host of a network by ape's name for it; the devnet, which must be running, for anvil."""
-    where = url()
     parts = network.split(":")
-    local = len(parts) == 3 and parts[1] in ("", "local")
-    anvil = local and parts[2] == "foundry"
-    before = os.environ.get("APE_FOUNDRY_HOST")
-    if anvil:
-        if _ask(where, "eth_chainId") is None:
-            raise DevnetError(f"no devnet is running at {where}: `make devnet` starts one")
-        os.environ["APE_FOUNDRY_HOST"] = where
-    try:
-        with own_signals():
-            import ape
-            from ape.exceptions import ApeException
-            from ape.logging import logger
-
-        logger.set_level("WARNING")
-        try:
-            with own_signals():
-                context = ape.networks.parse_network_choice(network)
-                provider = context.__enter__()
-        except ApeException as error:
-            raise UserError(f"{network} cannot be used: {error}") from None
-        try:
-            yield DevnetHost(provider) if anvil else ApeHost(provider)
-        finally:
-            context.__exit__(None, None, None)
-    finally:
-        if anvil:
-            if before is None:
-                os.environ.pop("APE_FOUNDRY_HOST", None)
-            else:
-                os.environ["APE_FOUNDRY_HOST"] = before
-
-
-@contextlib.contextmanager
-def own_signals() -> Iterator[None]:
-    """Keep the handlers there were: ape and its providers put their own in their place."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    if len(parts) != 3 or parts[1] not in ("", "local") or parts[2] != "foundry":
+        with ape_host.connected(network) as provider:
+            yield ApeHost(provider)
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    where = url()
+    if _ask(where, "eth_chainId") is None:
+        raise DevnetError(f"no devnet is running at {where}: `make devnet` starts one")
+    with ape_host.connected(network, where) as provider:
+        yield DevnetHost(provider)
 
 
 def _ask(where: str, method: str, *params: Any) -> Any:
@@ -171,50 +123,11 @@ def _ask(where: str, method: str, *params: Any) -> Any:
 # ------------------------------------------------------------------------------ the node
 
 
-@dataclass
-class Node:
-    """Our own anvil."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-
-    def stop(self) -> None:
-        """Let it write its state and end."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
-def find_anvil() -> Path:
-    """The program, of the project's node_modules or on PATH.
-
-    npm's launcher is passed over: it would stand between us and the process that has the state.
+@contextlib.contextmanager
+def running(port: int) -> Iterator[None]:
+    """Anvil on the state file. DevnetError when the port is taken, AnvilError when it does not
+    start.
     """
-    modules = artifacts.ROOT / "node_modules"
-    for ours in sorted(modules.glob("@foundry-rs/anvil-*/bin/anvil")):
-        if os.access(ours, os.X_OK):
-            return ours
-    launcher = modules / ".bin" / "anvil"
-    found = str(launcher) if launcher.is_file() else shutil.which("anvil")
-    if found is None:
-        raise DevnetError("anvil is not installed: `make node` installs it (Node.js 20 is needed)")
-    return Path(found)
-
-
-def end_with_parent() -> None:
-    """In the child, before it runs: be asked to end when the parent is killed. Linux only."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def start_node(port: int) -> Node:
-    """Start anvil on the state file. DevnetError when the port is taken or it does not start."""
-    program = find_anvil()
-    where = f"http://127.0.0.1:{port}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -224,45 +137,23 @@ def start_node(port: int) -> Node:
                 f"port {port} is taken{_by_whom(port)}: stop what uses it, or choose "
                 "another with --port"
             ) from None
-        except OverflowError:
-            raise DevnetError(f"{port} is no port: 1 to 65535") from None
     base = folder()
     base.mkdir(parents=True, exist_ok=True)
     (base / ".gitignore").write_text("*\n", encoding="utf-8")
-    log = base / "anvil.log"
-    command = [
-        str(program),
-        *("--host", "127.0.0.1", "--port", str(port), "--hardfork", HARDFORK),
-        *("--state", str(base / "state.json"), "--state-interval", str(_STATE_INTERVAL)),
-    ]
-    with log.open("wb") as out:
-        # Its own session: Ctrl-C reaches us alone, and we end it when we are done.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            preexec_fn=end_with_parent,
-        )
-    node = Node(process, where)
-    try:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while _ask(where, "eth_chainId") is None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-                last = lines[-1] if lines else "it said nothing"
-                raise DevnetError(
-                    f"anvil did not start ({last}); its log is {log}. Where its state is damaged, "
-                    "`breakwater devnet --fresh` begins anew"
-                )
-            time.sleep(0.05)
-    except BaseException:
-        node.stop()
-        raise
-    info = {"url": where, "port": port, "process": os.getpid()}
-    (base / "devnet.json").write_text(json.dumps(info) + "\n", encoding="utf-8")
-    return node
+    state = base / "state.json"
+    options = ("--hardfork", HARDFORK, "--state", str(state),
+               "--state-interval", str(_STATE_INTERVAL))  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        try:
+            where = stack.enter_context(anvil.running(*options, port=port, log=base / "anvil.log"))
+        except anvil.AnvilError as error:
+            fresh = "`breakwater devnet --fresh` begins anew where its state is damaged"
+            raise DevnetError(f"{error}. {fresh}" if state.exists() else str(error)) from None
+        info = {"url": where, "port": port, "process": os.getpid()}
+        told = base / "devnet.json"
+        told.write_text(json.dumps(info) + "\n", encoding="utf-8")
+        stack.callback(told.unlink, missing_ok=True)
+        yield
 
 
 def _by_whom(port: int) -> str:
@@ -299,17 +190,12 @@ def serve(
         raise DevnetError(f"{market.path.name} has no `devnet`: it is for a public chain")
     if fresh:
         forget(market)
-    node = start_node(port)
-    try:
-        with connect(NETWORK) as host:
-            path = addresses.path_for(market.name, addresses.identify(host))
-            book = addresses.AddressBook.open(path, host, market.name)
-            protocol = deploy.deploy(host, market, book, progress=progress)
-            deploy.fund_accounts(protocol, book, progress=progress)
-            yield protocol
-    finally:
-        node.stop()
-        (folder() / "devnet.json").unlink(missing_ok=True)
+    with running(port), connect(NETWORK) as host:
+        path = addresses.path_for(market.name, addresses.identify(host))
+        book = addresses.AddressBook.open(path, host, market.name)
+        protocol = deploy.deploy(host, market, book, progress=progress)
+        deploy.fund_accounts(protocol, book, progress=progress)
+        yield protocol
 
 
 class Keeper:

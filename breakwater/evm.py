@@ -10,26 +10,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import pyrevm
 
-from breakwater import artifacts
-from breakwater.abi import checksum
-from breakwater.host import (
-    HALT,
-    Abi,
-    Labels,
-    LogDecoder,
-    RawLog,
-    Receipt,
-    Reverted,
-    code_bytes,
-    decode_reason,
-    interface_of,
-    refuse_snapshot,
-)
+from breakwater.abi import Function, checksum
+from breakwater.host import HALT, Host, RawLog, Receipt, Reverted, decode_reason, place_of
 
 FUNDS = 10**24
 """Wei that a labelled account starts with."""
@@ -51,7 +37,7 @@ _WORD = re.compile(
 _PADDING = bytes(33)  # what pyrevm appends to the code of every contract
 
 
-class EvmHost:
+class EvmHost(Host):
     """A chain inside this process. See `breakwater.host` for what every host does.
 
     By default time and block number stand still until `advance`: many transactions share a block.
@@ -78,6 +64,7 @@ class EvmHost:
         code_size_limit: int | None = None,
     ) -> None:
         """`code_size_limit` [bytes]: None for the limit that chains have."""
+        super().__init__()
         self.chain_id = chain_id
         self._evm = pyrevm.EVM(
             env=pyrevm.Env(
@@ -93,8 +80,6 @@ class EvmHost:
         )
         self._per_transaction = block_per_transaction
         self._seconds_per_block = seconds_per_block
-        self._labels = Labels()
-        self._decoder = LogDecoder()
         self._snapshots: list[tuple[int, Any, int, int, str | None]] = []
         self._next_snapshot = 1
         self._newest: str | None = None
@@ -143,11 +128,6 @@ class EvmHost:
             self._evm.set_balance(address, FUNDS)
         return address
 
-    @property
-    def accounts(self) -> dict[str, str]:
-        """Addresses by label, in the order they were first asked for."""
-        return dict(self._labels.known)
-
     def fund(self, address: str, amount: int = FUNDS) -> None:
         """Set the native coins of any address, in wei."""
         self._evm.set_balance(address, amount)
@@ -175,35 +155,7 @@ class EvmHost:
         """Native coins, in wei."""
         return int(self._evm.get_balance(address))
 
-    # ------------------------------------------------------------ deployment
-
-    def deploy(self, name: str, *args: Any, sender: str, value: int = 0) -> str:
-        """Deploy one of the project's contracts; its checksummed address."""
-        artifact = artifacts.load(name)
-        data = artifact.bytecode + interface_of(name).encode_constructor(args)
-        address = self._create(data, sender, value)
-        self._decoder.add(address, interface_of(name))
-        return address
-
-    def deploy_raw(
-        self,
-        abi: Abi,
-        bytecode: bytes | str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
-    ) -> str:
-        """Deploy foreign creation code; its checksummed address."""
-        interface = interface_of(abi)
-        data = code_bytes(bytecode) + interface.encode_constructor(args)
-        address = self._create(data, sender, value)
-        self._decoder.add(address, interface)
-        return address
-
-    def register(self, address: str, abi_or_name: Abi | str) -> None:
-        """Decode logs of `address` by this interface."""
-        self._decoder.add(checksum(address), interface_of(abi_or_name))
+    # ------------------------------------------------------------ deployment and calls
 
     def _create(self, data: bytes, sender: str, value: int) -> str:
         self._evm.reset_transient_storage()
@@ -215,21 +167,9 @@ class EvmHost:
         self._after_transaction()
         return address
 
-    # ------------------------------------------------------------ calls
-
-    def transact(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
+    def _transact(
+        self, codec: Function, address: str, data: bytes, sender: str, value: int
     ) -> Receipt:
-        """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        data = codec.encode(args)
         evm = self._evm
         evm.reset_transient_storage()
         try:
@@ -241,37 +181,21 @@ class EvmHost:
         self._after_transaction()
         return receipt
 
-    def call(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str | None = None,
-        value: int = 0,
-    ) -> Any:
-        """What a function would return now, decoded; nothing changes. Raises Reverted.
-
-        A view runs as a static call. Another function runs in full and is undone.
-        """
-        codec = interface_of(abi_or_name).function(function, len(args))
-        data = codec.encode(args)
+    def _call(self, codec: Function, address: str, data: bytes, sender: str, value: int) -> bytes:
+        """A view runs as a static call. Another function runs in full and is undone."""
         evm = self._evm
         evm.reset_transient_storage()
-        caller = sender or _NOBODY
         try:
             if codec.reads_only:
-                return codec.decode(self._read(caller, address, data))
+                return self._read(sender, address, data)
             checkpoint = evm.snapshot()
             try:
-                output = evm.message_call(caller, address, data, value)
+                return bytes(evm.message_call(sender, address, data, value))
             finally:
                 self._before_undo()
                 evm.revert(checkpoint)
         except RuntimeError as error:
             raise self._failed(error) from None
-        return codec.decode(output)
 
     # What `breakwater.coverage.host` does in another way.
 
@@ -301,11 +225,7 @@ class EvmHost:
         LookupError when it was dropped. RuntimeError when the EVM lost its state, which must not
         happen.
         """
-        for index in range(len(self._snapshots) - 1, -1, -1):
-            if self._snapshots[index][0] == snapshot:
-                break
-        else:
-            refuse_snapshot(snapshot)
+        index = place_of(snapshot, self._snapshots)
         _, checkpoint, now, block, newest = self._snapshots[index]
         self._before_undo()
         # Later checkpoints go first, newest to oldest: each is used up while it is still alive.
@@ -328,9 +248,6 @@ class EvmHost:
         later call, and frees nothing.
         """
         self._snapshots.clear()
-
-
-_NOBODY = "0x0000000000000000000000000000000000000000"
 
 
 def _raw_logs(result: Any) -> list[RawLog]:

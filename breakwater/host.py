@@ -13,9 +13,10 @@ goes wrong (arguments that do not fit, a sender without funds, a lost node) is a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any
 
 from breakwater import artifacts
 from breakwater.abi import Function, Interface, checksum
@@ -24,6 +25,9 @@ Abi = Sequence[dict[str, Any]]
 
 HALT = "halt"
 """Reason of a failure without revert data that is no revert: no gas, an invalid opcode."""
+
+NOBODY = "0x" + 40 * "0"
+"""Who asks where no sender is named."""
 
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
@@ -89,6 +93,12 @@ class Log:
 
 RawLog = tuple[str, list[bytes], bytes]
 """Address (any case), topics, data."""
+
+
+def raw_log(log: Any) -> RawLog:
+    """A log as nodes and web3 give it: hexadecimal text or bytes."""
+    topics = [code_bytes(topic) for topic in log["topics"]]
+    return str(log["address"]), topics, code_bytes(log["data"])
 
 
 class LogDecoder:
@@ -196,29 +206,72 @@ class Receipt:
         return f"Receipt(value={self.value!r}, logs=[{names}], gas_used={self.gas_used})"
 
 
-@runtime_checkable
-class Host(Protocol):
-    """A chain to run contracts on."""
+class Host(ABC):
+    """A chain to run contracts on. The last three methods are what one chain does in another way
+    than the next; what is encoded and decoded around them stands here.
+    """
 
     chain_id: int
 
+    def __init__(self, labels: Labels | None = None) -> None:
+        self._labels = Labels() if labels is None else labels
+        self._decoder = LogDecoder()
+
+    # ------------------------------------------------------------ time and state
+
     @property
+    @abstractmethod
     def now(self) -> int:
         """Timestamp the next transaction sees, in UTC seconds."""
-        ...
 
     @property
+    @abstractmethod
     def block(self) -> int:
         """Number of the block the next transaction is in."""
-        ...
 
+    @abstractmethod
+    def advance(self, seconds: int, blocks: int = 1) -> None:
+        """Move `now` by `seconds` and `block` by `blocks`."""
+
+    @abstractmethod
+    def snapshot(self) -> int:
+        """Remember the state and the time; valid until an older snapshot is restored."""
+
+    @abstractmethod
+    def restore(self, snapshot: int) -> None:
+        """Go back; later snapshots are dropped, this one stays and may be restored again."""
+
+    @abstractmethod
+    def code(self, address: str) -> bytes:
+        """Runtime code, empty where there is none."""
+
+    @abstractmethod
+    def storage(self, address: str, slot: int) -> int:
+        """The word at a storage slot."""
+
+    @abstractmethod
+    def balance(self, address: str) -> int:
+        """Native coins, in wei."""
+
+    # ------------------------------------------------------------ accounts
+
+    @abstractmethod
     def account(self, label: str) -> str:
         """Address of a funded sender, the same for the same label."""
-        ...
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        """Addresses by label, in the order they were first asked for."""
+        return dict(self._labels.known)
+
+    # ------------------------------------------------------------ deployment and calls
 
     def deploy(self, name: str, *args: Any, sender: str, value: int = 0) -> str:
         """Deploy one of the project's contracts; its checksummed address."""
-        ...
+        data = artifacts.load(name).bytecode + interface_of(name).encode_constructor(args)
+        address = self._create(data, sender, value)
+        self.register(address, name)
+        return address
 
     def deploy_raw(
         self,
@@ -230,11 +283,14 @@ class Host(Protocol):
         value: int = 0,
     ) -> str:
         """Deploy foreign creation code; its checksummed address."""
-        ...
+        data = code_bytes(bytecode) + interface_of(abi).encode_constructor(args)
+        address = self._create(data, sender, value)
+        self.register(address, abi)
+        return address
 
     def register(self, address: str, abi_or_name: Abi | str) -> None:
         """Decode logs of `address` by this interface."""
-        ...
+        self._decoder.add(checksum(address), interface_of(abi_or_name))
 
     def transact(
         self,
@@ -247,7 +303,8 @@ class Host(Protocol):
         value: int = 0,
     ) -> Receipt:
         """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
-        ...
+        codec = interface_of(abi_or_name).function(function, len(args))
+        return self._transact(codec, address, codec.encode(args), sender, value)
 
     def call(
         self,
@@ -259,32 +316,26 @@ class Host(Protocol):
         sender: str | None = None,
         value: int = 0,
     ) -> Any:
-        """What a function would return now, decoded; nothing changes. Raises Reverted."""
-        ...
+        """What a function would return if it were the next transaction, decoded; nothing changes.
+        Raises Reverted.
+        """
+        codec = interface_of(abi_or_name).function(function, len(args))
+        data = codec.encode(args)
+        return codec.decode(self._call(codec, address, data, sender or NOBODY, value))
 
-    def advance(self, seconds: int, blocks: int = 1) -> None:
-        """Move `now` by `seconds` and `block` by `blocks`."""
-        ...
+    @abstractmethod
+    def _create(self, data: bytes, sender: str, value: int) -> str:
+        """Run creation code; the checksummed address. Raises Reverted."""
 
-    def snapshot(self) -> int:
-        """Remember the state and the time; valid until an older snapshot is restored."""
-        ...
+    @abstractmethod
+    def _transact(
+        self, codec: Function, address: str, data: bytes, sender: str, value: int
+    ) -> Receipt:
+        """See `transact`; `data` is the call's."""
 
-    def restore(self, snapshot: int) -> None:
-        """Go back; later snapshots are dropped, this one stays and may be restored again."""
-        ...
-
-    def code(self, address: str) -> bytes:
-        """Runtime code, empty where there is none."""
-        ...
-
-    def storage(self, address: str, slot: int) -> int:
-        """The word at a storage slot."""
-        ...
-
-    def balance(self, address: str) -> int:
-        """Native coins, in wei."""
-        ...
+    @abstractmethod
+    def _call(self, codec: Function, address: str, data: bytes, sender: str, value: int) -> bytes:
+        """See `call`; what was returned, not decoded."""
 
 
 _named: dict[str, Interface] = {}
@@ -305,12 +356,18 @@ def interface_of(abi_or_name: Abi | str) -> Interface:
 
 
 def code_bytes(code: bytes | str) -> bytes:
-    """Creation code given as bytes or hexadecimal text."""
+    """What is given as bytes or hexadecimal text."""
     return bytes.fromhex(code.removeprefix("0x")) if isinstance(code, str) else bytes(code)
 
 
-def refuse_snapshot(snapshot: int) -> NoReturn:
-    """Raise for an identifier that no longer stands for a state."""
+def place_of(snapshot: int, kept: Sequence[tuple[Any, ...]]) -> int:
+    """Index of a snapshot among those kept, which begin with their identifiers.
+
+    LookupError when it no longer stands for a state.
+    """
+    for index in range(len(kept) - 1, -1, -1):
+        if kept[index][0] == snapshot:
+            return index
     raise LookupError(f"snapshot {snapshot} was dropped when an older one was restored")
 
 

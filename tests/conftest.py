@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from breakwater.evm import EvmHost
+from tests import needs
 
 if TYPE_CHECKING:
     from breakwater.ape_host import ApeHost
@@ -37,6 +38,12 @@ collect_ignore = (
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs on each kind of host")
+    config.addinivalue_line("markers", "needs(tool): see tests/needs.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    needs.check(item)
 
 
 def pytest_sessionfinish() -> None:
@@ -88,13 +95,13 @@ def _ape_market() -> tuple[Market, int]:
 
 @pytest.fixture(scope="session")
 def _anvil() -> Iterator[object]:
-    import shutil
+    needs.require("anvil")
+    from breakwater.anvil import running
+    from breakwater.ape_host import connected
+    from breakwater.devnet import HARDFORK, NETWORK
 
-    if shutil.which("anvil") is None:
-        pytest.skip("anvil is not installed: run `make node`")
-    import ape
-
-    with ape.networks.ethereum.local.use_provider("foundry") as provider:
+    options = ("--hardfork", HARDFORK, "--accounts", "20")
+    with running(*options) as url, connected(NETWORK, url) as provider:
         yield provider
 
 

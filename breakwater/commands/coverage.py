@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from breakwater import artifacts, folders
-from breakwater.coverage.host import Coverage, load_all
+from breakwater.coverage.host import Coverage, NotCoverage
 from breakwater.coverage.report import measure, table, write_html
 from breakwater.errors import UserError
 
@@ -54,7 +54,7 @@ def command(
             raise UserError("pytest ran no contract on the chain in process")
         coverage = Coverage.load(path)
     else:
-        coverage = load_all(_files(arguments))
+        coverage = _load(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     with Console(stderr=True).status("compiling"):
         report = measure(coverage)
@@ -75,14 +75,21 @@ def command(
         sys.exit(failed)
 
 
-def _files(arguments: tuple[str, ...]) -> list[Path]:
+def _load(arguments: tuple[str, ...]) -> Coverage:
+    """The files that are named as one; else all that were saved, but for what is no coverage."""
     for argument in arguments:
         if argument.startswith("-"):
             raise click.NoSuchOption(argument)
-    if arguments:
-        return [Path(argument) for argument in arguments]
-    found = sorted((artifacts.ROOT / ".build" / "coverage").glob("*.json"))
-    if not found:
+    saved = sorted((artifacts.ROOT / ".build" / "coverage").glob("*.json"))
+    found = Coverage()
+    for path in map(Path, arguments) if arguments else saved:
+        try:
+            found.merge(Coverage.load(path))
+        except NotCoverage as problem:
+            if arguments:
+                raise
+            click.echo(f"left out: {problem}", err=True)
+    if not arguments and not len(found):
         raise UserError(
             "nothing was saved in .build/coverage: run with --pytest tests, or a campaign"
         )

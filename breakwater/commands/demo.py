@@ -18,7 +18,8 @@ from breakwater import artifacts, markets
 from breakwater.demo import show
 from breakwater.demo.report import write as write_report
 from breakwater.demo.results import Results
-from breakwater.demo.simulation import Settings, Simulation, script
+from breakwater.demo.script import script
+from breakwater.demo.simulation import Settings, Simulation
 from breakwater.errors import UserError
 from breakwater.host import Host
 
@@ -156,16 +157,9 @@ def _host(network: str | None) -> Iterator[Host]:
         return
     binaries = artifacts.ROOT / "node_modules" / ".bin"
     os.environ["PATH"] = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
-    import ape
-    from ape.exceptions import ApeException
+    from breakwater.ape_host import ApeHost, connected
 
-    from breakwater.ape_host import ApeHost
-
-    try:
-        context = ape.networks.parse_network_choice(network)
-    except ApeException as error:
-        raise UserError(f"--network {network}: {error}") from None
-    with context as provider:
+    with connected(network) as provider:
         yield ApeHost(provider)
 
 

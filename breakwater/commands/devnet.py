@@ -30,7 +30,13 @@ Try, from other shells (amounts have units, `ape run NAME --help` explains each)
 
 
 @click.command()
-@click.option("--port", default=8545, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=8545,
+    show_default=True,
+    help="Port on 127.0.0.1.",
+)
 @click.option("--fresh", is_flag=True, help="Forget the old chain and deploy anew.")
 @click.option(
     "--market",

@@ -105,7 +105,7 @@ def command(
     if seconds is not None and not math.isfinite(seconds):
         raise click.BadParameter(f"{seconds} is no number of seconds", param_hint="--seconds")
     if coverage and planted is None:
-        _check_coverage()
+        folders.check(COVERAGE.parent)
     settings = campaign.Settings(
         profile=profile,
         seed=seed,
@@ -134,15 +134,6 @@ def command(
         sys.exit(1)
     if totals.interrupted:
         sys.exit(INTERRUPTED)
-
-
-def _check_coverage() -> None:
-    """UserError when what ran could not be kept at the end."""
-    from breakwater.coverage.host import Coverage
-
-    folders.check(COVERAGE.parent)
-    if COVERAGE.exists():
-        Coverage.load(COVERAGE)
 
 
 def _run(
@@ -263,9 +254,9 @@ def _summary(console: Console, totals: Totals) -> None:
     for name, found in sorted(totals.unconfirmed.items()):
         path = folder / campaign.UNCONFIRMED / name
         console.print(f"[yellow]not seen again:[/yellow] {found.promise} in {path}", soft_wrap=True)
-    if totals.never:
-        console.print(f"[red]never succeeded:[/red] {', '.join(totals.never)}")
-    for action, count in totals.passed.items():
+    if totals.never_succeeded:
+        console.print(f"[red]never succeeded:[/red] {', '.join(totals.never_succeeded)}")
+    for action, count in totals.wrongly_succeeded.items():
         console.print(
             f"[red]{action} succeeded[/red] in {count:,} calls: it must be refused in every state",
             soft_wrap=True,

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,7 @@ from vyper.compiler.settings import OptimizationLevel, Settings, anchor_settings
 from vyper.ir import compile_ir, optimizer
 from vyper.utils import MemoryPositions
 
-from breakwater._compile_worker import write_atomically
+from breakwater._compile_worker import answer
 from breakwater.coverage.instrument import (
     BIG,
     FIRST_SLOT,
@@ -576,29 +574,7 @@ def _rewrite(program: list[Any], job: dict[str, Any], root: Path) -> dict[str, A
     }
 
 
-def main() -> None:
-    """Answer each job with one line: {"error": null} or {"error": "what the compiler said"}."""
+if __name__ == "__main__":
     MemoryPositions.RESERVED_MEMORY = SCRATCH + 32
     compile_ir._optimize_inefficient_jumps = _turn_inefficient_jumps
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # nothing but answers may reach standard output
-    for line in sys.stdin:
-        job = json.loads(line)
-        error: str | None = None
-        try:
-            output = instrument_one(job)
-            output["key"] = job["key"]
-            output["source_id"] = job["source_id"]
-            write_atomically(Path(job["out"]), output)
-        except Exception as problem:
-            if os.environ.get("BREAKWATER_TRACEBACK"):
-                import traceback
-
-                traceback.print_exc()
-            error = str(problem).strip() or type(problem).__name__
-        answers.write(json.dumps({"error": error}) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+    answer(instrument_one)

@@ -24,9 +24,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
+import sys
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
@@ -53,7 +55,11 @@ from breakwater.host import Abi, Reverted, code_bytes, decode_reason, interface_
 Bit = tuple[str, int]
 """Name of a contract, number of a site."""
 
-_FORMAT = 1
+_FORMAT = 2
+
+
+class NotCoverage(UserError):
+    """A file that is no coverage, or not all of one."""
 
 
 class Coverage:
@@ -87,15 +93,13 @@ class Coverage:
             self.of(instrument(name)).add(number)
 
     def to_json(self) -> dict[str, Any]:
-        """A compact form: a bit map in hexadecimal by name and key."""
-        return {
-            "format": _FORMAT,
-            "builds": {
-                f"{self.names[key]}:{key}": f"{sum(1 << number for number in numbers):x}"
-                for key, numbers in sorted(self.hits.items(), key=lambda item: self.names[item[0]])
-                if numbers
-            },
+        """A compact form: a bit map in hexadecimal by name and key, and a checksum over it."""
+        builds = {
+            f"{self.names[key]}:{key}": f"{sum(1 << number for number in numbers):x}"
+            for key, numbers in sorted(self.hits.items(), key=lambda item: self.names[item[0]])
+            if numbers
         }
+        return {"format": _FORMAT, "builds": builds, "checksum": _checksum(builds)}
 
     @classmethod
     def from_json(cls, data: Any) -> Coverage:
@@ -103,6 +107,8 @@ class Coverage:
         found = cls()
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise ValueError("not a coverage file of this version")
+        if data.get("checksum") != _checksum(data.get("builds")):
+            raise ValueError("a coverage file that was changed: its checksum is of something else")
         try:
             for label, text in data["builds"].items():
                 name, key = label.split(":")
@@ -117,29 +123,36 @@ class Coverage:
         """Write a file, whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self.to_json(), stream, indent=1)
-        os.replace(name, path)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(self.to_json(), stream, indent=1)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
     @classmethod
     def load(cls, path: Path) -> Coverage:
-        """Read a file. UserError when it is not there or not one."""
+        """Read a file. UserError when it cannot be read, NotCoverage when it is not a whole one."""
         try:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as problem:
             raise UserError(f"cannot read {path}: {problem.strerror}") from None
+        except json.JSONDecodeError as problem:
+            raise NotCoverage(f"{path}: not a coverage file, or cut: {problem}") from None
         except ValueError as problem:
-            raise UserError(f"{path}: {problem}") from None
+            raise NotCoverage(f"{path}: {problem}") from None
 
     def add_to(self, path: Path) -> None:
         """Add to a file that other processes add to as well; made if it is not there.
 
         Builds of which the file has another key than this are dropped: they are of older sources.
+        What is there and is no coverage is kept under another name, which is said on stderr.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path):
-            if path.is_file():
-                old = Coverage.load(path)
+            old = _old(path)
+            if old is not None:
                 present = set(self.names.values())
                 for key, name in list(old.names.items()):
                     if name in present and key not in self.names:
@@ -148,6 +161,32 @@ class Coverage:
                 old.save(path)
             else:
                 self.save(path)
+
+
+def _checksum(builds: Any) -> str:
+    """Of the whole content: JSON that was cut does not parse, but digits may be lost or changed."""
+    return hashlib.sha256(json.dumps(builds, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _old(path: Path) -> Coverage | None:
+    """What a file holds; None where there is none, or where it had to be put aside."""
+    if not path.exists():
+        return None
+    try:
+        return Coverage.load(path)
+    except NotCoverage as problem:
+        aside = _free(path)
+        os.replace(path, aside)
+        print(f"{problem}; it is kept as {aside.name}", file=sys.stderr)
+        return None
+
+
+def _free(path: Path) -> Path:
+    """A name beside it that nothing has, and that is not read as coverage."""
+    number = 1
+    while (found := path.with_name(f"{path.name}.not-coverage-{number}")).exists():
+        number += 1
+    return found
 
 
 @contextlib.contextmanager
@@ -377,15 +416,11 @@ def save_process() -> None:
     for host in _hosts:
         host.new_bits()
     if _process is not None and len(_process):
-        _process.add_to(Path(os.environ["BREAKWATER_COVERAGE"]))
+        path = Path(os.environ["BREAKWATER_COVERAGE"])
+        try:
+            _process.add_to(path)
+        except (OSError, UserError) as problem:
+            print(f"the coverage could not be added to {path}: {problem}", file=sys.stderr)
 
 
-def load_all(paths: Iterable[Path]) -> Coverage:
-    """Several files as one."""
-    found = Coverage()
-    for path in paths:
-        found.merge(Coverage.load(path))
-    return found
-
-
-__all__ = ["Bit", "Coverage", "CoverageHost", "find", "load_all", "save_process"]
+__all__ = ["Bit", "Coverage", "CoverageHost", "NotCoverage", "find", "save_process"]

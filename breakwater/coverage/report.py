@@ -247,6 +247,11 @@ def percent(counts: tuple[int, int]) -> str:
 
 def ranges(lines: list[int], every: list[int]) -> str:
     """Lines as text: `12, 20-24`; a range spans what lies between two missed statements."""
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in _runs(lines, every))
+
+
+def _runs(lines: list[int], every: list[int]) -> list[list[int]]:
+    """First and last of the lines that follow each other in `every`."""
     index = {line: number for number, line in enumerate(every)}
     runs: list[list[int]] = []
     for line in lines:
@@ -254,7 +259,7 @@ def ranges(lines: list[int], every: list[int]) -> str:
             runs[-1][1] = line
         else:
             runs.append([line, line])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return runs
 
 
 def table(report: Report, width: int = 120) -> Any:
@@ -315,10 +320,10 @@ def _page(title: str, body: str) -> str:
 
 def _bar(counts: tuple[int, int]) -> str:
     hit, total = counts
-    share = 0.0 if total == 0 else hit / total * 100
+    bar = f'<b><i style="width:{hit / total * 100:.1f}%"></i></b>' if total else ""
     return (
         f'<td class="n">{hit}/{total}</td><td class="n">{percent(counts)}</td>'
-        f'<td class="bar"><i style="width:{share:.1f}%"></i></td>'
+        f'<td class="bar">{bar}</td>'
     )
 
 
@@ -379,12 +384,15 @@ def _source(file: File, text: str) -> str:
             f'<td class="m">{mark}</td><td class="c"><code>{html.escape(content)}</code>{shown}'
             "</td></tr>"
         )
-    missing = ", ".join(f'<a href="#L{line}">{line}</a>' for line in file.missing) or "none"
+    missing = ", ".join(
+        f'<a href="#L{a}">{a}</a>' if a == b else f'<a href="#L{a}">{a}-{b}</a>'
+        for a, b in _runs(file.missing, sorted(file.lines))
+    )
     partial = ", ".join(f'<a href="#L{line}">{line}</a>' for line in sorted(notes)) or "none"
     return (
         f'<p class="soft"><a href="index.html">all sources</a></p><h1>{html.escape(file.source)}'
         f"</h1>{_tiles(file.line_counts, file.branch_counts, file.check_counts)}"
-        f'<p class="soft lists">Missed: {missing}</p>'
+        f'<p class="soft lists">Missed: {missing or "none"}</p>'
         f'<p class="soft lists">Not every branch: {partial}</p>'
         '<p class="legend"><i class="hit"></i>hit <i class="part"></i>&#x25D0; a branch is missing '
         '<i class="miss"></i>&#x2717; missed</p>'

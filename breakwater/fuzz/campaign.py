@@ -95,7 +95,7 @@ class Totals:
         return new
 
     @property
-    def never(self) -> list[str]:
+    def never_succeeded(self) -> list[str]:
         """Actions that never succeeded, once there were `LEAST_CALLS` calls."""
         if self.calls < LEAST_CALLS:
             return []
@@ -103,7 +103,7 @@ class Totals:
         return sorted(failed - actions.REFUSED)
 
     @property
-    def passed(self) -> dict[str, int]:
+    def wrongly_succeeded(self) -> dict[str, int]:
         """Calls that succeeded of actions that never may, by action."""
         found = {one: self.actions.get(one, {}).get("ok", 0) for one in sorted(actions.REFUSED)}
         return {action: count for action, count in found.items() if count}
@@ -111,7 +111,9 @@ class Totals:
     @property
     def failed(self) -> bool:
         """Whether the run is one that fails."""
-        return bool(self.broken or self.unconfirmed or self.never or self.passed)
+        return bool(
+            self.broken or self.unconfirmed or self.never_succeeded or self.wrongly_succeeded
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Figures in the shape of `--json`."""
@@ -138,8 +140,8 @@ class Totals:
                 str(settings.output / UNCONFIRMED / name) for name in sorted(self.unconfirmed)
             ],
             "unsaved": sorted(self.unsaved),
-            "never_succeeded": self.never,
-            "never_refused": self.passed,
+            "never_succeeded": self.never_succeeded,
+            "wrongly_succeeded": self.wrongly_succeeded,
             "interrupted": self.interrupted,
         }
 
@@ -386,7 +388,7 @@ def finish(totals: Totals, show: Show = lambda totals: None) -> None:
 
 
 def _on_anvil(totals: Totals, show: Show) -> None:
-    from breakwater.devnet import DevnetError
+    from breakwater.anvil import AnvilError
     from breakwater.fuzz.node import anvil
     from breakwater.fuzz.replay import Difference, Replayer, new_twin, new_world, on_both
 
@@ -409,7 +411,7 @@ def _on_anvil(totals: Totals, show: Show) -> None:
                 except Difference as error:
                     said = f"differs: {error}"
                 _note(totals, [name], said)
-    except DevnetError as error:
+    except AnvilError as error:
         _note(totals, names, f"not played: {error}")
     totals.checking = ""
 

@@ -56,6 +56,8 @@ class Comparison:
         self._storage = host._evm.storage if isinstance(host, EvmHost) else host.storage
         self._expected: dict[tuple[str, int], int] | None = None
         """What the model says of each slot; None until all of it was compared once."""
+        self._places: list[tuple[Any, ...]] = []
+        """Addresses and slots of what is expected, in the same order, as `everything` last saw."""
 
     def step(
         self, sender: str, address: str, function: str, args: Sequence[Any] = ()
@@ -99,10 +101,10 @@ class Comparison:
         if self._expected is None:
             self._expected = {}
             return self.words(self.chain.state)
-        storage = self._storage
-        for (address, slot), value in self._expected.items():
-            if storage(address, slot) != value:
-                return self.words(self.chain.state)
+        if not self._places or len(self._places[0]) != len(self._expected):
+            self._places = list(zip(*self._expected, strict=True)) or [(), ()]
+        if list(map(self._storage, *self._places)) != list(self._expected.values()):
+            return self.words(self.chain.state)
         return None
 
     def mark(self) -> tuple[Any, ...]:
@@ -113,6 +115,7 @@ class Comparison:
         """Put the model's state back; the host's is the caller's to restore."""
         self.chain.state = dict(mark[0])
         self._expected = None if mark[1] is None else dict(mark[1])
+        self._places = []
 
     def unknown(self) -> str | None:
         """The first word that a contract holds and the model knows nothing of, or None.
@@ -138,9 +141,10 @@ class Comparison:
     def words(self, keys: Iterable[tuple[Any, ...]]) -> str | None:
         """The first word of these variables that differs, or None."""
         storage, expected = self._storage, self._expected
-        for address, name, *rest in keys:
+        for key in keys:
+            address = key[0]
             contract = self.chain.contracts[address]
-            for word in contract.words(name, tuple(rest)):
+            for word in contract.words(key[1], key[2:]):
                 slot = self._slot(contract.NAME, word)
                 stored = storage(address, slot)
                 if expected is not None:
@@ -161,7 +165,7 @@ class Comparison:
         return f"{_said(found)}, not {_said(expected)}"
 
     def _value(self, expected: Any, found: Any) -> str | None:
-        if plain(expected) == found:
+        if expected == found or plain(expected) == found:
             return None
         return f"returned {self._show(found)}, not {self._show(expected)}"
 
@@ -218,7 +222,8 @@ def _same(event: Event, log: Log) -> bool:
     if event.address != log.address or event.name != log.name:
         return False
     return event.args.keys() == log.args.keys() and all(
-        plain(value) == plain(log.args[key]) for key, value in event.args.items()
+        value == log.args[key] or plain(value) == plain(log.args[key])
+        for key, value in event.args.items()
     )
 
 

@@ -24,9 +24,10 @@ from typing import Any
 
 from breakwater import artifacts
 from breakwater.errors import UserError
+from breakwater.fuzz.profiles import PROFILES
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.fuzz.watch import SENTENCES
-from breakwater.fuzz.world import PROFILES, World
+from breakwater.fuzz.world import World
 
 FORMAT = 1
 

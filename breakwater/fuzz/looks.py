@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from breakwater import artifacts
+from breakwater.fuzz.genes import Call, Gene, rung
 
 if TYPE_CHECKING:
-    from breakwater.fuzz.lane import Player
+    from breakwater.fuzz.player import Player
     from breakwater.fuzz.world import World
 
 OWN = (
@@ -41,6 +42,12 @@ def views(world: World) -> list[View]:
                 inputs = tuple((part["type"], part["name"]) for part in entry["inputs"])
                 found.append(View(target, entry["name"], inputs))
     return found
+
+
+def look(p: Player, g: Gene) -> list[Call]:
+    """A view of any contract."""
+    view = p.views[(g[1] << 8 | g[2]) % len(p.views)]
+    return [p.call(g, "keeper", view.target, view.function, *arguments(p, view, g))]
 
 
 def arguments(p: Player, view: View, gene: bytes) -> tuple[Any, ...]:
@@ -84,8 +91,6 @@ def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:
         if name in ("touched", "tag") or not wanted:
             wanted = [tag for tag, _ in legs]
         return wanted[byte % len(wanted)]
-    from breakwater.fuzz.actions import rung
-
     symbol = view.target.partition(".")[2]
     v = p.debts.index(symbol) if symbol in p.debts else byte % p.vault_count
     limit = p.cash(v) * (10**6 if name == "shares" else 1)

@@ -9,39 +9,24 @@ mined, each transaction must have passed and emitted what its trace said.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import subprocess
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pyrevm
 
 from breakwater import devnet
-from breakwater.abi import Interface, checksum
-from breakwater.ape_host import ApeHost
-from breakwater.artifacts import Artifact
+from breakwater.abi import Function
+from breakwater.anvil import running
+from breakwater.ape_host import ApeHost, Done, connected
 from breakwater.errors import UserError
 from breakwater.evm import GENESIS_TIME, EvmHost
-from breakwater.host import (
-    HALT,
-    Abi,
-    RawLog,
-    Receipt,
-    Reverted,
-    decode_reason,
-    interface_of,
-)
+from breakwater.host import HALT, RawLog, Receipt, Reverted, decode_reason, raw_log
 
 GAS = 10**8
 """Gas of a call."""
 
 _BLOCK_GAS = 2**50
-_START_TIMEOUT = 30
-_STOP_TIMEOUT = 10
-_LISTENING = re.compile(r"Listening on 127\.0\.0\.1:(\d+)")
 _TRACER = {"tracer": "callTracer", "tracerConfig": {"withLog": True}}
 
 Frame = dict[str, Any]
@@ -49,7 +34,7 @@ Frame = dict[str, Any]
 
 
 class NodeError(UserError):
-    """No node, or one that is not fit for sequences."""
+    """A node that is not fit for sequences."""
 
 
 class OpenBlockHost(ApeHost):
@@ -170,51 +155,22 @@ class OpenBlockHost(ApeHost):
 
     # ------------------------------------------------------------ calls
 
-    def transact(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
-    ) -> Receipt:
-        """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
-        codec = interface_of(abi_or_name).function(function, len(args))
-        request = self._request(address, codec.encode(args), sender, value)
+    def _run(self, request: dict[str, Any]) -> Done:
         frame = self._traced(request)
         raw = sorted(_logs(frame), key=lambda pair: pair[0])
         txn_hash = self._pass_on(request, len(raw))
-        output = bytes.fromhex(frame.get("output", "0x")[2:])
-        receipt = Receipt(
-            codec, output, lambda: [log for _, log in raw], self._decoder, int(frame["gasUsed"], 16)
+        return Done(
+            _output(frame),
+            lambda: [log for _, log in raw],
+            int(frame["gasUsed"], 16),
+            txn_hash,
+            frame["to"],
         )
-        receipt.txn_hash = txn_hash
-        return receipt
 
     def _try(self, request: dict[str, Any]) -> bytes:
         request = {**request, "value": hex(request["value"]), "gas": hex(request["gas"])}
         frame = self._ask("debug_traceCall", request, "pending", _TRACER)
         return _output(frame)
-
-    def _create(
-        self,
-        interface: Interface,
-        abi: Abi,
-        code: bytes,
-        args: Sequence[Any],
-        sender: str,
-        value: int,
-        artifact: Artifact | None,
-    ) -> str:
-        request = self._request(None, code + interface.encode_constructor(args), sender, value)
-        frame = self._traced(request)
-        self._pass_on(request, sum(1 for _ in _logs(frame)))
-        address = checksum(frame["to"])
-        self._decoder.add(address, interface)
-        self._tell_ape(address, abi, artifact)
-        return address
 
     def _traced(self, request: dict[str, Any]) -> Frame:
         plain = {**request, "value": hex(request["value"]), "gas": hex(request["gas"])}
@@ -242,18 +198,10 @@ class TwinHost(EvmHost):
         super().__init__(**settings)
         self._sent: Counter[str] = Counter()
 
-    def transact(
-        self,
-        address: str,
-        abi_or_name: Abi | str,
-        function: str,
-        args: Sequence[Any] = (),
-        *,
-        sender: str,
-        value: int = 0,
+    def _transact(
+        self, codec: Function, address: str, data: bytes, sender: str, value: int
     ) -> Receipt:
-        """Call a function and keep what it changed. Raises Reverted, and then nothing changed."""
-        receipt = super().transact(address, abi_or_name, function, args, sender=sender, value=value)
+        receipt = super()._transact(codec, address, data, sender, value)
         self._sent[sender] += 1
         return receipt
 
@@ -282,8 +230,7 @@ def _logs(frame: Frame) -> Iterator[tuple[int, RawLog]]:
     if frame.get("error") is not None:
         return
     for log in frame.get("logs", ()):
-        topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
-        yield int(log["index"], 16), (log["address"], topics, bytes.fromhex(log["data"][2:]))
+        yield int(log["index"], 16), raw_log(log)
     for call in frame.get("calls", ()):
         yield from _logs(call)
 
@@ -295,73 +242,13 @@ def _logs(frame: Frame) -> Iterator[tuple[int, RawLog]]:
 def anvil(timestamp: int = GENESIS_TIME) -> Iterator[OpenBlockHost]:
     """An anvil for as long as the context lasts; its first open block is number 1, at `timestamp`.
 
-    UserError when anvil is not installed or does not start.
+    AnvilError when anvil is not installed or does not start.
     """
-    program = devnet.find_anvil()
-    command = [
-        str(program),
-        *("--host", "127.0.0.1", "--port", "0", "--hardfork", devnet.HARDFORK),
+    options = (
+        *("--hardfork", devnet.HARDFORK),
         *("--timestamp", str(timestamp - 1), "--gas-limit", str(_BLOCK_GAS)),
         *("--base-fee", "0", "--gas-price", "0", "--order", "fifo"),
         *("--no-mining", "--auto-impersonate", "--disable-min-priority-fee"),
-    ]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # Ctrl-C reaches us alone
-        preexec_fn=devnet.end_with_parent,
     )
-    before = os.environ.get("APE_FOUNDRY_HOST")
-    try:
-        where = f"http://127.0.0.1:{_port(process)}"
-        os.environ["APE_FOUNDRY_HOST"] = where
-        with devnet.own_signals():
-            import ape
-            from ape.logging import logger
-
-            logger.set_level("ERROR")
-            context = ape.networks.parse_network_choice(
-                devnet.NETWORK, provider_settings={"host": where}, disconnect_after=True
-            )
-            provider = context.__enter__()
-        try:
-            yield OpenBlockHost(provider)
-        finally:
-            context.__exit__(None, None, None)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-        if before is None:
-            os.environ.pop("APE_FOUNDRY_HOST", None)
-        else:
-            os.environ["APE_FOUNDRY_HOST"] = before
-
-
-def _port(process: subprocess.Popen[str]) -> int:
-    """The port anvil says it listens on. NodeError when it says none."""
-    assert process.stdout is not None
-    timer = threading.Timer(_START_TIMEOUT, process.kill)
-    timer.start()
-    said = []
-    try:
-        for line in process.stdout:
-            said.append(line)
-            match = _LISTENING.search(line)
-            if match is not None:
-                break
-        else:
-            raise NodeError("anvil did not start:\n" + "".join(said[-20:]))
-    finally:
-        timer.cancel()
-    # keep its pipe empty: a full one would stop it
-    threading.Thread(target=lambda: [None for _ in process.stdout or ()], daemon=True).start()
-    return int(match[1])
+    with running(*options) as url, connected(devnet.NETWORK, url) as provider:
+        yield OpenBlockHost(provider)

@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from breakwater.fuzz.prices import Price, Prices
-from breakwater.observation import grow
-from breakwater.units import MAX_UINT256, RAY, WAD
+from breakwater.observation.asset import target_health
+from breakwater.observation.interest import grow
+from breakwater.units import BPS, MAX_UINT256, RAY, WAD
 
 Legs = list[tuple[int, int]]
 """(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
 
 _M32, _M40, _M104, _M112 = (2**bits - 1 for bits in (32, 40, 104, 112))
 _MAX_VALUE = 2**120
+_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
 class Health(NamedTuple):
@@ -89,27 +91,32 @@ class Positions(Prices):
             self.indices[v] = found
         return found
 
-    def health(self, legs: Legs, patience: int = 0, rules: Any = None) -> Health:
-        """At liquidation prices; with other rules if given."""
+    def health(self, legs: Legs, patience: int = 0) -> Health:
+        """At liquidation prices."""
         value_collateral = value_debt = collateral = debt = tip = most = 0
         priced = True
-        plain = not patience and rules is None
+        listed, prices, indices = self._listed, self.prices, self.indices
         for tag, amount in legs:
             id = tag & 127
-            asset = self._listed[id - 1]
-            if plain:
-                price = self.prices[id] or self.price(id)
+            asset = listed[id - 1]
+            if patience:
+                price = self._price(id, self.rules[id], patience)
             else:
-                price = self._price(id, (self.rules if rules is None else rules)[id], patience)
-            if not price.valid:
+                price = prices[id] or self.price(id)
+            if not price.spot:
                 priced = False
             if tag >= 128:
-                owed = min(-(-amount * self.index(asset.vault) // RAY), _M104)
-                value = min(-(-owed * price.as_debt // asset.unit), _MAX_VALUE)
+                v = asset.vault
+                owed = -(-amount * (indices[v] or self.index(v)) // RAY)
+                value = -(-(owed if owed < _M104 else _M104) * price.as_debt // asset.unit)
+                if value > _MAX_VALUE:
+                    value = _MAX_VALUE
                 value_debt += value
                 debt += value * price.weight
             else:
-                value = min(amount * price.as_collateral // asset.unit, _MAX_VALUE)
+                value = amount * price.as_collateral // asset.unit
+                if value > _MAX_VALUE:
+                    value = _MAX_VALUE
                 value_collateral += value
                 collateral += value * price.liquidation_ltv
                 if price.tip > tip:
@@ -117,7 +124,7 @@ class Positions(Prices):
                 if price.incentive_max > most:
                     most = price.incentive_max
         factor = collateral * WAD // debt if debt else MAX_UINT256
-        return Health(factor, value_collateral, value_debt, tip, most, priced)
+        return _new(Health, (factor, value_collateral, value_debt, tip, most, priced))
 
     def _known(self, known: _Known, i: int) -> bool:
         """Whether something that was computed of an account still holds."""
@@ -152,52 +159,81 @@ class Positions(Prices):
 
     def margin(self, legs: Legs) -> Margin:
         """By the part of the collateral, in order, that leaves most room."""
+        listed, prices, indices = self._listed, self.prices, self.indices
         required = debt = 0
         leverage = 255
         for tag, amount in legs:
             if tag < 128:
                 continue
-            asset = self._listed[(tag & 127) - 1]
-            price = self.prices[asset.id] or self.price(asset.id)
-            owed = min(-(-amount * self.index(asset.vault) // RAY), _M104)
-            value = min(-(-owed * price.new_debt // asset.unit), _MAX_VALUE)
+            asset = listed[tag - 129]
+            price = prices[tag - 128] or self.price(tag - 128)
+            owed = -(-amount * (indices[asset.vault] or self.index(asset.vault)) // RAY)
+            value = -(-(owed if owed < _M104 else _M104) * price.new_debt // asset.unit)
+            if value > _MAX_VALUE:
+                value = _MAX_VALUE
             debt += value
             required += value * price.weight
-            leverage = min(leverage, price.leverage)
+            if price.leverage < leverage:
+                leverage = price.leverage
         counted = exposure = 0
         best = (-required, required, -debt * leverage, 0, leverage)
+        fits = required == 0
         for tag, amount in legs:
             if tag >= 128:
                 continue
-            asset = self._listed[tag - 1]
-            price = self.prices[tag] or self.price(tag)
+            price = prices[tag] or self.price(tag)
             if price.level == 2:
                 continue
-            value = min(amount * price.new_collateral // asset.unit, _MAX_VALUE)
+            value = amount * price.new_collateral // listed[tag - 1].unit
+            if value > _MAX_VALUE:
+                value = _MAX_VALUE
             exposure += value
             counted += value * price.borrow_ltv
-            leverage = min(leverage, price.leverage)
+            if price.leverage < leverage:
+                leverage = price.leverage
             room = counted - required
             free = exposure * (leverage - 2) - debt * leverage
-            if min(best[0], best[2]) < 0 or min(room, free) >= 0:
+            enough = room >= 0 and free >= 0
+            if enough or not fits:
                 best = (room, required, free, exposure, leverage)
-        return Margin(*best)
+                fits = enough
+        return _new(Margin, best)
 
-    def worth(self, legs: Legs) -> tuple[int | None, int]:
-        """max(0, collateral - debt) at the sources' prices (None: no price), and what a unit of
-        every debt is worth [WAD in the smallest parts of values]."""
+    def shortfall(self, legs: Legs, id: int, target: int = 0) -> int:
+        """What of a collateral lifts an account below maintenance to the health that a liquidation
+        restores, or to `target` if that is more [token units]."""
+        counted = required = 0
+        for tag, amount in legs:
+            asset = self._listed[(tag & 127) - 1]
+            price = self.price(tag & 127)
+            if tag >= 128:
+                owed = min(-(-amount * self.index(asset.vault) // RAY), _M104)
+                value = min(-(-owed * price.as_debt // asset.unit), _MAX_VALUE)
+                required += value * price.weight
+            else:
+                value = min(amount * price.as_collateral // asset.unit, _MAX_VALUE)
+                counted += value * price.liquidation_ltv
+                rule, term = self.rules[tag][:2]
+                target = max(target, target_health(rule, term, price.volatility))
+        price = self.price(id)
+        weight = price.as_collateral * price.liquidation_ltv
+        if counted >= required or not price.valid or weight == 0:
+            return 0
+        missing = min(target * -(-required // BPS) // WAD - counted // BPS, _MAX_VALUE)
+        return missing * BPS * self._listed[id - 1].unit // weight
+
+    def worth(self, legs: Legs) -> tuple[int, int]:
+        """max(0, collateral - debt), and what a unit of every debt is worth, at the prices of
+        `counted` [WAD in the smallest parts of values]."""
         found = dust = 0
         for tag, amount in legs:
             id = tag & 127
             asset = self._listed[id - 1]
-            price = self.prices[id]
-            spot = self.spot(id) if price is None else price[0]
-            if spot == 0:
-                return None, 0
+            unit = self.counted(id) * asset.scale
             if tag >= 128:
-                unit = spot * asset.scale
-                found -= -(-amount * self.index(asset.vault) // RAY) * unit
+                index = self.indices[asset.vault] or self.index(asset.vault)
+                found -= -(-amount * index // RAY) * unit
                 dust += unit
             else:
-                found += amount * spot * asset.scale
+                found += amount * unit
         return (found if found > 0 else 0), dust

@@ -7,20 +7,16 @@ same words. Prices are kept until time passes, a source is set, or rules are rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isqrt
 from typing import NamedTuple
 
 from breakwater import mocks
 from breakwater.evm import EvmHost
 from breakwater.fuzz import slots
+from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
 from breakwater.fuzz.slots import slot
-from breakwater.fuzz.world import (
-    AGGREGATOR_ROUND,
-    BAD_MODE,
-    BAD_WORDS,
-    World,
-    aggregator_source,
-)
-from breakwater.observation import mapped
+from breakwater.fuzz.world import World
+from breakwater.observation.words import mapped
 from breakwater.units import BPS, WAD, YEAR
 
 VALID, JUMP, DISPERSED, STALE = range(4)
@@ -34,6 +30,9 @@ _WAIT_TIME = 1_800
 _GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
 _FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
 _NEVER = 2**64  # a time after all others
+_SAMPLE_TIME = 600
+_VOLATILITY_TIME = 31_163
+_CONFIRM_TIME = 60
 
 
 class Price(NamedTuple):
@@ -105,15 +104,20 @@ class Asset:
         "latch",
         "observation",
         "pegged",
+        "readings",
+        "reference",
         "rule",
         "scale",
+        "silent",
         "source",
         "sources",
+        "supply",
         "symbol",
         "term",
         "token",
         "unit",
         "vault",
+        "vault_halt",
     )
 
     def __init__(self, world: World, symbol: str, id: int, scale: int) -> None:
@@ -134,6 +138,11 @@ class Asset:
         self.term = slot("RiskEngine", "terms") + id
         self.latch = mapped(slot("RiskEngine", "_expiries"), token)
         self.breaker = mapped(slot("CircuitBreaker", "latches"), token)
+        self.silent = mapped(slot("CircuitBreaker", "stale_since"), token)
+        self.reference = mapped(slot("CircuitBreaker", "_references"), token)
+        self.readings = mapped(slot("CircuitBreaker", "_readings"), token)
+        self.supply = slot(world.contracts[f"token.{symbol}"].NAME, "totalSupply")
+        self.vault_halt = mapped(slot("CircuitBreaker", "vault_halts"), token)
         self.balance = mapped(balances(world, symbol), world.contracts["engine"].address)
         self.vault = world.debts.index(symbol) if symbol in world.debts else -1
         feed = world.contracts.get(f"feed.{symbol}")
@@ -160,7 +169,8 @@ class Prices:
 
     now: int
     rules: list[tuple[int, ...]]
-    """By id: rule, term, checkpoint, observation, latch, the breaker's word."""
+    """By id: rule, term, checkpoint, observation, latch, what the breaker has latched, and since
+    when its pokes find no price."""
     prices: list[Price | None]
     quotes: list[tuple[Quote, int]]
 
@@ -174,6 +184,8 @@ class Prices:
         # an asset that is not listed yet gets the next id
         self._listed = [Asset(world, s, i + 1, scale) for i, s in enumerate(world.listings)]
         self._terms: dict[tuple[int, int], _Terms] = {}
+        self._steady: dict[int, tuple[Sequence[int], Quote, Price]] = {}
+        """Prices that time alone does not change: of which words, of which quote."""
         self._staked_rate = slot("StakedTokenMock", "rate")
         self._reference = slot("RateFeed", "packed_reference")
 
@@ -214,7 +226,7 @@ class Prices:
                 continue
             answer = storage(source, AGGREGATOR_ROUND + 1)
             if (
-                0 < answer < 2**128
+                0 < answer * _FEED_UNIT < 2**128
                 and storage(source, AGGREGATOR_ROUND)
                 <= storage(source, AGGREGATOR_ROUND + 3)
                 < 2**80
@@ -280,14 +292,39 @@ class Prices:
             return found[0]
         return self._quote(self._listed[id - 1], self.rules[id][0])[1]
 
+    def counted(self, id: int) -> int:
+        """What net worth counts an asset at: the price of its source, without one the last that a
+        poke stored [WAD]. Any price would do, as long as it is the same before and after."""
+        found = self.prices[id]
+        if found is not None:
+            spot = found[0]
+        else:
+            quote, until = self.quotes[id]
+            if self.now > until:
+                quote = self._quote(self._listed[id - 1], self.rules[id][0])
+            spot = quote[1]
+        return spot or self.rules[id][2] & _M96
+
     def price(self, id: int) -> Price:
         """What an asset counts at now."""
         found = self.prices[id]
         if found is None:
-            found = self.prices[id] = self._price(id, self.rules[id], 0)
+            words = self.rules[id]
+            quote = self._quote(self._listed[id - 1], words[0])
+            steady = self._steady.get(id)
+            if steady is not None and steady[0] is words and steady[1] is quote:
+                found = steady[2]
+            else:
+                found = self._priced(words, quote, 0)
+                if words[4] == 0 and found.status == VALID and _is_still(words):
+                    self._steady[id] = words, quote, found
+            self.prices[id] = found
         return found
 
     def _price(self, id: int, words: Sequence[int], patience: int) -> Price:
+        return self._priced(words, self._quote(self._listed[id - 1], words[0]), patience)
+
+    def _priced(self, words: Sequence[int], quote: Quote, patience: int) -> Price:
         rule, term, checkpoint, seen, latch = words[:5]
         terms = self._terms.get((rule, term))
         if terms is None:
@@ -297,51 +334,17 @@ class Prices:
             start, end, ramp_since, duration, tip, incentive_max,
         ) = terms  # fmt: skip
         now = self.now
-        low, spot, high, feed_status = self._quote(self._listed[id - 1], rule)
+        low, spot, high, feed_status = quote
         stored = checkpoint & _M96
-        average = mean = checkpoint >> 96 & _M96
-        poked_at = checkpoint >> 224
-        if stored != average and now != poked_at:
-            x = min(now - poked_at, _AVERAGE_TIME // 3) * WAD // _AVERAGE_TIME
-            square = x * x // WAD
-            share = x - square // 2 + square * x // (6 * WAD)
-            if stored > average:
-                average += (stored - average) * share // WAD
-            else:
-                average -= (average - stored) * share // WAD
-        level = 0
-        as_collateral, as_debt, valid = high, low, True
-        if spot == 0:
-            status, level = STALE, 2
-            last, faded = seen >> 160 & _M32, 0
-            if last:
-                faded = min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME)
-            as_collateral = max(stored, mean) * (_FADE_TIME - faded) // _FADE_TIME
-            as_debt, valid = min(stored, mean), False
-        elif feed_status == 3:
-            status, level = DISPERSED, 1
-            waited = seen >> 224 & 4_095
-            if seen >> 238 & 1:
-                waited = min(waited + now - poked_at, _WAIT_TIME)
-            elif now >= (seen >> 192 & _M32) + _DAY:
-                waited = 0
-            if waited >= _WAIT_TIME:
-                as_collateral = as_debt = spot
-        elif abs(spot - average) * BPS > average * band:
-            status, level = JUMP, 1
-            since = seen >> 128 & _M32
-            poked = (
-                since != 0
-                and (spot > average) == (seen >> 236 & 1 == 1)
-                and now <= poked_at + _MAX_GAP
-            )
-            confirmed = feed_status == 2 or (poked and seen >> 237 & 1 == 1)
-            if patience:
-                confirmed = confirmed and poked and now >= since + patience
-            if not confirmed:
-                as_collateral, as_debt = max(high, average), min(low, average)
+        average = checkpoint >> 96 & _M96
+        if stored != average:
+            average = _average(stored, average, now - (checkpoint >> 224))
+        if spot and feed_status != 3 and abs(spot - average) * BPS <= average * band:
+            status, level, as_collateral, as_debt = VALID, 0, high, low
         else:
-            status = VALID
+            status, level, as_collateral, as_debt = _unusual(
+                rule, quote, average, checkpoint, seen, now, patience
+            )
         if latch:
             if now < latch & _M64 and level < 1:
                 level = 1
@@ -352,34 +355,130 @@ class Prices:
         if slope and volatility > reference:
             drop = (volatility - reference) * slope // 10**15
             ltv = max(max(ltv - most_off, 0), ltv - drop)
-        if start != end:
-            elapsed = now - ramp_since
-            if elapsed < duration:
-                if end > start:
-                    end = start + (end - start) * elapsed // duration
-                else:
-                    end = start - (start - end) * elapsed // duration
-        return _new(
-            Price,
-            (
-                spot,
-                low if low < average else average,
-                (high if high > average else average) if spot else as_debt,
-                level,
-                status,
-                ltv,
-                weight,
-                leverage,
-                as_collateral,
-                as_debt,
-                valid,
-                end,
-                tip,
-                incentive_max,
-                average,
-                volatility,
-            ),
-        )
+        if start != end and now - ramp_since < duration:
+            end = _ramped(start, end, now - ramp_since, duration)
+        return _new(Price, (
+            spot, low if low < average else average,
+            (high if high > average else average) if spot else as_debt,
+            level, status, ltv, weight, leverage, as_collateral, as_debt, spot != 0, end, tip,
+            incentive_max, average, volatility,
+        ))  # fmt: skip
+
+    def poked(self, id: int) -> tuple[int, int, int]:
+        """Status that a poke finds of an asset, and the checkpoint and observation it leaves."""
+        now = self.now
+        rule, _, checkpoint, seen = self.rules[id][:4]
+        _, spot, _, feed_status = self._quote(self._listed[id - 1], rule)
+        if spot == 0:
+            kept = seen & ~(_M32 << 160) & (1 << 239) - 1
+            return STALE, checkpoint, kept | now << 160 | _faded(seen, now) << 239
+        stored, average, poked_at = checkpoint & _M96, checkpoint >> 96 & _M96, checkpoint >> 224
+        if stored != average:
+            average = _average(stored, average, now - poked_at)
+        # reference of the sample, its time, and what pokes saw of a jump or of dispersion
+        sampled, since, flags = seen & _M128, 0, 0
+        volatility = checkpoint >> 192 & _M32
+        if now - (sampled >> 96) >= _SAMPLE_TIME:
+            volatility = _sampled(volatility, spot, sampled & _M96, now - (sampled >> 96))
+            sampled = spot | now << 96
+        status = VALID
+        if feed_status == 3:
+            status, flags = DISPERSED, 1 << 238
+        elif _is_jump(rule, spot, average):
+            status, up = JUMP, int(spot > average)
+            since, confirmed = seen >> 128 & _M32, seen >> 237 & 1
+            gap = now > poked_at + _MAX_GAP or _is_jump(rule, spot, stored)
+            if since == 0 or up != seen >> 236 & 1 or gap:
+                since, confirmed = now, 0
+            elif now >= since + _CONFIRM_TIME:
+                confirmed = 1
+            flags = up << 236 | confirmed << 237
+        waits = 0
+        if seen >> 192 or flags:
+            waits = _waited(seen, checkpoint, now) << 224
+            waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & _M32) << 192
+        found = spot | average << 96 | volatility << 192 | now << 224
+        return status, found, sampled | since << 128 | waits | flags
+
+
+def _sampled(volatility: int, spot: int, reference: int, elapsed: int) -> int:
+    """Daily volatility after one more sample [1e-9]."""
+    volatility *= 10**9
+    change = min(abs(spot - reference) * WAD // reference, 100 * WAD)
+    sample = change * change // WAD * _DAY // elapsed
+    weight = elapsed * WAD // (elapsed + _VOLATILITY_TIME)
+    variance = (volatility * volatility // WAD * (WAD - weight) + sample * weight) // WAD
+    return min(isqrt(variance * WAD) // 10**9, _M32)
+
+
+def _is_still(words: Sequence[int]) -> bool:
+    """Whether an average and a liquidation LTV stand where they are."""
+    term, checkpoint = words[1], words[2]
+    return checkpoint & _M96 == checkpoint >> 96 & _M96 and term & 16_383 == term >> 14 & 16_383
+
+
+def _average(stored: int, average: int, elapsed: int) -> int:
+    """An average that a stored price has pulled at for some seconds."""
+    x = min(elapsed, _AVERAGE_TIME // 3) * WAD // _AVERAGE_TIME
+    square = x * x // WAD
+    share = x - square // 2 + square * x // (6 * WAD)
+    if stored > average:
+        return average + (stored - average) * share // WAD
+    return average - (average - stored) * share // WAD
+
+
+def _ramped(start: int, end: int, elapsed: int, duration: int) -> int:
+    """Where a ramp is before its end."""
+    if end > start:
+        return start + (end - start) * elapsed // duration
+    return start - (start - end) * elapsed // duration
+
+
+def _faded(seen: int, now: int) -> int:
+    """Seconds without a price that count."""
+    last = seen >> 160 & _M32
+    return min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME) if last else 0
+
+
+def _waited(seen: int, checkpoint: int, now: int) -> int:
+    """Seconds for which sources that disagree have delayed liquidations."""
+    waited = seen >> 224 & 4_095
+    if seen >> 238 & 1:
+        return min(waited + now - (checkpoint >> 224), _WAIT_TIME)
+    return 0 if now >= (seen >> 192 & _M32) + _DAY else waited
+
+
+def _is_jump(rule: int, price: int, average: int) -> bool:
+    """Whether two prices are apart by more than the band."""
+    return abs(price - average) * BPS > average * (rule >> 177 & 127) * 50
+
+
+def _unusual(
+    rule: int, quote: Quote, average: int, checkpoint: int, seen: int, now: int, patience: int
+) -> tuple[int, int, int, int]:
+    """Status, level and liquidation prices of an asset that is not VALID."""
+    low, spot, high, feed_status = quote
+    stored, mean = checkpoint & _M96, checkpoint >> 96 & _M96
+    if spot == 0:
+        left = _FADE_TIME - _faded(seen, now)
+        return STALE, 2, max(stored, mean) * left // _FADE_TIME, min(stored, mean)
+    if feed_status == 3:
+        if _waited(seen, checkpoint, now) >= _WAIT_TIME:
+            return DISPERSED, 1, spot, spot
+        return DISPERSED, 1, high, low
+    since = seen >> 128 & _M32
+    poked = (
+        since != 0
+        and (spot > average) == (seen >> 236 & 1 == 1)
+        and now <= (checkpoint >> 224) + _MAX_GAP
+        and not _is_jump(rule, spot, stored)
+    )
+    confirmed = feed_status == 2 or (poked and seen >> 237 & 1 == 1)
+    if patience:
+        confirmed = confirmed and poked and now >= since + patience
+    if confirmed:
+        return JUMP, 1, high, low
+    return JUMP, 1, max(high, average), min(low, average)
 
 
 def _terms_of(rule: int, term: int) -> _Terms:

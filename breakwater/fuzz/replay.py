@@ -17,15 +17,16 @@ from typing import Any
 from breakwater.abi import AbiError, checksum
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
-from breakwater.fuzz.actions import Call
 from breakwater.fuzz.counterexample import MODEL, MODEL_SENTENCE, Compile, Counterexample
+from breakwater.fuzz.genes import Call
 from breakwater.fuzz.lane import unreasoned
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import Result, World
 from breakwater.host import Host, Reverted
 from breakwater.observation import Observation, Timed
-from breakwater.promises import Ledger, Violation, catalogue
+from breakwater.promises import Ledger, catalogue
+from breakwater.promises.verdicts import Violation
 from breakwater.units import MAX_UINT256
 
 BLOCKS = 4

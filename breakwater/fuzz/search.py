@@ -1,29 +1,31 @@
 """A search: sequences of the fast lane in one process, guided by a corpus, and what broke.
 
-Two sequences in five are new; the others are mutations of what the corpus picks. What a sequence
-showed (edges of the code that it was the first to pass, actions with their outcomes, health in
-bands, levels of the breaker, how near it came to each promise's edge) decides whether it joins.
+Two sequences in five are new; the others are mutations of what the corpus picks, mostly with new
+genes from some place on. What a sequence showed (edges of the code that it was the first to pass,
+actions with their outcomes, health in bands, levels of the breaker, how near it came to each
+promise's edge) decides whether it joins.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
 import hashlib
-import inspect
 import random
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.fuzz import actions, counterexample, looks
-from breakwater.fuzz.actions import GENE
+from breakwater.fuzz import actions, counterexample
 from breakwater.fuzz.corpus import Corpus, Entry
 from breakwater.fuzz.counterexample import Compile, Counterexample
+from breakwater.fuzz.genes import GENE
 from breakwater.fuzz.lane import LENGTH, Failure, Key, Lane, Outcome, mutated
 from breakwater.fuzz.replay import Replayer, new_world, shrink
 from breakwater.fuzz.shrink import shrink as shrink_genes
@@ -38,6 +40,8 @@ _SECONDS = 10.0  # of the shrinker of genes: it needs 2
 _TRIES = 300  # of the one of steps
 _FIRST_BUILD, _BUILD_AGAIN = 64, 4  # sequences after which the code is built anew, then fourfold
 _STEP = 1_000_003  # between the seeds of the searches of a campaign
+
+_FUZZ = "breakwater.fuzz"
 
 Bit = tuple[str, int]
 
@@ -335,9 +339,33 @@ def prepare(settings: Settings) -> None:
 def code(settings: Settings, world: World) -> str:
     """Stands for the code that a corpus is of, and for what its genes mean there."""
     hashes = counterexample.code_hashes(world, compiler(settings.planted))
-    sources = [inspect.getsource(one) for one in (actions, looks)]
+    sources = [_text(path) for path in meaning()]
     text = repr((sorted(hashes.items()), actions.TABLE, sources, GENE, LENGTH, settings.coverage))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def meaning() -> tuple[Path, ...]:
+    """Sources of the laboratory by which a gene becomes calls: those of the actions and of what
+    they import from it, for types too, since they read the state with it.
+    """
+    found: dict[str, Path] = {}
+    waiting = [actions.__name__]
+    while waiting:
+        name = waiting.pop()
+        path = Path(__file__).parents[2] / name.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in found or not path.is_file():
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(_text(path))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_FUZZ):
+                waiting += [str(node.module), *(f"{node.module}.{one.name}" for one in node.names)]
+    return tuple(found[name] for name in sorted(found))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _host(seen: Any) -> Any:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from breakwater.fuzz.actions import GENE
+from breakwater.fuzz.genes import GENE
 from breakwater.fuzz.lane import Failure, Lane
 from breakwater.fuzz.steps import Step
-from breakwater.promises import Violation
+from breakwater.promises.verdicts import Violation
 from breakwater.units import MAX_UINT256
 
 SECONDS = 2.0

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from breakwater import artifacts
-from breakwater.fuzz.world import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
+from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 
 # What is read as one block of words, in the order of the variables.
 _BLOCKS = (
@@ -28,7 +28,7 @@ def slot(contract: str, name: str) -> int:
 
 
 def check() -> None:
-    """LookupError where the mocks' words are not where `breakwater.fuzz.world` reads them."""
+    """LookupError where the mocks' words are not where `breakwater.fuzz.observing` reads them."""
     for contract, first, names in _BLOCKS:
         for at, name in enumerate(names, first):
             if slot(contract, name) != at:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
 from breakwater.fuzz.slots import slot
-from breakwater.observation import mapped
-from breakwater.promises import TOO_RECENT, Violation
+from breakwater.observation.words import decoded, mapped
+from breakwater.promises.liveness import TOO_RECENT
+from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ PATIENCE = 600
 LENDERS = ("lender_1", "lender_2")
 
 _M112, _M128 = 2**112 - 1, 2**128 - 1
+
+_NOTHING_TO_DO = {"nothing to repay", "collateral has no valid price"}
 
 
 class Trials:
@@ -108,8 +111,9 @@ class Trials:
         """A little of a collateral that an account holds; None where it need not be possible."""
         watch = self.watch
         book = watch.books[asset.id]
-        code = book >> 120 & 0xFFFFFF
-        room = ((code & 65_535) << (code >> 16)) - (book & _M112)
+        room = decoded(book >> 120 & 0xFFFFFF) - (book & _M112)
+        if room < 2 and not watch._is_stamped(watch.accounts[i]):
+            room = watch.shortfall(watch.legs[i], asset.id)  # above the cap who is weak may
         if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
             return None
         amount = 1
@@ -145,13 +149,15 @@ class Trials:
             return
 
     def _is_dust(self, i: int, debts: list[int]) -> bool:
-        """Whether all that an account holds with a price is worth less than two units of a debt."""
+        """Whether all that an account holds with a price is worth less than two units of a debt,
+        or than a dollar while something else waits for a price."""
         watch = self.watch
-        worth = 0
+        worth, waits = 0, False
         for tag, amount in watch.legs[i]:
             if tag < 128 and watch.price(tag).valid:
                 worth += amount * watch.price(tag).as_collateral // watch._listed[tag - 1].unit
-        return all(
+            waits = waits or (tag < 128 and not watch.price(tag).valid)
+        return (waits and worth < WAD) or all(
             worth <= 2 * watch.price(id).as_debt // watch._listed[id - 1].unit for id in debts
         )
 
@@ -203,7 +209,7 @@ class Trials:
         # the stated hold: at prices that wait for the jump it is healthy
         if TOO_RECENT in reasons and watch.health(legs, PATIENCE).factor >= WAD:
             return
-        if set(reasons) == {"nothing to repay"} and self._is_dust(i, priced):
+        if set(reasons) <= _NOTHING_TO_DO and self._is_dust(i, priced):
             return
         text = "; ".join(sorted(set(reasons)))
         self._failed(

@@ -1,24 +1,15 @@
 """`World`: the market that the laboratory plays in, deployed on any host.
 
 Everything a sequence can name is here: roles (people), contracts, and accounts. What was deployed
-and called to set it up is recorded, so that the reference model can follow.
-
-    WETH    18 decimals  median of three volatile sources        collateral and debt
-    USDC     6           median of two pegged sources            collateral and debt
-    WBTC     8           one aggregator                          collateral and debt
-    HOOK    18           calls out in transfers, a bad feed      collateral and debt
-    wstETH  18           a rate over the feed of WETH            collateral
-    ODD     12           takes a fee of 1 %, may block           collateral
-    LATE     9           not listed yet
-
-The profile "small" has WETH as collateral and USDC as debt, one aggregator each.
+and called to set it up is recorded, so that the reference model can follow. The market is one of
+`breakwater.fuzz.profiles`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from breakwater import mocks
@@ -40,157 +31,18 @@ from breakwater.driver import (
     VaultConfig,
 )
 from breakwater.errors import UserError
+from breakwater.fuzz.observing import MockObserver
+from breakwater.fuzz.profiles import ACCOUNTS, DELAY, PROFILES, ROLES, RULES, VAULT, Listing
+from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Host, Log, Reverted, interface_of
-from breakwater.observation import NO_PRICE, Observer, Source, bits
+from breakwater.observation.observer import Observer
 from breakwater.units import MAX_UINT256, account_id
 
 ZERO = "0x" + "00" * 20
-NOTHING = bytes(32)
-
-DELAY = 3_600
-"""Of the timelock [s]."""
-
-ROLES = (
-    "owner",
-    "governor",
-    "guardian",
-    "lender_1",
-    "lender_2",
-    "lender_3",
-    "borrower_1",
-    "borrower_2",
-    "borrower_3",
-    "operator",
-    "liquidator_1",
-    "liquidator_2",
-    "staker",
-    "keeper",
-)
-"""In this order: the first ten have keys of the development mnemonic and can sign."""
-
-ACCOUNTS = (
-    "borrower_1#0",
-    "borrower_1#1",
-    "borrower_1#2",
-    "borrower_2#0",
-    "borrower_2#1",
-    "borrower_3#0",
-    "borrower_3#1",
-    "liquidator_1#0",
-    "attacker#0",
-    "attacker#1",
-    "keeper#0",
-)
-"""Of the last one nothing is asked but to be credited with what is seized in trials."""
-
-_RULES: dict[str, Any] = {
-    "is_feed": False,
-    "max_age": 86_400,
-    "jump_band": 1_500,
-    "borrow_ltv": 7_500,
-    "borrow_ltv_floor": 5_500,
-    "liquidation_ltv": 8_000,
-    "debt_weight": 10_000,
-    "max_leverage": 150_000,
-    "volatility_ref": 400,
-    "volatility_slope": 2_000,
-    "tip": 50,
-    "incentive_min": 100,
-    "incentive_max": 800,
-    "incentive_slope": 10_000,
-    "target_health": 10_500,
-    "target_slope": 5_000,
-    "closes_whole": False,
-}
-
-_VAULT = VaultConfig(
-    reserve_factor=1_000,
-    target_utilization=9_000,
-    steepness=40_000,
-    adjustment_speed=50,
-    initial_rate=400,
-    min_rate=10,
-    max_rate=20_000,
-    flash_fee=0,
-    min_adaptive_debt=0,
-)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """An asset of a profile. Amounts of dollars; 0: not lent, or no collateral."""
-
-    symbol: str
-    decimals: int
-    dollars: int
-    token: str = "TokenMock"
-    sources: tuple[str, ...] = ("AggregatorMock",)
-    pegged: bool = False
-    band: int = 200
-    rate_over: str = ""
-    cap: int = 10_000_000
-    cash: int = 0
-    min_debt: int = 100
-    listed: bool = True
-    takes_fee: bool = False
-    rules: Mapping[str, Any] = field(default_factory=dict)
-    vault: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def unit(self) -> int:
-        """The smallest units in one token."""
-        return 10**self.decimals
-
-    def amount(self, dollars: int) -> int:
-        """Token units worth that at the first price."""
-        return dollars * self.unit // self.dollars
-
-
-_AGGREGATORS = ("AggregatorMock",) * 3
-
-PROFILES: dict[str, tuple[Listing, ...]] = {
-    "default": (
-        Listing(
-            "WETH", 18, 2_000, sources=_AGGREGATORS, cash=1_000_000,
-            vault={"flash_fee": 0, "adjustment_speed": 0},
-        ),
-        Listing(
-            "USDC", 6, 1, sources=_AGGREGATORS[:2], pegged=True, band=100, cash=2_000_000,
-            rules={"jump_band": 500, "borrow_ltv": 7_700, "borrow_ltv_floor": 7_700,
-                   "volatility_slope": 0},
-            vault={"flash_fee": 5, "reserve_factor": 2_000},
-        ),
-        Listing(
-            "WBTC", 8, 50_000, cash=1_000_000,
-            rules={"borrow_ltv": 7_000, "borrow_ltv_floor": 7_000, "volatility_slope": 0,
-                   "closes_whole": True, "debt_weight": 10_500},
-        ),
-        Listing(
-            "HOOK", 18, 10, token="HookTokenMock", sources=("BadFeedMock",), cash=500_000,
-            rules={"borrow_ltv": 5_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 6_000,
-                   "jump_band": 6_000, "max_leverage": 30_000, "target_slope": 0},
-            vault={"flash_fee": 9, "min_adaptive_debt": 10**21},
-        ),
-        Listing("wstETH", 18, 2_000, token="StakedTokenMock", sources=(), rate_over="WETH"),
-        Listing(
-            "ODD", 12, 3, token="OddTokenMock", takes_fee=True, cap=1_000_000,
-            rules={"borrow_ltv": 4_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 5_000,
-                   "volatility_slope": 0},
-        ),
-        Listing("LATE", 9, 5, listed=False),
-    ),
-    "small": (
-        Listing("WETH", 18, 2_000, rules={"jump_band": 6_000}),
-        Listing("USDC", 6, 1, cash=2_000_000, cap=0, rules={"jump_band": 6_000}),
-    ),
-}  # fmt: skip
 
 _WEALTH = 2_000_000
 """Dollars of each asset that everyone starts with; the keeper, who tries things out, has more."""
-
-_SIGNERS = ROLES[:10]
-_PERMIT = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 
 _ACCOUNT_NAME = re.compile(r"^(?P<owner>[a-z_0-9]+)#(?P<number>\d{1,28})$")
 
@@ -292,7 +144,7 @@ class World:
 
     def vault_config(self, symbol: str) -> VaultConfig:
         """Configuration that a vault was opened with."""
-        return _VAULT._replace(**self.listings[symbol].vault)
+        return VAULT._replace(**self.listings[symbol].vault)
 
     def address(self, name: str) -> str:
         """Of a role or a contract. StepError when there is none."""
@@ -436,7 +288,7 @@ class World:
 
     def observer(self) -> Observer:
         """Reads every asset, vault and account of the market."""
-        return _Observer(
+        return MockObserver(
             self,
             self.host,
             engine=CreditEngine.at(self.host, self.contracts["engine"].address),
@@ -533,7 +385,7 @@ class World:
                 self._do(name, "set_words", [1, dollars * 10**8, now, now, 1])
             else:
                 sources.append(self._deploy(name, mocks.AggregatorMock, 8, dollars * 10**8))
-        config = {**_RULES, **listing.rules}
+        config = {**RULES, **listing.rules}
         if listing.rate_over:
             feed = self._deploy(
                 f"feed.{symbol}", RateFeed, token, self.contracts[f"feed.{listing.rate_over}"],
@@ -556,6 +408,8 @@ class World:
         self.configs[symbol] = AssetConfig(**config)
         if listing.listed:
             self._do("configurator", "list_asset", token, self.configs[symbol])
+            if listing.supply_limit:
+                self._do("breaker", "set_supply_limit", token, listing.supply_limit)
             if listing.cap:
                 cap = listing.amount(listing.cap)
                 self._do("engine", "list_collateral", token, cap, listing.takes_fee)
@@ -648,117 +502,6 @@ class World:
                 "engine", "borrow", self.account(account), self.contracts[f"token.{symbol}"],
                 self.listings[symbol].amount(worth), self.address(owner), sender=owner,
             )  # fmt: skip
-
-
-class _Observer(Observer):
-    """Reads the mocks by their storage: one of them may burn all gas when it is called."""
-
-    def __init__(self, world: World, host: Host, **parts: Any) -> None:
-        self._bad = {
-            contract.address.lower()
-            for contract in world.contracts.values()
-            if isinstance(contract, mocks.BadFeedMock)
-        }
-        super().__init__(host, **parts)
-
-    def _source(self, rule: int, now: int) -> Source:
-        if bits(rule, 172, 5) == 31:
-            return super()._source(rule, now)
-        address = "0x" + (rule & (2**160 - 1)).to_bytes(20, "big").hex()
-        storage = self.host.storage
-        if address in self._bad:
-            if storage(address, BAD_MODE):
-                return NO_PRICE
-            words = [storage(address, BAD_WORDS + i) for i in range(5)]
-            round_id, answer, updated_at, answered_in = words[0], words[1], words[3], words[4]
-        else:
-            round_id, answer, updated_at, answered_in = (
-                storage(address, AGGREGATOR_ROUND + i) for i in range(4)
-            )
-        return aggregator_source(rule, now, round_id, answer, updated_at, answered_in)
-
-
-# Slots of the mocks, in the order of their variables.
-AGGREGATOR_ROUND = 1
-BAD_MODE, BAD_WORDS = 0, 1
-
-
-def aggregator_source(
-    rule: int, now: int, round_id: int, answer: int, updated_at: int, answered_in: int
-) -> Source:
-    """What an aggregator with these words is to the asset with that rule; see `aggregator`."""
-    most = 2**80 - 1
-    if (
-        not 0 < answer < 2**128
-        or not round_id <= answered_in <= most
-        or not 0 < updated_at <= now
-        or now - updated_at > bits(rule, 160, 12) * 60
-    ):
-        return NO_PRICE
-    decimals = bits(rule, 172, 5)
-    price = answer * 10 ** (18 - decimals) if decimals <= 18 else answer // 10 ** (decimals - 18)
-    upper = bits(rule, 243, 7)
-    if price >> (upper - (rule >> 250)) == 0 or price >> upper != 0:
-        return NO_PRICE
-    return Source(price, price, price, updated_at, 1)
-
-
-def sign_permit(
-    role: str, separator: bytes, message: tuple[str, str, int, int, int]
-) -> tuple[int, bytes, bytes]:
-    """v, r, s of a role that has a key over owner, spender, value, nonce, deadline.
-
-    Others sign nothing: zeros, which no contract may take for a signature.
-    """
-    kind = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-    raw = _signed(role, separator, kind, message)
-    return raw[64], raw[:32], raw[32:64]
-
-
-def sign_operator(role: str, separator: bytes, message: Sequence[Any]) -> bytes:
-    """r, s, v of a role that has a key over the fields of SetOperator; zeros of another."""
-    kind = (
-        "SetOperator(bytes32 account,address operator,address asset,uint256 actions,"
-        "uint256 amount,uint256 expiry,uint256 nonce,uint256 deadline)"
-    )
-    return _signed(role, separator, kind, message)
-
-
-def _signed(role: str, separator: bytes, kind: str, message: Sequence[Any]) -> bytes:
-    """r, s, v over an EIP-712 message of words."""
-    if role not in _SIGNERS:
-        return bytes(64) + b"\x1b"
-    from eth_utils.crypto import keccak
-
-    struct = keccak(text=kind) + b"".join(_word(part) for part in message)
-    digest = keccak(b"\x19\x01" + separator + keccak(struct))
-    raw = _key(_SIGNERS.index(role)).sign_recoverable(digest, hasher=None)
-    return bytes(raw[:64]) + bytes([27 + raw[64]])
-
-
-def _word(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    number = int(value, 16) if isinstance(value, str) else value
-    return int(number).to_bytes(32, "big")
-
-
-_keys: dict[int, Any] = {}
-
-
-def _key(index: int) -> Any:
-    """A key of the well-known development mnemonic."""
-    if index not in _keys:
-        from coincurve import PrivateKey
-        from eth_account import Account
-
-        Account.enable_unaudited_hdwallet_features()
-        account = Account.from_mnemonic(
-            "test test test test test test test test test test test junk",
-            account_path=f"m/44'/60'/0'/0/{index}",
-        )
-        _keys[index] = PrivateKey(bytes(account.key))
-    return _keys[index]
 
 
 def _decoded(decode: Callable[[], Any]) -> Any:

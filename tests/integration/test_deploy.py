@@ -230,7 +230,9 @@ def test_verify__lists_every_difference(protocol: Protocol, market: Market) -> N
         governance=replace(market.governance, delay=86_400, guardian="lender"),
         assets={
             **market.assets,
-            "WETH": replace(weth, cap=1, parameters={**weth.parameters, "tip": 50}),
+            "WETH": replace(
+                weth, cap=1, supply_limit=500, parameters={**weth.parameters, "tip": 50}
+            ),
         },
         vaults={**market.vaults, "USDC": replace(market.vaults["USDC"], min_debt=7)},
     )
@@ -242,10 +244,20 @@ def test_verify__lists_every_difference(protocol: Protocol, market: Market) -> N
         "guardian is ",
         "tip of WETH is 100, should be 50",
         "collateral cap of WETH is ",
+        "supply_limit of WETH is 0, should be 500",
         "min_debt of USDC is ",
     ):
         assert piece in said
-    assert len(said.splitlines()) == 6
+    assert len(said.splitlines()) == 7
+
+
+def test_deploy__watches_a_supply_that_has_a_limit(market: Market) -> None:
+    wst = replace(market.assets["wstETH"], supply_limit=1_000)
+    watched = replace(market, assets={**market.assets, "wstETH": wst})
+    protocol = deploy.deploy(EvmHost(), watched)
+    deploy.verify(protocol, watched)
+    assert protocol.breaker.supply_of(protocol.tokens["wstETH"]).limit == 1_000
+    assert protocol.breaker.supply_of(protocol.tokens["WETH"]).limit == 0
 
 
 def test_stored_cap__is_what_the_engine_keeps(protocol: Protocol, market: Market) -> None:

@@ -26,7 +26,6 @@ from breakwater.fuzz.steps import Step
 
 BUG = "stake_rounded_up"
 PROMISE = "SOLV-8"
-ANVIL = artifacts.ROOT / "node_modules" / ".bin" / "anvil"
 NETWORK = "ethereum:local:foundry"
 
 STEPS = (
@@ -37,9 +36,7 @@ STEPS = (
     Step("keeper", "vault.USDC", "accrue", (), 12, 1),
 )
 
-needs_anvil = pytest.mark.skipif(
-    not ANVIL.is_file(), reason="anvil is not installed: run `make node`"
-)
+needs_anvil = pytest.mark.needs("anvil")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +115,7 @@ def test_replay__shrink(file: Path, tmp_path: Path) -> None:
     assert small.promise == PROMISE
     assert run(target).exit_code == 1
     result = run(target, "--sound", "--shrink")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "SOLV-8 holds: there is nothing to shrink" in result.output
 
 
@@ -140,7 +137,7 @@ def test_shrink__keeps_the_time_that_is_needed(
             played = super().one(step)
             late = self.world.host.now > 1_700_000_000 + 7 * 86_400
             if late and step.function == "deposit" and step.args[0] > 5 * 10**8:
-                from breakwater.promises import Violation
+                from breakwater.promises.verdicts import Violation
 
                 broken = Violation("LIVE-0", "", "late", self.world.host.now, -1)
                 return replace(played, broken=(broken,))
@@ -237,7 +234,7 @@ def test_replay__ctrl_c_is_no_broken_promise(file: Path, monkeypatch: pytest.Mon
 def test_replay__bad_file(file: Path, change: dict[str, Any], says: str) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     result = run(file)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output.startswith("Error: ")
     assert says in result.output
 
@@ -245,7 +242,7 @@ def test_replay__bad_file(file: Path, change: dict[str, Any], says: str) -> None
 def test_replay__no_file_or_network(file: Path, tmp_path: Path) -> None:
     assert "there is no such file" in run(tmp_path / "none.json").output
     result = run(file, "--network", "ethereum:mainnet")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--network ethereum:mainnet: sequences run on ethereum:local:foundry only" in (
         result.output
     )

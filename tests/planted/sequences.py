@@ -1,6 +1,6 @@
 """For each planted bug a short sequence that shows it, by hand: each is within reach of the market.
 
-Prices are those of `breakwater.fuzz.world`: WETH 2,000 dollars, WBTC 50,000, HOOK 10, ODD 3.
+Prices are those of `breakwater.fuzz.profiles`: WETH 2,000 dollars, WBTC 50,000, HOOK 10, ODD 3.
 """
 
 from breakwater.fuzz.steps import Step

@@ -5,33 +5,25 @@ A failure leaves its calls as a counterexample in `.build/fuzz/broken`; `breakwa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine
 
 from breakwater import artifacts
 from breakwater.fuzz import machine, planted
 from breakwater.fuzz.compare import slot_of
 from breakwater.fuzz.machine import Broken, Laboratory
+from breakwater.model import exact
 
 BROKEN = artifacts.ROOT / ".build" / "fuzz" / "broken"
 
 
-def run(build: Callable[[Laboratory], Any], laboratory: Laboratory, examples: int) -> None:
-    chosen = settings(
-        max_examples=examples,
-        stateful_step_count=50,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, Phase.target],
-        suppress_health_check=list(HealthCheck),
-    )
+def play(chosen: type[RuleBasedStateMachine], examples: int) -> None:
     try:
-        run_state_machine_as_test(build(laboratory), settings=chosen)
+        machine.play(chosen, examples)
     except Broken as broken:
         path = broken.counterexample.save_in(BROKEN)
         pytest.fail(f"{broken}\nbreakwater replay {path.relative_to(artifacts.ROOT)}")
@@ -40,22 +32,43 @@ def run(build: Callable[[Laboratory], Any], laboratory: Laboratory, examples: in
 @pytest.mark.slow
 def test_solvency__20_000_calls() -> None:
     laboratory = Laboratory()
-    run(machine.solvency, laboratory, 400)
+    play(machine.solvency(laboratory), 200)
     assert laboratory.calls >= 20_000
-    assert laboratory.never == [], "actions that never succeeded"
+    assert laboratory.never_succeeded == [], "actions that never succeeded"
 
 
 @pytest.mark.slow
 def test_liveness__trials_from_every_state() -> None:
     laboratory = Laboratory()
-    run(machine.liveness, laboratory, 200)
+    play(machine.liveness(laboratory), 240)
     tried = [n for (action, reason), n in laboratory.counts.items() if action == "trial"]
     assert sum(tried) >= 500
 
 
+@pytest.mark.slow
+def test_solvency__every_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model, which the contracts follow to the unit, is held against the exact fractions."""
+    counts: Counter[str] = Counter()
+
+    def counted(check: Callable[..., None]) -> Callable[..., None]:
+        def held(value: Any, against: Any, *args: Any, **named: Any) -> None:
+            counts[check.__name__] += 1
+            check(value, against, *args, **named)
+
+        return held
+
+    for check in (exact.at_most, exact.at_least, exact.below):
+        monkeypatch.setattr(exact, check.__name__, counted(check))
+    monkeypatch.setattr(exact, "CHECK_ROUNDING", True)
+    laboratory = Laboratory()
+    play(machine.solvency(laboratory), 80)
+    assert laboratory.calls >= 5_000
+    assert min(counts[name] for name in ("at_most", "at_least", "below")) >= 50, counts
+
+
 def test_solvency__small_market() -> None:
     laboratory = Laboratory("small")
-    run(machine.solvency, laboratory, 40)
+    play(machine.solvency(laboratory), 20)
     assert laboratory.calls >= 1_000
 
 
@@ -63,17 +76,8 @@ def test_solvency__small_market() -> None:
 def test_solvency__finds_a_planted_bug(name: str) -> None:
     bug = planted.load(name)
     laboratory = Laboratory(compile=planted.compiler(bug))
-    chosen = settings(
-        max_examples=400,
-        stateful_step_count=50,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     with pytest.raises(Broken) as caught:
-        run_state_machine_as_test(machine.solvency(laboratory), settings=chosen)
+        machine.play(machine.solvency(laboratory), 200)
     found = caught.value.counterexample
     assert found.promise in (bug.promise, "model")
     assert f"  {len(found.steps)}. {found.steps[-1]}" in str(caught.value)

@@ -19,6 +19,13 @@ SOURCES = {
     "Configurator.vy": ["configurator"],
     "modules/asset_config.vy": ["configurator"],
     "Lens.vy": ["lens"],
+    "modules/aggregator.vy": ["aggregator", "rate_feed"],
+    "feeds/MedianFeed.vy": ["median_feed"],
+    "feeds/RateFeed.vy": ["rate_feed"],
+    "feeds/CurveEmaFeed.vy": ["curve_ema_feed"],
+    "feeds/UniswapTwapFeed.vy": ["uniswap_twap_feed"],
+    "feeds/NavFeed.vy": ["nav_feed"],
+    "feeds/CheckedFeed.vy": ["checked_feed"],
 }
 """Contract, and the folders of its tests."""
 

@@ -79,6 +79,47 @@ def test_list_asset__ends_of_the_ranges(market, listing, changes):
     assert found._replace(min_price=0, max_price=0) == config._replace(min_price=0, max_price=0)
 
 
+NO_LTV = {"borrow_ltv": 0, "borrow_ltv_floor": 0, "liquidation_ltv": 0}
+LEAST = {"max_age": 60, "jump_band": 50, "debt_weight": 10_000, "max_leverage": 10_000,
+         "target_health": 10_001}  # fmt: skip
+STEPS = {"max_age": 60, "jump_band": 50, "debt_weight": 100, "max_leverage": 5_000,
+         "volatility_ref": 10, "volatility_slope": 1_000}  # fmt: skip
+MOST = {"max_age": 4_095 * 60, "jump_band": 6_350, "debt_weight": 35_500,
+        "max_leverage": 1_275_000, "volatility_ref": 2_550, "volatility_slope": 127_000,
+        "incentive_slope": 65_535, "target_health": 16_000, "target_slope": 1_000_000}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [*MOST, "liquidation_ltv", "borrow_ltv", "drop", "incentives"])
+def test_list_asset__every_bit_reads_back(market, listing, field):
+    """Each field at each step that sets one bit of it, at the highest value and one below."""
+    step, least, most = STEPS.get(field, 1), LEAST.get(field, 0), MOST.get(field, 0)
+    bits = [1 << k for k in range(20)]
+    if field in MOST:
+        values = {least, most, most - step, *(least + step * bit for bit in bits),
+                  *(step * bit for bit in bits)}  # fmt: skip
+        cases = [{field: value} for value in sorted(values) if least <= value <= most]
+    elif field == "liquidation_ltv":
+        cases = [{**NO_LTV, field: value} for value in (*bits[:14], 9_259)]
+    elif field == "borrow_ltv":
+        cases = [
+            {"borrow_ltv": value, "borrow_ltv_floor": value, "liquidation_ltv": 9_259}
+            for value in (*bits[:14], 9_059)
+        ]
+    elif field == "drop":
+        cases = [{"borrow_ltv": 8_100, "borrow_ltv_floor": 8_100 - 50 * bit} for bit in bits[:8]]
+    else:
+        cases = [{**NO_LTV, "incentive_max": value} for value in bits[7:12]]
+        cases += [
+            {**NO_LTV, "incentive_min": value, "incentive_max": 2_048} for value in bits[6:12]
+        ]
+    start = market.host.snapshot()
+    for changes in cases:
+        token, config, _ = listing(**changes)
+        found = market.lens.config_of(token)
+        assert found._replace(min_price=0, max_price=0) == config._replace(min_price=0, max_price=0)
+        market.host.restore(start)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -324,3 +365,14 @@ def test_list_asset__bounds_at_most_63_doublings_apart(market, listing, low, all
     else:
         with refuses("price bounds are too far apart"):
             listing(**fields)
+
+
+@pytest.mark.parametrize("steps", [41, 127, 161])
+@pytest.mark.parametrize("kept", [0, 2])
+def test_set_borrow_ltv__leaves_nothing_of_the_old_drop(market, listing, steps, kept):
+    """The floor stands still: of 41, 127 or 161 steps of 50 down to it `kept` are left."""
+    floor = 8_100 - 50 * steps
+    token, _, _ = listing(borrow_ltv=8_100, borrow_ltv_floor=floor)
+    market.configurator.set_borrow_ltv(token, floor + 50 * kept, sender=market.owner)
+    config = market.lens.config_of(token)
+    assert (config.borrow_ltv, config.borrow_ltv_floor) == (floor + 50 * kept, floor)

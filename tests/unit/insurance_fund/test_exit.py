@@ -103,3 +103,18 @@ def test_exit__spends_the_allowance_in_shares(slashed, function):
     left = world.amount - shares
     assert world.staked("balanceOf", world.lender) == left
     assert world.staked("maxRedeem", world.lender) == left
+
+
+def test_redeem__of_less_than_a_unit_is_nothing(staked):
+    """After a loss a share is worth less than a unit of what the fund holds."""
+    staked.lend(999 * staked.unit)
+    before = staked.staked("totalAssets")
+    staked.act("write_off", 50 * staked.unit, sender=staked.engine)
+    assert 0 < staked.staked("totalAssets") < before * 6 // 10
+    assert staked.staked("convertToAssets", 1) == 0 < staked.staked("convertToAssets", 3)
+    staked.stake("request_exit", 3)
+    staked.host.advance(20 * DAY)
+    assert staked.staked("maxRedeem", staked.lender) == 3
+    staked.exit(2)
+    assert staked.staked("maxRedeem", staked.lender) == 0
+    staked.no_exit("zero assets", 1)

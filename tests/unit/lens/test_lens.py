@@ -4,7 +4,7 @@ import pytest
 
 from breakwater.host import Reverted
 from breakwater.model import margin
-from breakwater.units import MAX_UINT256, WAD
+from breakwater.units import MAX_UINT256, RAY, WAD
 from tests.market import BORROW, DEPOSIT, WITHDRAW, refuses
 
 
@@ -262,3 +262,144 @@ def test_account__shows_all_eight_legs(new_market):
         *((market.assets[name].address, False) for name in names),
         (market.assets["USDC"].address, True),
     ]
+
+
+def test_liquidation_price__none_for_what_does_not_count(new_market):
+    """Collateral without a liquidation_ltv has no price at which the account is liquidated."""
+    market = new_market(
+        NONE={"decimals": 6, "dollars": 7, "borrow_ltv": 0, "borrow_ltv_floor": 0,
+              "liquidation_ltv": 0},
+    )  # fmt: skip
+    market.deposit("WETH", 10)
+    market.deposit("NONE", 1_000)
+    market.borrow("USDC", 5_000)
+    assert market.lens.liquidation_price(market.account(), market.assets["NONE"]) == 0
+    assert market.lens.liquidation_price(market.account(), market.assets["WETH"]) > 0
+
+
+def test_why_blocked__to_the_unit(market):
+    """Each bound of a loan and of a withdrawal, at it and one beyond: as the engine refuses."""
+    usdc, weth = market.assets["USDC"], market.assets["WETH"]
+    market.deposit("WETH", 1_000_000)
+    market.deposit("WETH", 1, market.account(3))
+    least, cash = market.engine.debt_of(usdc)[2], usdc.vault.cash()
+    cases = [
+        (BORROW, usdc, least - 1, "debt is below the minimum"),
+        (BORROW, usdc, least, ""),
+        (BORROW, usdc, cash, ""),
+        (BORROW, usdc, cash + 1, "not enough cash"),
+    ]
+    for action, asset, amount, reason in cases:
+        told = market.lens.why_blocked(market.account(), action, asset, amount)
+        start = market.host.snapshot()
+        assert told == reason == attempt(market, action, asset.name, amount)
+        market.host.restore(start)
+    usdc.vault.set_caps(10**15, 2**22, sender=market.owner)
+    usdc_cap = usdc.vault.caps()[1]
+    market.engine.set_min_debt(usdc, 0, sender=market.owner)
+    for amount, reason in ((usdc_cap, ""), (usdc_cap + 1, "debt cap is reached")):
+        told = market.lens.why_blocked(market.account(), BORROW, usdc, amount)
+        start = market.host.snapshot()
+        assert told == reason == attempt(market, BORROW, "USDC", amount)
+        market.host.restore(start)
+    for amount, reason in ((WAD, ""), (MAX_UINT256, ""), (WAD + 1, "not enough collateral")):
+        assert market.lens.why_blocked(market.account(3), WITHDRAW, weth, amount) == reason
+
+
+def bisected(market, name):
+    """`max_borrow` as its documentation has it: halves, until they are 1 part in 2**40 apart."""
+    asset = market.assets[name]
+    words = market.engine.words_of(market.account())
+    position = market.engine.position_of(market.account())
+    index, tag = asset.vault.debt_index(), 128 | asset.id
+    tags = [words[i // 2] >> (208 + 8 * (i % 2)) & 255 for i in range(8)]
+    leg = tags.index(tag) if tag in tags else tags.index(0)
+    shares = words[leg // 2] >> 104 * (leg % 2) & (2**104 - 1)
+
+    def passes(amount):
+        owed = -(-(shares - (-amount * RAY // index)) * index // RAY)
+        after = list(position)
+        after[leg // 2] &= ~((2**104 - 1) << 104 * (leg % 2))
+        after[leg // 2] |= owed << 104 * (leg % 2) | tag << (208 + 8 * (leg % 2))
+        try:
+            return market.risk.check_initial(after, tag)
+        except Reverted:
+            return False
+
+    lowest, highest = 0, asset.vault.cash()
+    assert not passes(highest)
+    for i in range(64):
+        middle = (lowest + highest) // 2
+        if middle == lowest or (i >= 40 and highest - lowest <= highest >> 40):
+            break
+        lowest, highest = (middle, highest) if passes(middle) else (lowest, middle)
+    return lowest
+
+
+@pytest.mark.parametrize("name", ["USDC", "DAI", "WETH"])
+@pytest.mark.parametrize("whole", ["0.000001", 1, 1_000])
+def test_max_borrow__to_the_unit(market, name, whole):
+    """A new debt, and more of one that has earned interest."""
+    market.deposit("WBTC", whole)
+    expected = bisected(market, name)
+    found = market.lens.max_borrow(market.account(), market.assets[name])
+    # a loan below the least debt is none
+    assert found == (expected if expected >= market.engine.debt_of(market.assets[name])[2] else 0)
+    if found == 0:
+        return
+    market.engine.borrow(
+        market.account(), market.assets[name], found // 2, market.borrower, sender=market.borrower
+    )
+    market.host.advance(10**7)
+    market.refresh()
+    found = market.lens.max_borrow(market.account(), market.assets[name])
+    assert found == bisected(market, name) > 0
+
+
+@pytest.fixture
+def full(new_market):
+    """Eight legs: seven collaterals, the last of them large, and a debt."""
+    extra = {f"A{i}": {"decimals": 18, "dollars": 10} for i in range(4)}
+    market = new_market(debts=("USDC",), **extra)
+    for name, whole in (("WETH", 1), ("WBTC", "0.1"), ("DAI", 1), *((one, 1) for one in extra)):
+        market.deposit(name, whole)
+    market.deposit("A3", 1_000)
+    market.borrow("USDC", 12_000)
+    market.host.advance(10**6)
+    market.refresh()
+    return market
+
+
+def test_max_borrow__of_the_eighth_leg(full):
+    found = full.lens.max_borrow(full.account(), full.assets["USDC"])
+    assert found == bisected(full, "USDC") > 0
+
+
+def test_liquidation_price__of_the_seventh_leg(full):
+    spot, rules, asset = full.spot(), full.rules(), full.assets["A3"]
+    expected = margin.liquidation_price(full.legs(), rules, spot, "A3")
+    assert full.lens.liquidation_price(full.account(), asset) == expected > 0
+    legs = full.lens.account(full.account()).legs
+    assert (legs[6].liquidation_price, legs[7].liquidation_price) == (expected, 0)
+
+
+def test_why_blocked__by_the_seventh_and_eighth_leg(full):
+    """The debt in the last leg counts, and the collateral before it is found."""
+    told = full.lens.why_blocked(full.account(), WITHDRAW, full.assets["A3"], MAX_UINT256)
+    assert told == "initial margin is not met" == attempt(full, WITHDRAW, "A3", MAX_UINT256)
+    assert full.lens.why_blocked(full.account(), WITHDRAW, full.assets["A3"], 1) == ""
+    assert full.lens.why_blocked(full.account(), BORROW, full.assets["USDC"], 10**6) == ""
+
+
+def test_preview_liquidate__of_the_seventh_leg_and_all(full):
+    for dollars in (6, 1):
+        full.price("A3", dollars)
+        full.settle("A3")
+        terms = full.terms("USDC", "A3")
+        found = full.lens.preview_liquidate(
+            full.account(), full.assets["USDC"], full.assets["A3"], MAX_UINT256
+        )
+        assert found.seized == terms.seize["A3"]
+        assert found.amounts == list(terms.seize.values())
+        assert found.collaterals == [full.assets[name].address for name in terms.seize]
+    assert terms.under_water

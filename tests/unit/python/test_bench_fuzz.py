@@ -164,12 +164,7 @@ def test_foundry__market_is_exported(tmp_path, monkeypatch):
         assert bytes.fromhex(world.address(name)[2:]) in blob
 
 
-FORGE = pytest.mark.skipif(
-    not foundry.FORGE.exists(), reason="forge is not installed: run `make node`"
-)
-
-
-@FORGE
+@pytest.mark.needs("forge")
 @pytest.mark.slow
 def test_forge__holds_on_the_contracts_and_finds_a_bug():
     foundry.export()
@@ -190,7 +185,7 @@ def test_forge__holds_on_the_contracts_and_finds_a_bug():
         foundry.export()
 
 
-@FORGE
+@pytest.mark.needs("forge")
 def test_compiler__speaks_as_forge_expects():
     def solc(*args, text=""):
         done = subprocess.run(

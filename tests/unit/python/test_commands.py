@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 from click.testing import CliRunner
 
 from breakwater import folders
+from breakwater.anvil import AnvilError
 from breakwater.cli import main
 from breakwater.commands import coverage, mutate
 from breakwater.coverage.host import Coverage
@@ -55,7 +58,7 @@ def test_coverage__html__refused_before_tests_run(
 ) -> None:
     monkeypatch.setattr(coverage, "_run_tests", never)
     code, output = run("coverage", "--html", folder, "--pytest", "tests")
-    assert code == 1
+    assert code == 2
     assert f"{folder} cannot be written" in output
 
 
@@ -66,10 +69,6 @@ def test_fuzz__coverage_file_that_cannot_be_kept(
     folder = ("--corpus", tmp_path / "corpus", "--output", tmp_path / "broken")
     monkeypatch.setattr("breakwater.commands.fuzz.COVERAGE", Path("/sys/kernel/fuzz.json"))
     assert "/sys/kernel cannot be written" in run("fuzz", *folder)[1]
-    path = tmp_path / "fuzz.json"
-    path.write_text("{}")
-    monkeypatch.setattr("breakwater.commands.fuzz.COVERAGE", path)
-    assert f"{path}: not a coverage file" in run("fuzz", *folder)[1]
 
 
 def test_fuzz__coverage_file_that_fails_later(
@@ -91,10 +90,60 @@ def test_fuzz__coverage_file_that_fails_later(
     assert "No space left on device" in output
 
 
+# For each command, what a user may get wrong, and what it says of it.
+MISTAKES = {
+    "bench": ("", "anvil is not installed"),
+    "breakers": ("none.csv", "there is no such file"),
+    "coverage": ("none.json", "cannot read none.json"),
+    "demo": ("--prices DOGE=none.csv", "unknown asset DOGE"),
+    "devnet": ("--market none.yaml", "there is no such market file"),
+    "fuzz": ("--planted nothing --no-coverage --calls 1", "there is no planted bug nothing"),
+    "mutate": ("--only Nothing", "there is no contract Nothing"),
+    "replay": ("none.json", "there is no such file"),
+    "sizes": ("--sideways", "No such option"),
+}
+
+
+def test_command__every_one_is_known_here() -> None:
+    assert main.list_commands(Context(main)) == sorted(MISTAKES)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_command__users_mistake_is_exit_code_2(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> Path:
+        raise AnvilError("anvil is not installed: run `make node`")
+
+    monkeypatch.setattr("breakwater.anvil.find", none)
+    monkeypatch.chdir(tmp_path)
+    arguments, says = MISTAKES[name]
+    code, output = run(name, *arguments.split())
+    assert code == 2
+    assert says in output
+    assert run(name, "--nonsense=1")[0] == 2
+
+
+@pytest.mark.parametrize(("name", "what"), [("sizes", "above 1 bytes"), ("bench", "gas changed")])
+def test_command__what_is_wrong_with_contracts_is_exit_code_1(
+    name: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import gas, node
+
+    monkeypatch.setattr("breakwater.artifacts.SIZE_BUDGET", 1)
+    monkeypatch.setattr(node, "anvil", lambda **options: contextlib.nullcontext())
+    found = {operation.name: gas.Measurement(1, []) for operation in gas.OPERATIONS}
+    monkeypatch.setattr(gas, "measure", lambda *options: found)
+    code, output = run(name, *(["--check"] if name == "bench" else []))
+    assert code == 1
+    assert what in output
+
+
 def test_mutate__only__empty() -> None:
     code, output = run("mutate", "--only", "", "--list")
-    assert code == 1
-    assert "Error: --only needs a name: CircuitBreaker, " in output
+    assert code == 2
+    assert "Error: --only needs a name: " in output
+    assert "CircuitBreaker, " in output
 
 
 def test_mutate__fresh__forgets_what_is_asked_for(tmp_path: Path) -> None:
@@ -121,7 +170,7 @@ def test_ctrl_c__exit_code_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(campaign, "prepare", interrupted)
     folder = ("--corpus", tmp_path / "corpus", "--output", tmp_path / "broken")
     assert run("fuzz", "--no-coverage", *folder) == (130, "interrupted\n")
-    monkeypatch.setattr(coverage, "_files", interrupted)
+    monkeypatch.setattr(coverage, "_load", interrupted)
     assert run("coverage") == (130, "interrupted\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import random
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from breakwater.errors import UserError
-from breakwater.fuzz import actions, looks, search
+from breakwater.fuzz import actions, search
 from breakwater.fuzz.corpus import Corpus
 from breakwater.fuzz.replay import new_world
 from breakwater.fuzz.search import Settings
@@ -113,14 +112,22 @@ def test_code__what_genes_mean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     with monkeypatch.context() as changed:
         changed.setattr(actions, "TABLE", actions.TABLE[::-1])
         found.add(search.code(settings, world))
-    real = inspect.getsource
-    for module in (actions, looks):
+    real = search._text
+    for path in search.meaning():
         with monkeypatch.context() as changed:
-            changed.setattr(
-                inspect, "getsource", lambda one, old=module: real(one) + "#" * (one is old)
-            )
+            changed.setattr(search, "_text", lambda one, old=path: real(one) + "#" * (one == old))
             found.add(search.code(settings, world))
-    assert len(found) == 4
+    assert len(found) == 2 + len(search.meaning())
+
+
+def test_meaning__is_of_every_module_that_the_actions_are_made_of() -> None:
+    """Those that are loaded with them, and those that read the state for them."""
+    names = {path.relative_to(search.artifacts.ROOT).as_posix() for path in search.meaning()}
+    folder = Path(actions.__file__).parent
+    assert {f"breakwater/fuzz/actions/{path.name}" for path in folder.glob("*.py")} <= names
+    wanted = ("genes", "looks", "player", "positions", "prices", "steps", "watch", "world")
+    assert {f"breakwater/fuzz/{name}.py" for name in wanted} <= names
+    assert not {f"breakwater/fuzz/{name}.py" for name in ("lane", "search", "shrink")} & names
 
 
 def test_minimise__keeps_every_feature(tmp_path: Path) -> None:

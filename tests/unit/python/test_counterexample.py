@@ -16,13 +16,18 @@ from breakwater.fuzz.counterexample import Counterexample, CounterexampleError
 from breakwater.fuzz.replay import Playback, Played
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.world import Result, World
-from breakwater.promises import Violation
+from breakwater.promises.verdicts import Violation
 from breakwater.units import MAX_UINT256
 
 INNER = Step("attacker", "vault.USDC", "deposit", (10**6, "@attacker"))
 STEPS = (
     Step("lender_1", "vault.USDC", "withdraw", (1_500_000, "@lender_1", "@lender_1"), 3_600, 1),
-    Step("keeper", "attacker", "set_calls", ([["@vault.USDC", {"call": INNER}, True]], "0x00")),
+    Step(
+        "keeper",
+        "attacker",
+        "set_calls",
+        ([["@vault.USDC", {"call": INNER}, True]], "0x" + 64 * "0"),
+    ),
     Step("keeper", "source.USDC.0", "set_round", (5, -1, {"now": -60}, 5)),
     Step("borrower_1", "engine", "repay", ("borrower_1#0", "@token.USDC", MAX_UINT256)),
 )

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from breakwater import artifacts
 from breakwater.cli import main
+from breakwater.commands import coverage as command
 from breakwater.coverage import host as coverage_host
-from breakwater.coverage.host import Coverage, CoverageHost
+from breakwater.coverage.host import Coverage, CoverageHost, NotCoverage
 from breakwater.coverage.instrument import (
     BIG,
     FIRST_SLOT,
@@ -418,15 +419,72 @@ def test_coverage__merges_and_keeps(tmp_path):
     assert Coverage.load(path).hits == {"f" * 64: {2}}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format":1,"builds":{"x":1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", "\0", '{"format":1,"builds":{"x":1}}', '{"format":2,"builds":{}}',
+        '{"format":2,"builds":{"x":1},"checksum":"' + coverage_host._checksum({"x": 1}) + '"}',
+    ],
+)  # fmt: skip
 def test_coverage__refuses_other_files(tmp_path, text):
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"x\.json"):
         Coverage.load(path)
     result = CliRunner().invoke(main, ["coverage", str(path)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "x.json" in result.output
+
+
+def seen(*numbers: int) -> Coverage:
+    found = Coverage()
+    found.of(instrument("Timelock")).update(numbers)
+    return found
+
+
+def test_coverage__no_part_of_a_file_passes_for_the_whole(tmp_path):
+    path = tmp_path / "x.json"
+    seen(1, 5, 300).save(path)
+    whole = path.read_text()
+    for end in range(len(whole) - 1):
+        path.write_text(whole[:end])
+        with pytest.raises(NotCoverage, match=r"x\.json"):
+            Coverage.load(path)
+    digits = f"{1 << 300 | 1 << 5 | 1 << 1:x}"
+    assert digits in whole
+    path.write_text(whole.replace(digits, digits[:-1]))
+    with pytest.raises(NotCoverage, match="checksum"):
+        Coverage.load(path)
+
+
+def test_add_to__keeps_what_is_no_coverage(tmp_path, capsys):
+    path = tmp_path / "x.json"
+    for number, text in enumerate(("a shopping list", '{"format": 2, "bui'), 1):
+        path.write_text(text)
+        seen(number).add_to(path)
+        assert Coverage.load(path).hits == seen(number).hits
+        aside = tmp_path / f"x.json.not-coverage-{number}"
+        assert aside.read_text() == text
+        assert f"it is kept as {aside.name}" in capsys.readouterr().err
+
+
+def test_command__leaves_out_what_is_no_coverage(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / ".build" / "coverage"
+    good = seen(1)
+    good.save(folder / "good.json")
+    (folder / "cut.json").write_text("{")
+    monkeypatch.setattr(artifacts, "ROOT", tmp_path)
+    assert command._load(()).hits == good.hits
+    assert re.search(r"left out: .*cut\.json: not a coverage file", capsys.readouterr().err)
+    with pytest.raises(NotCoverage, match=r"cut\.json"):
+        command._load((str(folder / "cut.json"),))
+
+
+def test_save_process__says_that_it_could_not(monkeypatch, capsys):
+    monkeypatch.setenv("BREAKWATER_COVERAGE", "/dev/null/all.json")
+    monkeypatch.setattr(coverage_host, "_process", seen(1))
+    coverage_host.save_process()
+    assert "could not be added to /dev/null/all.json" in capsys.readouterr().err
 
 
 def test_environment__makes_every_host_keep_what_it_ran(tmp_path, monkeypatch):
@@ -467,6 +525,10 @@ def test_report__table_json_and_pages(tmp_path):
     assert "CreditEngine.vy.html" in page
     engine_page = (index.parent / "CreditEngine.vy.html").read_text()
     assert engine_page.count('class="miss"') >= len(engine.missing)
+    shown = ranges(engine.missing, sorted(engine.lines))
+    missed = engine_page.split('">Missed: ')[1].split("</p>")[0]
+    assert re.sub("<[^>]*>", "", missed) == shown
+    assert "-" in shown
     assert "src=" not in page + engine_page
     assert "http" not in re.sub(r"<code>.*?</code>", "", engine_page)
     assert "{{" not in page

@@ -7,13 +7,14 @@ import pytest
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.fuzz import actions, lane, slots, watch, world
+from breakwater.fuzz import actions, genes, lane, player, profiles, slots, watch, world
 from breakwater.fuzz.lane import unreasoned
 from breakwater.fuzz.shrink import shrink
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Reverted
 from breakwater.observation import Timed
-from breakwater.promises import Ledger, Violation
+from breakwater.promises import Ledger
+from breakwater.promises.verdicts import Violation
 from breakwater.units import MAX_UINT256, WAD
 
 
@@ -120,7 +121,7 @@ def test_run__step_that_does_not_fit_is_a_user_error(fast, step):
         fast.world.run(step)
 
 
-@pytest.mark.parametrize("profile", sorted(world.PROFILES))
+@pytest.mark.parametrize("profile", sorted(profiles.PROFILES))
 def test_world__begins_with_every_promise_kept(profile):
     found = world.World(EvmHost(), profile)
     assert Ledger().check(found.observer().read()) == []
@@ -134,7 +135,7 @@ def test_world__begins_with_every_promise_kept(profile):
 
 
 def test_pack__is_what_the_codec_makes(fast, monkeypatch):
-    pack, seen = lane.Player.pack, {}
+    pack, seen = player.Player.pack, {}
 
     def checked(player, target, function, args):
         data = pack(player, target, function, args)
@@ -144,9 +145,10 @@ def test_pack__is_what_the_codec_makes(fast, monkeypatch):
             assert data == player.world._call_data(step), step
         return data
 
-    monkeypatch.setattr(lane.Player, "pack", checked)
+    monkeypatch.setattr(player.Player, "pack", checked)
     fast.run(sequences=25)
     assert len(seen) > 80
+    assert {"permit", "set_operator_by_signature"} <= {function for _, function in seen}
 
 
 def test_lane__is_repeatable():
@@ -239,7 +241,7 @@ def plain_genes(fast, count):
     draw = fast.random
     # the last byte even: no event names an account that is credited with what was seized
     return b"".join(
-        bytes([draw.choice(numbers), *draw.randbytes(actions.GENE - 2), 2 * draw.randrange(128)])
+        bytes([draw.choice(numbers), *draw.randbytes(genes.GENE - 2), 2 * draw.randrange(128)])
         for _ in range(count)
     )
 
@@ -321,7 +323,7 @@ def weaken(fast):
 
 LIQUIDATION = (
     "liquidator_1", "engine", "liquidate", "borrower_1#0", "@token.USDC", "@token.WETH",
-    MAX_UINT256, 0, "@liquidator_1", actions.NO_ACCOUNT, "0x",
+    MAX_UINT256, 0, "@liquidator_1", genes.NO_ACCOUNT, "0x",
 )  # fmt: skip
 
 
@@ -511,7 +513,7 @@ BY_OPERATOR = (
 def test_watch__operator_within_his_grant(fast):
     grant(fast)
     assert send(fast, *BY_OPERATOR) == set()
-    grant(fast, asset=actions.NOBODY, amount=2**128 - 1, actions=2)
+    grant(fast, asset=genes.NOBODY, amount=2**128 - 1, actions=2)
     args = "borrower_1#0", "@token.WETH", 10**15, "@operator"
     assert send(fast, "operator", "engine", "withdraw_collateral", *args) == set()
     assert fast.watch.sweep() == []
@@ -602,3 +604,52 @@ def test_reason__of_the_instrumented_build_is_the_plain_one(fast, monkeypatch):
     text = "Revert { gas_used: 7, output: 0x }"
     monkeypatch.setattr(fast.player, "_plain_error", lambda told: text)
     assert fast.player._reason(RuntimeError("Revert { gas_used: 7, output: 0xc0be }")) == ""
+
+
+# ------------------------------------------------------------ no false alarms
+
+
+def dearer(*answers, **time):
+    """USDC at these answers of its sources, poked."""
+    set_ = [Step("keeper", f"source.USDC.{i}", "set", (n,)) for i, n in enumerate(answers)]
+    return [*set_, Step("keeper", "breaker", "poke", ("@token.USDC",), **time)]
+
+
+def liquidation(account, collateral, credit=genes.NO_ACCOUNT):
+    return [32, account, "@token.USDC", 10**8, "@borrower_1", credit, f"@token.{collateral}", 0]
+
+
+def test_judge__account_credited_before_it_is_liquidated(fast):
+    legs = [
+        liquidation("borrower_1#0", "WETH", "borrower_1#1"),
+        liquidation("borrower_1#1", "HOOK"),
+    ]
+    steps = [
+        *dearer(9 * 10**8, 9 * 10**8),
+        *dearer(wait=61, blocks=5),
+        Step("borrower_1", "engine", "batch", (legs, "0x"), 600, 50),
+    ]
+    assert fast.run_steps(steps) == []
+    for step in steps:
+        reason, _ = fast._one(
+            (step.sender, step.target, step.function, step.args, step.wait, step.blocks), None
+        )
+    assert reason is None  # both were liquidated
+
+
+def test_judge__source_whose_price_is_beyond_128_bits(fast):
+    one = ("borrower_1#0", "@token.USDC", "@token.WETH", 4 * 10**9, 1, "@liquidator_1")
+    steps = [
+        *dearer(45 * 10**7, 45 * 10**7),
+        Step("keeper", "source.USDC.0", "set", (4 * 10**28,), 600),
+        *dearer(),
+        Step("liquidator_1", "engine", "liquidate", (*one, genes.NO_ACCOUNT, "0x")),
+    ]
+    assert fast.run_steps(steps) == []
+
+
+def test_trials__at_the_time_of_a_call_that_was_refused(fast):
+    call = ("borrower_1", "engine", "repay", ("borrower_1#0", "@token.USDC", 0), 60, 5)
+    assert fast.player.send(call) is not None
+    assert fast.watch.trials(lambda trial: "blocked") is not None
+    assert fast.watch.now == fast.host.now

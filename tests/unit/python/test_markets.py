@@ -56,6 +56,14 @@ def test_load__devnet() -> None:
     assert market.devnet.balances["borrower"]["wstETH"] == 100 * WAD
 
 
+def test_load__supply_limit(tmp_path: Path) -> None:
+    """Optional: an asset without one is not watched."""
+    cap = "    collateral:\n      cap: 50_000 WETH"
+    market = markets.load(write(tmp_path, (cap, f"    supply_limit: 12.5 %\n{cap}")))
+    assert market.assets["WETH"].supply_limit == 1_250
+    assert market.assets["WBTC"].supply_limit == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -101,6 +109,11 @@ def test_load__devnet() -> None:
             "cap: 50_000 USDC",
             "assets.WETH.collateral.cap is in USDC, not in WETH",
         ),
+        (
+            "    collateral:\n      cap: 50_000 WETH",
+            "    supply_limit: 101 %\n    collateral:\n      cap: 50_000 WETH",
+            "assets.WETH.supply_limit is 101 %: must be 0.1 % to 100 %",
+        ),
         ("cap: 2_000 WBTC", "cap: 0.000000001 WBTC", "with at most 8 digits after the point"),
         ("steepness: 4 x", "steepness: 11 x", "vaults.USDC.steepness is 11 x: must be 1 x to 10 x"),
         ("initial_rate: 4 %/year", "initial_rate: 4 %", "is in %, not in %/year"),
@@ -118,7 +131,7 @@ def test_load__devnet() -> None:
         (
             "kind: aggregator",
             "kind: agregator",
-            "must be one of aggregator, median, rate (did you mean aggregator?)",
+            "must be one of aggregator, median, rate, nav (did you mean aggregator?)",
         ),
         ("base: WETH", "base: WET", "must be one of USDC, WETH, WBTC (did you mean WETH?)"),
         ("name: devnet", "name: []", "name is a list: must be a text of 1 to 64 characters"),

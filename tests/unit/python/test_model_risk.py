@@ -25,7 +25,7 @@ from breakwater.units import DAY, MAX_UINT256, WAD, YEAR
 from tests.market import CONFIG, VAULT, ZERO
 
 DEBT = 128
-REASONS = range(4)
+REASONS = range(6)
 
 
 @pytest.fixture(autouse=True)
@@ -281,6 +281,24 @@ class World(Both):
     def some_poke(self) -> None:
         self.run("other", self.breaker, "poke", self.some_asset())
 
+    def some_supply(self) -> None:
+        """What an issuer does, as pokes see it."""
+        rng, asset = self.rng, self.some_asset()
+        if asset not in self.tokens:
+            return
+        if rng.random() < 0.3:
+            limit = rng.choice([0, 9, 10, 500, 500, 1_000, 1_000, 10_000, 10_001, MAX_UINT256])
+            who = rng.choice(["owner"] * 9 + ["other"])
+            self.run(who, self.breaker, "set_supply_limit", rng.choice([asset, ZERO, asset]), limit)
+        supply = self.host.call(asset, "TokenMock", "totalSupply")
+        for _ in range(rng.randint(1, 4)):
+            change = rng.choice([0, 1, 2**111, 2**112]) + supply * rng.choice([0, 3, 8, 40]) // 100
+            function = rng.choice(["mint", "mint", "burn"])
+            self.run("other", asset, function, self.roles["other"], change)
+            self.run("other", self.breaker, "poke", asset)
+            self.host.advance(rng.choice([0, 12, 300, 600, 3_600, DAY]), 1)
+        self.refresh()
+
     def some_asset(self) -> str:
         if self.rng.random() < 0.02:
             return self.rng.choice([ZERO, self.risk])
@@ -302,8 +320,11 @@ class World(Both):
             self.run("other", self.breaker, "poke", asset)
             self.run("other", self.engine, "set_mode", 0)
         self.run("other", self.breaker, "level_of", asset)
-        self.run("other", self.breaker, "latch_of", asset, rng.choice([1, 2, 4, 8, 0, 3]))
+        self.run(
+            "other", self.breaker, "latch_of", asset, rng.choice([1, 2, 4, 8, 16, 32, 64, 0, 3])
+        )
         self.run("other", self.breaker, "stale_since", asset)
+        self.run("other", self.breaker, "supply_of", asset)
         self.run("other", self.risk, "latch_of", asset)
 
     def some_parameter(self) -> None:
@@ -545,9 +566,9 @@ class World(Both):
     def play(self, steps: int) -> None:
         kinds = {
             self.some_wait: 6, self.some_price: 7, self.some_bad_price: 0.5, self.some_mode: 1,
-            self.some_rate: 1, self.some_poke: 14, self.some_hold: 2, self.some_parameter: 1,
-            self.some_listing: 1, self.some_administration: 0.2, self.some_position: 10,
-            self.some_blind_position: 2, self.some_deleveraging: 4,
+            self.some_rate: 1, self.some_poke: 14, self.some_supply: 1, self.some_hold: 2,
+            self.some_parameter: 1, self.some_listing: 1, self.some_administration: 0.2,
+            self.some_position: 10, self.some_blind_position: 2, self.some_deleveraging: 4,
         }  # fmt: skip
         names, weights = list(kinds), list(kinds.values())
         for i in range(steps):
@@ -701,6 +722,38 @@ def test_model__dust_makes_no_pair_admissible():
     assert world.reasons["liquidation_terms", None] > 3
 
 
+def test_model__slice_of_the_tightest_listing():
+    """H x w - (1 + beta) x L, by which a slice is divided, where listing makes it least: it is
+    above 0 by 1.00001e18 of 1e22.
+    """
+    world = World(3)
+    world.run("owner", world.risk, "set_configurator", world.configurator)
+    world.run("owner", world.breaker, "connect", world.risk, world.engine)
+    least = {"tip": 3_837, "incentive_min": 3_837, "incentive_max": 3_837, "liquidation_ltv": 7_227,
+             "borrow_ltv": 0, "borrow_ltv_floor": 0, "target_health": 10_001,
+             "debt_weight": 10_000}  # fmt: skip
+    config = world.unlisted[-1][1]._replace(**least)
+    for beyond, reason in (
+        ({"incentive_max": 3_838}, "incentive too high for an ltv"),
+        ({"liquidation_ltv": 7_228}, "incentive too high for an ltv"),
+        ({"target_health": 10_000}, "target_health out of range"),
+        ({"debt_weight": 9_900}, "debt_weight out of range"),
+    ):
+        world.run("owner", world.configurator, "list_asset", world.token(6),
+                  config._replace(**beyond))  # fmt: skip
+        assert world.comparison.outcome.reason == reason
+    for _ in range(2):
+        assert world.run("owner", world.configurator, "list_asset", world.token(6), config)
+    # just below health 1, and above water: 1.3837 of the debt
+    owed = 10**16
+    for held in (owed * 13_837 // 10_000 + 1, owed * 10_000 // 7_227):
+        position = world.position([(0, held, False), (1, owed, True)])
+        args = (position, 2 | DEBT, 1, MAX_UINT256, 0)
+        terms = world.run("other", world.risk, "liquidation_terms", *args)
+        assert terms is not None, world.comparison.outcome.reason
+        assert 0 < terms[0] <= owed
+
+
 def test_model__as_many_assets_and_vaults_as_there_may_be():
     world = World(2)
     world.begin()
@@ -800,7 +853,7 @@ def test_model__constructors():
     assert both.refuses("RateFeed", vault, feed, 1) == "rate is not valid"
     both.run("other", vault, "set_rate", 1_000)
     rate = both.deploy("RateFeed", vault, feed, 10_000)
-    assert both.refuses("RateFeed", vault, rate, 10_000) == "base is not valid"
+    assert both.refuses("RateFeed", vault, rate, 10_000) == "base needs too much gas"
     for function in ("VAULT", "BASE", "GROWTH", "quote", "rates", "reference"):
         both.run("other", rate, function)
     base = both.deploy("BadFeedMock", 18)

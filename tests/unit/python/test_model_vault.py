@@ -759,7 +759,7 @@ def test_tokens__random_calls(kind):
     people = [*twins.accounts.values(), ZERO_ADDRESS, token]
     functions = list(interface_of(kind).functions.values())
     hooks = [twins.encoded(token, "totalSupply"), twins.encoded(asset, "mint", people[0], 5), b"\1"]
-    for step in range(700):
+    for step in range(1_500):
         function, target = pick(functions), token
         if kind == "StakedTokenMock" and pick((True, False, False)):
             target = asset

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from breakwater import markets
-from breakwater.demo.simulation import Settings, Simulation, script
+from breakwater.demo.script import script
+from breakwater.demo.simulation import Settings, Simulation
 from breakwater.evm import EvmHost
 from breakwater.host import Log
-from breakwater.observation import DEBT, Observation, Timed, Trial, legs, stamp
-from breakwater.promises import DAY, GuardianBudget, Held, Ledger, Promise, Violation, catalogue
+from breakwater.observation import Observation, Timed, Trial
+from breakwater.observation.words import DEBT, legs, stamp
+from breakwater.promises import Ledger, catalogue
+from breakwater.promises.gates import DAY, GuardianBudget
+from breakwater.promises.verdicts import Held, Promise, Violation
 
 Doctor = Callable[[list[Observation]], Observation]
 
@@ -222,7 +226,7 @@ def held_too_long(seen: list[Observation]) -> Observation:
 def lifted_early(seen: list[Observation]) -> Observation:
     o = seen[-1]
     asset = next(iter(o.assets))
-    latched = 1 << 40 | o.now + 1_000
+    latched = 1 << 34 | o.now + 1_000
     before = replace(
         o, assets={**o.assets, asset: replace(o.assets[asset], breaker=latched)}, previous=None
     )

@@ -39,9 +39,11 @@ UNDOES = {
 THROUGH_A_LOCK = {
     "engine": {
         "breaker.poke": "no price is stored in mid-call",
+        "breaker.check_solvency": "in mid-call the books may be ahead of the tokens",
     },
     "vault": {
         "breaker.poke": "no price is stored in mid-call",
+        "breaker.check_solvency": "in mid-call the books may be ahead of the tokens",
         "engine.borrow": "lend",
         "fund.deposit": "settle_fee",
         "fund.mint": "settle_fee",

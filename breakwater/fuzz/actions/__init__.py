@@ -1,0 +1,66 @@
+"""What the actors of a market do: a gene (`breakwater.fuzz.genes`) becomes calls."""
+
+from __future__ import annotations
+
+from breakwater.fuzz import looks
+from breakwater.fuzz.actions import attackers, borrowers, feeds, governance, lenders, liquidators
+from breakwater.fuzz.genes import Act
+
+ACTIONS: tuple[tuple[str, Act, int], ...] = (
+    ("deposit", lenders.deposit, 8),
+    ("mint", lenders.mint, 3),
+    ("withdraw", lenders.withdraw, 7),
+    ("redeem", lenders.redeem, 5),
+    ("redeem_for", lenders.redeem_for, 2),
+    ("pass_shares", lenders.pass_shares, 3),
+    ("approve", lenders.approve, 2),
+    ("settle", lenders.settle, 2),
+    ("add", borrowers.add, 17),
+    ("take", borrowers.take, 14),
+    ("borrow", borrowers.borrow, 26),
+    ("repay", borrowers.repay, 15),
+    ("move", borrowers.move, 6),
+    ("batch", borrowers.batch, 22),
+    ("grant", borrowers.grant, 4),
+    ("delegate", borrowers.delegate, 5),
+    ("sign", borrowers.sign, 2),
+    ("liquidate", liquidators.liquidate, 20),
+    ("corner", liquidators.corner, 6),
+    ("stake", lenders.stake, 4),
+    ("unstake", lenders.unstake, 5),
+    ("trip", governance.trip, 6),
+    ("schedule", governance.schedule, 4),
+    ("execute", governance.execute, 3),
+    ("botch", governance.botch, 3),
+    ("donate", attackers.donate, 4),
+    ("flash", attackers.flash, 7),
+    ("hook", attackers.hook, 7),
+    ("odd", attackers.odd, 1),
+    ("intrude", attackers.intrude, 1),
+    ("misuse", attackers.misuse, 1),
+    ("look", looks.look, 5),
+    ("price", feeds.price, 17),
+    ("issue", feeds.issue, 2),
+    ("rate", feeds.rate, 2),
+    ("bad_feed", feeds.bad_feed, 3),
+    ("refresh", feeds.refresh, 3),
+    ("poke", feeds.poke, 6),
+    ("wait", feeds.wait, 2),
+    ("tiny", attackers.tiny, 1),
+)
+"""Name, what it does, and how often it is drawn (in 256)."""
+
+REFUSED = frozenset({"intrude", "misuse"})
+"""Actions that must never succeed."""
+
+NAMES = tuple(name for name, _, _ in ACTIONS)
+
+
+def _table() -> tuple[int, ...]:
+    found = [number for number, (_, _, weight) in enumerate(ACTIONS) for _ in range(weight)]
+    assert len(found) <= 256, len(found)
+    return tuple(found[byte * len(found) // 256] for byte in range(256))
+
+
+TABLE = _table()
+"""The action of a gene's first byte."""

@@ -1,0 +1,131 @@
+"""Prices, rates, supplies, what is wrong with them, and time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from breakwater.fuzz.genes import Call, Gene, waits
+
+if TYPE_CHECKING:
+    from breakwater.fuzz.player import Player
+
+
+_FACTORS = (
+    (1, 1), (999, 1_000), (1_001, 1_000), (99, 100), (101, 100), (97, 100), (103, 100), (95, 100),
+    (106, 100), (90, 100), (112, 100), (80, 100), (125, 100), (40, 100), (250, 100), (0, 1),
+)  # fmt: skip
+"""Of a price. 0: back to where it began."""
+
+_LONG = (3_600, 86_400, 3 * 86_400, 8 * 86_400, 30 * 86_400, 365 * 86_400, 3 * 365 * 86_400, 1_800)
+
+
+def price(p: Player, g: Gene) -> list[Call]:
+    """All sources of an asset, or one of them, to another price; and perhaps a poke."""
+    id = g[2] % p.priced_count
+    symbol, sources = p.priced[id]
+    up, down = _FACTORS[g[3] & 15]
+    calls = []
+    only = g[5] % len(sources) if g[5] & 192 == 192 and len(sources) > 1 else -1
+    wait, blocks = waits(g)
+    for number, name in enumerate(sources):
+        if only >= 0 and number != only:
+            continue
+        answer = p.base_answer(symbol) if up == 0 else max(p.answer(name) * up // down, 1)
+        calls.append(p.feed(name, answer, wait, blocks))
+        wait = blocks = 0
+    poked: Call = ("keeper", "breaker", "poke", (f"@token.{symbol}",), 0, 0)
+    if g[4] & 3 == 0:
+        calls.append(poked)
+    if g[4] & 12 == 12:
+        # there and back, seen by pokes
+        back = [p.feed(name, p.answer(name), 0, 0) for name in sources]
+        calls += [poked, *back, poked]
+    return calls
+
+
+def rate(p: Player, g: Gene) -> list[Call] | None:
+    if "wstETH" not in p.symbols:
+        return None
+    if g[3] & 1:
+        return [p.call(g, "keeper", "feed.wstETH", "poke")]
+    factor = (1_000, 1_001, 1_010, 1_050, 990, 900, 500, 2_000)[g[4] & 7]
+    if g[4] & 56 == 56:
+        factor = (0, 10**12, 10**16, 10**20)[g[4] >> 6]
+    return [p.call(g, "keeper", "token.wstETH", "set_rate", 10**15 * factor)]
+
+
+def bad_feed(p: Player, g: Gene) -> list[Call]:
+    """A source that is stale, zero, negative, early, incomplete, reverts, burns gas, or lies."""
+    symbol, sources = p.priced[g[2] % p.priced_count]
+    name = sources[g[5] % len(sources)]
+    if p.is_bad(name):
+        if g[3] & 1:
+            return [p.call(g, "keeper", name, "set_mode", g[4] % 9)]
+        answer = (0, 2**255, p.base_answer(symbol) * 10**10, 1)[g[4] & 3]
+        when = {"now": (0, -86_401, 60, -10)[g[7] & 3]}
+        words = [1, answer, {"now": 0}, when, (1, 0)[g[7] >> 7]]
+        return [p.call(g, "keeper", name, "set_words", words)]
+    kind = g[4] % 6
+    good = p.answer(name)
+    if kind == 5:
+        return [p.call(g, "keeper", name, "set_decimals", (8, 18, 0, 30)[g[7] & 3])]
+    answer = (good, 0, -1, good, good * 10**10)[kind]
+    when = {"now": (-86_400, -86_401, 60, 0)[g[7] & 3]} if kind in (0, 3) else {"now": 0}
+    rounds = (5, 4) if g[7] & 64 and kind == 3 else (5, 5)
+    return [p.call(g, "keeper", name, "set_round", rounds[0], answer, when, rounds[1])]
+
+
+def refresh(p: Player, g: Gene) -> list[Call]:
+    """Time passes, and every source gives its last answer anew; perhaps all are poked."""
+    wait = _LONG[g[2] & 7] if g[3] & 3 else _LONG[g[2] & 1]
+    if g[4] & 1:
+        wait = 0
+    calls = []
+    blocks = wait // 12
+    for symbol, sources in p.priced:
+        for name in sources:
+            good = p.answer(name)
+            if not 0 < good < 2**64:
+                good = p.base_answer(symbol)
+            calls.append(p.feed(name, good, wait, blocks))
+            wait = blocks = 0
+    if g[5] & 1:
+        calls += [
+            ("keeper", "breaker", "poke", (f"@token.{symbol}",), 0, 0) for symbol in p.symbols
+        ]
+    return calls
+
+
+def issue(p: Player, g: Gene) -> list[Call]:
+    """An issuer mints or burns, for good or for one poke, or a day passes that pokes saw."""
+    id = g[2] % p.asset_count + 1
+    token, symbol = p.token(id), f"token.{p.symbols[id - 1]}"
+    poked = ("keeper", "breaker", "poke", (token,))
+    # nearly all of it is the keeper's
+    amount = p.balance(p.symbols[id - 1], "keeper") * (5, 11, 60, 1)[g[3] & 3] // 100
+    there = p.call(g, "keeper", symbol, "mint", "@keeper", amount)
+    back: Call = ("keeper", symbol, "burn", ("@keeper", amount), 0, 0)
+    if g[4] & 3 == 0:
+        return [there, (*poked, 0, 0), back]
+    if g[4] & 3 == 1:
+        return [p.call(g, "keeper", symbol, "burn", "@keeper", amount), (*poked, 0, 0)]
+    minted = [there, (*poked, 0, 0), (*poked, 600 - (g[5] & 1), 50)]
+    if g[4] & 3 == 2:
+        return minted
+    day = [(*poked, 0, 0), (*poked, 86_400, 7_200)]
+    return day + minted if g[4] & 4 else day
+
+
+def poke(p: Player, g: Gene) -> list[Call]:
+    """A poke, or now and then a look at whether all is there."""
+    id = g[2] % p.asset_count + 1
+    if g[3] & 7 == 7:
+        return [p.call(g, "keeper", "breaker", "check_solvency", p.token(id))]
+    return [p.call(g, "keeper", "breaker", "poke", p.token(id))]
+
+
+def wait(p: Player, g: Gene) -> list[Call]:
+    """Only time, with a poke at its end."""
+    seconds = _LONG[g[3] & 7]
+    id = g[2] % p.asset_count + 1
+    return [("keeper", "breaker", "poke", (p.token(id),), seconds, seconds // 12)]

@@ -1,0 +1,337 @@
+"""What the watch knows of a market: the words that it has read, and what it has found so far.
+
+Prices are kept until time passes or a feed is set, everything else until a call could touch it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from breakwater.fuzz.events import NOBODY, kinds
+from breakwater.fuzz.positions import Positions, parse
+from breakwater.fuzz.prices import UNREAD, Asset, balances
+from breakwater.fuzz.slots import slot
+from breakwater.fuzz.world import World
+from breakwater.observation.observer import LEAST_FULL_RATE
+from breakwater.observation.words import decoded, mapped
+from breakwater.promises import catalogue
+from breakwater.promises.verdicts import Violation
+from breakwater.units import BPS, YEAR
+
+M32, M40, M64, M96, M112, M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 112, 128))
+
+_DECIMALS = 24
+"""Values of SOLV-8 are tokens with so many decimals, times price."""
+
+_FAR = float("inf")
+
+SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
+SENTENCES["SOLV-8"] = (
+    "Within one block no sequence of calls by any set of actors raises their joint net worth by"
+    " more than dust, liquidation of others and booked losses aside; and nobody loses who neither"
+    " acted nor agreed."
+)
+
+Grant = tuple[bytes, bytes, bytes]
+"""Account, operator, asset (zero: any)."""
+
+
+class Vault:
+    """Where the words of a vault are."""
+
+    __slots__ = (
+        "address",
+        "asset",
+        "balance",
+        "fund",
+        "fund_shares",
+        "index",
+        "latch",
+        "symbol",
+        "token",
+    )
+
+    def __init__(self, world: World, symbol: str, index: int) -> None:
+        self.symbol = symbol
+        self.index = index
+        self.address = world.contracts[f"vault.{symbol}"].address
+        self.token = world.contracts[f"token.{symbol}"].address
+        self.fund = world.contracts[f"fund.{symbol}"].address
+        self.asset = world.symbols.index(symbol) + 1
+        self.balance = mapped(balances(world, symbol), self.address)
+        self.fund_shares = mapped(slot("LendingVault", "_balances"), self.fund)
+        self.latch = mapped(slot("LendingVault", "_expiries"), self.address)
+
+
+class Slice(NamedTuple):
+    """A part of a liquidation of one pair, as the next part has to find it."""
+
+    now: int
+    words: tuple[int, ...]
+    patience: int
+    incentive: int
+    allowed: int
+    """What rounding may add to the next incentive."""
+
+
+class Waited(NamedTuple):
+    """Parts of a liquidation at prices that wait for a jump, see docs/specification.md."""
+
+    now: int
+    words: tuple[int, ...]
+    """Of the account after them."""
+    most: int
+    """Collateral less debt before them, at the jump [WAD]."""
+    gain: int
+    """What they took less what they paid, at the jump [WAD]."""
+
+
+class State(Positions):
+    """The words of one market, which must be as it is meant to be when a watch begins."""
+
+    holds: dict[int, list[tuple[int, int]]]
+    approved: set[tuple[str, bytes, bytes]]
+    """Who may move whose tokens and shares, people only."""
+    armed: bool
+    """Whether a token calls back."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, _DECIMALS)
+        self.slack: dict[str, float] = {}
+        self.judged: dict[str, int] = dict.fromkeys(SENTENCES, 0)
+        """How often each promise was judged."""
+        self._found: list[Violation] = []
+        self._factors = {}
+        self._margins = {}
+        self._name_words(world)
+        self._name_people(world)
+        self.load()
+        for asset in self._listed:
+            if self.rules[asset.id][0]:
+                self.price(asset.id)
+        self._base = self._state()
+
+    def _name_words(self, world: World) -> None:
+        """Where contracts and their words are."""
+        self._topics = kinds()
+        self._engine = world.contracts["engine"].address
+        self._risk = world.contracts["risk"].address
+        self._breaker = world.contracts["breaker"].address
+        self._vaults = [Vault(world, s, i) for i, s in enumerate(world.debts)]
+        self._all_vaults = tuple(range(len(self._vaults)))
+        self._by_token = {asset.token: asset.id for asset in self._listed}
+        self._by_name = {f"@token.{asset.symbol}": asset for asset in self._listed}
+        self._by_topic = {padded(asset.token): asset.id for asset in self._listed}
+        self._vault_at = {vault.address: vault.index for vault in self._vaults}
+        self._fund_at = {vault.fund: vault.index for vault in self._vaults}
+        self._books, self._rates, self._claims, self._config = (
+            slot("LendingVault", name) for name in ("_books", "_rates", "_claims", "_config")
+        )
+        self._supply, self._reserve = (slot("InsuranceFund", n) for n in ("_supply", "_reserve"))
+        self._operators = slot("CreditEngine", "operators")
+        self._grant_slots: dict[Grant, int] = {}
+
+    def _name_people(self, world: World) -> None:
+        """Who holds accounts and acts."""
+        self._names = {world.account(name): i for i, name in enumerate(world.accounts)}
+        self._ids = list(self._names)
+        self._account_of = {name: world.account(name) for name in world.accounts}
+        accounts = slot("CreditEngine", "accounts")
+        self._slots = [mapped(accounts, account) for account in self._ids]
+        self._caller = world.contracts["attacker"].address
+        self._attacker = padded(self._caller)
+        # whose tokens leave in calls of others: the protocol's, and those of who is called back
+        self._movable = {
+            NOBODY,
+            padded(self._engine),
+            self._attacker,
+            *(padded(one.address) for name, one in world.contracts.items() if "." in name),
+        }
+        self._actors: dict[str, bytes] = {}
+
+    def load(self) -> None:
+        """Take everything as it stands now."""
+        storage, engine = self.evm.storage, self._engine
+        self.now, self.block = self.host.now, self.host.block
+        self.accounts = [self._read_account(i) for i in range(len(self._ids))]
+        self.firsts = [words[0] for words in self.accounts]
+        self.legs = [parse(words) for words in self.accounts]
+        self.sums = self._add_up()
+        count = len(self._listed) + 1
+        self.books = [0] * count
+        self.held = [0] * count
+        self.vaults = []
+        self.configs: list[tuple[int, int, int, int]] = []
+        self.stops: list[int] = []
+        """By vault, until when it is at CAUTION and at HALT."""
+        self.funds: list[tuple[int, int]] = []
+        self.rules = [()] * count
+        self.least = [0] * count
+        """By asset, the least debt [token units]."""
+        for asset in self._listed:
+            self.books[asset.id] = storage(engine, asset.book)
+            self.held[asset.id] = storage(asset.token, asset.balance)
+            self.rules[asset.id] = self._read_rules(asset)
+            self.least[asset.id] = self._read_least(asset)
+        for vault in self._vaults:
+            self.vaults.append(self._read_vault(vault))
+            self.configs.append(self._read_config(vault))
+            self.stops.append(storage(vault.address, vault.latch))
+            self.funds.append(self._read_fund(vault))
+        self.quotes = [UNREAD] * count
+        # who was granted nothing before is granted nothing: other operators cannot be listed
+        self.grants: dict[Grant, int] = {}
+        operator = padded(self.world.roles["operator"])
+        for account in self._ids:
+            for token in (NOBODY, *self._by_topic):
+                grant = account, operator, token
+                word = storage(engine, self._grant_slot(grant))
+                if word:
+                    self.grants[grant] = word
+        self._forget()
+
+    def reload(self) -> None:
+        """Take everything as it stands after calls were undone; what is known of the past stays."""
+        kept = self.holds, self.approved, self.armed
+        known = list(self.grants)
+        self.load()
+        (self.holds, self.approved, self.armed) = kept
+        for grant in known:
+            self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
+
+    def _forget(self) -> None:
+        """What is not known at the beginning of a sequence."""
+        self.prices = [None] * len(self.rules)
+        self.indices = [0] * len(self._vaults)
+        self.holds = {}
+        self.approved = set()
+        self.armed = False
+        self.sliced: dict[tuple[bytes, int, int], Slice] = {}
+        self.waited: dict[bytes, Waited] = {}
+
+    def _state(self) -> tuple[Any, ...]:
+        return (
+            self.now, self.block, list(self.accounts), list(self.firsts), list(self.legs),
+            dict(self.sums), list(self.books), list(self.held), list(self.vaults),
+            list(self.configs), list(self.stops), list(self.funds), list(self.rules),
+            list(self.least), list(self.quotes), dict(self.grants),
+        )  # fmt: skip
+
+    def reset(self) -> None:
+        """The base checkpoint was restored."""
+        (
+            self.now, self.block, accounts, firsts, legs, sums, books, held, vaults, configs,
+            stops, funds, rules, least, quotes, grants,
+        ) = self._base  # fmt: skip
+        self.accounts, self.firsts = accounts.copy(), firsts.copy()
+        self.legs, self.sums = legs.copy(), sums.copy()
+        self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
+        self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
+        self.rules, self.least = rules.copy(), least.copy()
+        self.quotes, self.grants = quotes.copy(), grants.copy()
+        self._forget()
+
+    def _read_account(self, i: int) -> tuple[int, ...]:
+        storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
+        first = storage(engine, slot)
+        count = first >> 244 & 15
+        if count <= 2:
+            return (first,)
+        return (first, *(storage(engine, slot + k) for k in range(1, (count + 1) >> 1)))
+
+    def _read_rules(self, asset: Asset) -> tuple[int, ...]:
+        storage, risk = self.evm.storage, self._risk
+        return (
+            storage(risk, asset.rule),
+            storage(risk, asset.term),
+            storage(risk, asset.checkpoint),
+            storage(risk, asset.observation),
+            storage(risk, asset.latch),
+            storage(self._breaker, asset.breaker),
+            storage(self._breaker, asset.silent),
+        )
+
+    def _read_least(self, asset: Asset) -> int:
+        return decoded(self.evm.storage(self._engine, asset.debt) >> 168 & 0xFFFFFF)
+
+    def _read_vault(self, vault: Vault) -> tuple[int, int, int, int, int]:
+        storage, address = self.evm.storage, vault.address
+        return (
+            storage(address, self._books),
+            storage(address, self._rates),
+            storage(address, self._claims),
+            storage(vault.token, vault.balance),
+            storage(address, vault.fund_shares) & M128,
+        )
+
+    def _read_fund(self, vault: Vault) -> tuple[int, int]:
+        """Supply and reserve."""
+        storage = self.evm.storage
+        return storage(vault.fund, self._supply), storage(vault.fund, self._reserve)
+
+    def _read_config(self, vault: Vault) -> tuple[int, int, int, int]:
+        """Reserve factor, deposit cap, debt cap, highest rate."""
+        word = self.evm.storage(vault.address, self._config)
+        most = (word >> 94 & 32_767) * 10**14 // YEAR
+        highest = max(most * (word >> 27 & 131_071) // BPS, LEAST_FULL_RATE)
+        return word & 8_191, _amount_of(word >> 155), _amount_of(word >> 201), highest
+
+    def _add_up(self) -> dict[int, int]:
+        sums: dict[int, int] = {}
+        for legs in self.legs:
+            for tag, amount in legs:
+                sums[tag] = sums.get(tag, 0) + amount
+        return sums
+
+    # ------------------------------------------------------------ findings
+
+    def violation(self, promise: str, what: str, slack: int = -1) -> Violation:
+        """A promise that is broken now."""
+        return Violation(promise, SENTENCES[promise], what, self.now, slack)
+
+    def _room(self, promise: str, slack: int, per: int, what: str, name: str = "") -> None:
+        """One comparison: broken below zero, else how near, as a share of `per`."""
+        self.judged[promise] += 1
+        if slack < 0:
+            self._found.append(self.violation(promise, what.format(name), slack))
+            return
+        least = self.slack.get(promise, _FAR)
+        if least:
+            share = slack / per if per > 0 else float(slack)
+            if share < least:
+                self.slack[promise] = share
+
+    def _differs(self, promise: str, gap: int, what: str, name: str = "") -> None:
+        """Two figures that must be the same are not."""
+        self._found.append(self.violation(promise, what.format(name), -abs(gap)))
+
+    def _alike(self, promise: str) -> None:
+        """Figures that must be the same are compared."""
+        self.judged[promise] += 1
+        self.slack[promise] = 0.0
+
+    def _name(self, i: int) -> str:
+        return self.world.accounts[i]
+
+    def _known_name(self, account: bytes) -> str:
+        number = self._names.get(account)
+        return account.hex() if number is None else self._name(number)
+
+    def _grant_slot(self, grant: Grant) -> int:
+        found = self._grant_slots.get(grant)
+        if found is None:
+            found = self._operators
+            for key in grant:
+                found = mapped(found, key)
+            self._grant_slots[grant] = found
+        return found
+
+
+def padded(address: str) -> bytes:
+    """An address as a word."""
+    return bytes.fromhex(address[2:]).rjust(32, b"\0")
+
+
+def _amount_of(bits: int) -> int:
+    """An amount of 46 bits, see contracts/LendingVault.vy."""
+    return (bits & (2**41 - 1)) * 10 ** (bits >> 41 & 31)

@@ -1,0 +1,89 @@
+"""What the `ape run` commands say when a breaker is in the way, on the chain in process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from breakwater import actions, deploy, markets
+from breakwater.actions import Session
+from breakwater.addresses import AddressBook
+from breakwater.errors import UserError
+from breakwater.evm import EvmHost
+from breakwater.host import Reverted
+
+
+@pytest.fixture(scope="module")
+def deployed() -> tuple[Session, int]:
+    host, market = EvmHost(), markets.load()
+    book = AddressBook.open(None, host, market.name)
+    protocol = deploy.deploy(host, market, book)
+    deploy.fund_accounts(protocol, book)
+    return Session(host, market, protocol, ""), host.snapshot()
+
+
+@pytest.fixture
+def session(deployed: tuple[Session, int]) -> Callable[[str], Session]:
+    """A session of a labelled account, on a chain as it was deployed."""
+    first, start = deployed
+    first.host.restore(start)
+
+    def of(label: str) -> Session:
+        return Session(first.host, first.market, first.protocol, first.protocol.accounts[label])
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("level", "says"),
+    [
+        (
+            "caution",
+            "nothing can be borrowed from it. Lending, withdrawing and repaying work.",
+        ),
+        ("halt", "nothing can be borrowed from it, nor lent to it. Withdrawing and repaying work."),
+    ],
+)
+def test_borrow__says_what_is_impossible_and_until_when(session, level, says):
+    actions.supply(session("lender"), "10000 USDC")
+    actions.breaker_trip(session("guardian"), "usdc", level, "2 h")
+    with pytest.raises(UserError) as error:
+        actions.borrow(session("borrower"), "1000 USDC", ["1 WETH"], 0)
+    said = str(error.value)
+    assert says in said
+    name = level.upper()
+    assert said.endswith(f"USDC is at level {name}: {name} by guardian for 2 h more.")
+    assert "for now" not in said
+
+
+def test_supply__to_a_halted_vault(session):
+    actions.breaker_trip(session("guardian"), "USDC", "halt", "2 h")
+    with pytest.raises(UserError, match=r"nor lent to it.* HALT by guardian for 2 h more"):
+        actions.supply(session("lender"), "10000 USDC")
+
+
+def test_refusal__a_level_that_a_price_makes(session):
+    borrower = session("borrower")
+    borrower.host.advance(5 * 3_600)  # every price is stale by then, and nothing is latched yet
+    said = actions.refusal(borrower, Reverted("asset is halted"))
+    assert "WETH is at level HALT: its price is stale." in said
+    assert actions.refusal(borrower, Reverted("not enough cash")).endswith("less cash than that.")
+
+
+@pytest.mark.parametrize(
+    "act", [actions.breaker_reset, lambda *of: actions.breaker_trip(*of, "halt", "2 h")]
+)
+def test_breaker__of_an_asset_that_the_chain_does_not_list(session, act, monkeypatch):
+    guardian = session("guardian")
+    tokens = guardian.protocol.tokens
+    monkeypatch.setitem(tokens, "WETH", guardian.protocol.breaker)  # any contract but the token
+    with pytest.raises(UserError, match="WETH is not listed on this chain"):
+        act(guardian, "WETH")
+
+
+def test_breaker_reset__of_a_listed_one(session, capsys):
+    guardian = session("guardian")
+    actions.breaker_trip(guardian, "WETH", "halt", "2 h")
+    actions.breaker_reset(guardian, "WETH")
+    assert "lifted 1 latch of WETH\nWETH: level NORMAL\n" in capsys.readouterr().out
