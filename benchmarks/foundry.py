@@ -33,6 +33,8 @@ from breakwater.host import interface_of
 FOLDER = artifacts.ROOT / "benchmarks" / "forge"
 FORGE = artifacts.ROOT / "node_modules" / ".bin" / "forge"
 MARKET = FOLDER / "build" / "market.hex"
+NOTES = FOLDER / "build" / "made.txt"
+"""A line for each call of the market."""
 
 CALL = "(bool,address,address,uint256,uint256,bytes)"
 NAMES = (
@@ -114,6 +116,17 @@ def measure(
     if played.broken is not None:
         raise UserError(f"forge: {played.broken}")
     return Rate(played, setup)
+
+
+def made(calls: int, seed: int = 1, depth: int = LENGTH, timeout: float = 600) -> float:
+    """Calls of the market, refused ones included, that one call of the handler makes: the mean of a
+    campaign of `calls` of its calls which writes down what it makes.
+
+    UserError when forge is not installed or fails.
+    """
+    NOTES.unlink(missing_ok=True)
+    played = play("Counting", max(calls // depth, 1), depth, seed, timeout)
+    return NOTES.read_text().count("\n") / played.calls
 
 
 def play(

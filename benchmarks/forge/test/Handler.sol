@@ -24,6 +24,7 @@ contract Handler {
     IFeed immutable feed;
     IFeed immutable steady;
     bool immutable checked;
+    bool immutable counts; // the calls of the market that are made
     address[] lenders;
     address[] liquidators;
     bytes32[] accounts;
@@ -39,7 +40,7 @@ contract Handler {
     address actor;
     bytes32 account;
 
-    constructor(Names memory names, bool checked_) {
+    constructor(Names memory names, bool checked_, bool counts_) {
         engine = IEngine(names.engine);
         risk = IRisk(names.risk);
         breaker = IBreaker(names.breaker);
@@ -49,6 +50,7 @@ contract Handler {
         feed = IFeed(names.feed);
         steady = IFeed(names.steady);
         checked = checked_;
+        counts = counts_;
         lenders = names.lenders;
         liquidators = names.liquidators;
         accounts = names.accounts;
@@ -84,7 +86,7 @@ contract Handler {
         if (limit == 0) return _deposit(lender, seed);
         _begin(lender, 0);
         uint256 amount = _amount(seed, limit);
-        vm.prank(actor);
+        _act();
         uint256 shares = vault.withdraw(amount, actor, actor);
         if (!checked) return;
         _require(shares * oldAssets >= amount * oldShares, "SOLV-10 withdraw");
@@ -107,7 +109,7 @@ contract Handler {
         }
         _begin(_owner(account_), account_);
         uint256 amount = _amount(seed, free);
-        vm.prank(actor);
+        _act();
         engine.withdraw_collateral(account, address(weth), amount, actor);
         if (!checked) return;
         _margin();
@@ -132,7 +134,7 @@ contract Handler {
         uint256 owed = _held(engine.position_of(account), true);
         // all of it, or what leaves the least debt
         uint256 amount = seed % 8 == 0 || owed <= LEAST ? owed : _amount(seed, owed - LEAST);
-        vm.prank(actor);
+        _act();
         (uint256 paid, uint256 shares) = engine.repay(account, address(usdc), amount);
         if (!checked) return;
         _require(paid * RAY >= shares * oldIndex, "SOLV-10 repay");
@@ -166,7 +168,7 @@ contract Handler {
         uint256 amount = seed & 16 == 0
             ? type(uint256).max
             : _amount(seed / 32, _held(engine.position_of(account), true));
-        vm.prank(actor);
+        _act();
         engine.liquidate(account, address(usdc), address(weth), amount, 0, actor, 0, "");
         if (!checked) return;
         _require(old.healthFactor < WAD && !fresh, "SOLV-6");
@@ -194,7 +196,7 @@ contract Handler {
         if (price < 100e8) price = 100e8;
         if (price > 40_000e8) price = 40_000e8;
         // forge-lint: disable-next-line(unsafe-typecast)
-        feed.set(int256(price));
+        _set(feed, int256(price));
     }
 
     function passTime(uint256 seed) external {
@@ -203,23 +205,44 @@ contract Handler {
         vm.roll(block.number + 1);
         // feeds of a live market answer again
         if (seed % 5 != 0) {
-            feed.set(feed.answer());
-            steady.set(1e8);
+            _set(feed, feed.answer());
+            _set(steady, 1e8);
         }
     }
 
     function poke(uint256 seed) external {
-        breaker.poke(seed % 2 == 0 ? address(weth) : address(usdc));
+        _poke(seed % 2 == 0 ? address(weth) : address(usdc));
     }
 
     // ---------------------------------------------------------------- parts of actions
+
+    // What comes next is a call of the actor.
+    function _act() internal {
+        _note();
+        vm.prank(actor);
+    }
+
+    function _set(IFeed source, int256 answer) internal {
+        _note();
+        source.set(answer);
+    }
+
+    function _poke(address asset) internal {
+        _note();
+        breaker.poke(asset);
+    }
+
+    // A call of the market is about to be made: a line in a file, which a revert does not undo.
+    function _note() internal {
+        if (counts) vm.writeLine("build/made.txt", "");
+    }
 
     function _deposit(address lender, uint256 seed) internal {
         _begin(lender, 0);
         uint256 limit = vault.maxDeposit(actor);
         uint256 has = usdc.balanceOf(actor);
         uint256 amount = _amount(seed, limit < has ? limit : has);
-        vm.prank(actor);
+        _act();
         uint256 shares = vault.deposit(amount, actor);
         if (!checked) return;
         _require(amount * oldShares >= shares * oldAssets, "SOLV-10 deposit");
@@ -233,7 +256,7 @@ contract Handler {
         // not all at once: there are others to come
         uint256 has = weth.balanceOf(actor);
         uint256 amount = _amount(seed, has < 20e18 ? has : 20e18);
-        vm.prank(actor);
+        _act();
         engine.deposit_collateral(account, address(weth), amount);
         if (!checked) return;
         (, uint256 held, uint256 cap,) = engine.book_of(address(weth));
@@ -242,7 +265,7 @@ contract Handler {
     }
 
     function _borrow(uint256 amount) internal {
-        vm.prank(actor);
+        _act();
         uint256 shares = engine.borrow(account, address(usdc), amount, actor);
         if (!checked) return;
         _require(shares != 0 && shares * oldIndex >= amount * RAY, "SOLV-10 borrow");
@@ -263,12 +286,12 @@ contract Handler {
         if (price == 0) price = 1;
         bool jumps = price * 2 < _price();
         // forge-lint: disable-next-line(unsafe-typecast)
-        feed.set(int256(price));
+        _set(feed, int256(price));
         if (!jumps || seed % 8 == 7) return;
-        breaker.poke(address(weth));
+        _poke(address(weth));
         vm.warp(block.timestamp + (seed & 32 == 0 ? 61 : 661));
         vm.roll(block.number + 5);
-        breaker.poke(address(weth));
+        _poke(address(weth));
     }
 
     // What initial margin and cash let an account borrow.

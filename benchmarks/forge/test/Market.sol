@@ -13,6 +13,7 @@ interface Vm {
 
     function readFile(string calldata path) external view returns (string memory);
     function parseBytes(string calldata text) external pure returns (bytes memory);
+    function writeLine(string calldata path, string calldata text) external;
     function etch(address target, bytes calldata code) external;
     function prank(address sender) external;
     function warp(uint256 time) external;

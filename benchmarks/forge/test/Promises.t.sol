@@ -7,8 +7,8 @@ import {Market} from "./Market.sol";
 abstract contract Base is Market {
     Handler handler;
 
-    function start(bool checked) internal {
-        handler = new Handler(deploy(), checked);
+    function start(bool checked, bool counts) internal {
+        handler = new Handler(deploy(), checked, counts);
         handler.open();
     }
 
@@ -41,7 +41,15 @@ abstract contract Base is Market {
 
 contract Empty is Base {
     function setUp() external {
-        start(false);
+        start(false, false);
+    }
+
+    function invariant_nothing() external view {}
+}
+
+contract Counting is Base {
+    function setUp() external {
+        start(false, true);
     }
 
     function invariant_nothing() external view {}
@@ -49,7 +57,7 @@ contract Empty is Base {
 
 contract Promises is Base {
     function setUp() external {
-        start(true);
+        start(true, false);
     }
 
     function invariant_promises() external {

@@ -38,9 +38,8 @@ def test_replay__does_what_the_lane_did():
     lane.run(calls=500)
     host = EvmHost()
     World(host, "small")
-    found = fuzz._replay(host, fuzz._tape("small", 500))
-    assert found["calls"] == lane.calls
-    assert found["succeeded"] == round(lane.succeeded / lane.calls, 3)
+    calls, succeeded, _ = fuzz._replay(host, fuzz._tape("small", 500))
+    assert (calls, succeeded) == (lane.calls, lane.succeeded)
 
 
 def test_measure__a_lane_that_lacks_something(lanes):
@@ -168,6 +167,8 @@ def test_foundry__market_is_exported(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_forge__holds_on_the_contracts_and_finds_a_bug():
     foundry.export()
+    # a liquidation sets a price first, to name one
+    assert 1.1 < foundry.made(10 * LENGTH) < 1.5
     sound = foundry.play("Promises", 40)
     assert sound.broken is None
     assert sound.calls == 40 * LENGTH

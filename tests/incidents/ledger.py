@@ -1,0 +1,191 @@
+"""What incidents are judged by: who owns what at true prices, a market outside of the protocol, and
+builds of the protocol that lack one safeguard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from unittest.mock import patch
+
+from breakwater import artifacts
+from breakwater.fuzz import planted
+from breakwater.fuzz.planted import Bug
+from tests.market import Market
+
+Number = int | float | str | Fraction
+
+
+class Ledger:
+    """Dollars at the prices that a test calls true, whatever feeds say; of whole tokens."""
+
+    def __init__(self, market: Market, **true: Number) -> None:
+        self.on = market
+        self.true = {name: asset.dollars[0] for name, asset in market.assets.items()}
+        self.true.update({name: Fraction(str(dollars)) for name, dollars in true.items()})
+
+    def _of(self, account: bytes) -> tuple[Fraction, Fraction]:
+        """Collateral and debt."""
+        sums = [Fraction(0), Fraction(0)]
+        for leg in self.on.legs(account):
+            value = Fraction(leg.amount, self.on.assets[leg.asset].unit) * self.true[leg.asset]
+            sums[leg.is_debt] += value
+        return sums[0], sums[1]
+
+    def worth(self, who: str, *accounts: bytes) -> float:
+        """Tokens of `who`, and of each account what is left after its debt: nobody has to pay more
+        than he posted.
+        """
+        total = sum(
+            Fraction(self.on.tokens(name, who), self.on.assets[name].unit) * self.true[name]
+            for name in self.on.assets
+        )
+        for account in accounts:
+            collateral, debt = self._of(account)
+            total += max(collateral - debt, Fraction(0))
+        return float(total)
+
+    def lenders(self, *accounts: bytes) -> float:
+        """What vaults hold, and what the accounts, all that owe, can pay of their debts."""
+        total = Fraction(0)
+        for name, asset in self.on.assets.items():
+            if hasattr(asset, "vault"):
+                total += Fraction(asset.vault.cash(), asset.unit) * self.true[name]
+        return float(total + sum(min(self._of(account)) for account in accounts))
+
+
+class Exchange:
+    """Where a token is traded for USDC outside of the protocol: x·y = k, 0.3 % a trade. After each
+    trade the feed of `told` says `quote` of the exchange, its spot if nothing else is given.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        name: str,
+        dollars: int,
+        told: str | None = None,
+        quote: Callable[[Exchange], Fraction] | None = None,
+    ) -> None:
+        """`dollars` lie on each side."""
+        self.on, self.name, self.told = market, name, told or name
+        self.dollars = Fraction(dollars)
+        self.tokens = self.dollars / market.assets[name].dollars[0]
+        self.quote = quote or (lambda exchange: exchange.spot)
+
+    @property
+    def spot(self) -> Fraction:
+        """Dollars for a token."""
+        return self.dollars / self.tokens
+
+    def buy(self, who: str, dollars: Number) -> Fraction:
+        """Tokens for dollars; how many."""
+        paid = Fraction(dollars)
+        counted = paid * Fraction(997, 1_000)
+        bought = self.tokens * counted / (self.dollars + counted)
+        self.tokens -= bought
+        self.dollars += paid
+        self._pay(who, "USDC", paid, self.name, bought)
+        return bought
+
+    def sell(self, who: str, whole: Number) -> Fraction:
+        """Dollars for tokens; how many."""
+        paid = Fraction(whole)
+        counted = paid * Fraction(997, 1_000)
+        fetched = self.dollars * counted / (self.tokens + counted)
+        self.dollars -= fetched
+        self.tokens += paid
+        self._pay(who, self.name, paid, "USDC", fetched)
+        return fetched
+
+    def pump(self, who: str, times: Number) -> Fraction:
+        """Buy until the spot is so many times what it was; how many tokens."""
+        root = Fraction(float(times) ** 0.5).limit_denominator(10**9)
+        return self.buy(who, self.dollars * (root - 1) / Fraction(997, 1_000))
+
+    def _pay(self, who: str, gives: str, paid: Fraction, gets: str, bought: Fraction) -> None:
+        given, got = self.on.assets[gives], self.on.assets[gets]
+        given.token.burn(who, given.units(paid), sender=who)
+        self.on.give(gets, who, got.units(bought))
+        self.on.price(self.told, self.quote(self))
+
+
+def put(market: Market, who: str, name: str, whole: Number, number: int = 0) -> bytes:
+    """Collateral out of the wallet of `who` into an account of his."""
+    asset = market.assets[name]
+    account = market.account(number, who)
+    asset.token.approve(market.engine, 2**256 - 1, sender=who)
+    market.engine.deposit_collateral(account, asset, asset.units(whole), sender=who)
+    return account
+
+
+def take(market: Market, who: str, name: str, whole: Number, number: int = 0) -> bytes:
+    """A loan on that account, to `who`."""
+    asset = market.assets[name]
+    account = market.account(number, who)
+    market.engine.borrow(account, asset, asset.units(whole), who, sender=who)
+    return account
+
+
+def _bug(name: str, what: str, contract: str, path: str, *changes: tuple[str, str]) -> Bug:
+    hunks = "".join(
+        f"@@ -1,{old.count(chr(10))} +1,{new.count(chr(10))} @@\n"
+        + "".join(f"-{line}\n" for line in old.splitlines())
+        + "".join(f"+{line}\n" for line in new.splitlines())
+        for old, new in changes
+    )
+    return Bug(name, what, "", "", (contract,), f"--- a/{path}\n+++ b/{path}\n{hunks}")
+
+
+SPOT_BELIEVED = _bug(
+    "spot_believed",
+    "New risk counts every asset at its price of now.",
+    "RiskEngine",
+    "contracts/modules/initial_margin.vy",
+    (
+        "        value: uint256 = asset_config._value_up("
+        "word & legs.MAX_AMOUNT, max(high, average), rule)\n",
+        "        value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, price, rule)\n",
+    ),
+    (
+        "        value: uint256 = asset_config._value_down("
+        "word & legs.MAX_AMOUNT, min(low, average), rule)\n",
+        "        value: uint256 = asset_config._value_down(word & legs.MAX_AMOUNT, price, rule)\n",
+    ),
+)
+
+JUMP_BELIEVED = _bug(
+    "jump_believed",
+    "Liquidations count every asset at its price of now.",
+    "RiskEngine",
+    "contracts/modules/price_oracle.vy",
+    (
+        "    if status == VALID:\n        return high, low, volatility, True\n",
+        "    if status <= JUMP:\n        return high, low, volatility, True\n",
+    ),
+)
+
+MAINTENANCE_IS_ENOUGH = _bug(
+    "maintenance_is_enough",
+    "A withdrawal asks for maintenance, not for the initial margin.",
+    "CreditEngine",
+    "contracts/CreditEngine.vy",
+    (
+        "        assert staticcall IRiskEngine(RISK_ENGINE)"
+        ".check_initial(self._position(after), id)\n"
+        "    log ICreditEngine.WithdrawCollateral(\n",
+        "        assert (staticcall IRiskEngine(RISK_ENGINE)"
+        ".health_of(self._position(after))).health_factor >= 10**18\n"
+        "    log ICreditEngine.WithdrawCollateral(\n",
+    ),
+)
+
+
+@contextmanager
+def stripped(bug: Bug | str) -> Iterator[None]:
+    """What is deployed inside lacks a safeguard; a name is that of a bug of tests/planted."""
+    bug = planted.load(bug) if isinstance(bug, str) else bug
+    build = planted.compiler(bug)
+    with patch.dict(artifacts._replaced, {name: build(name) for name in bug.contracts}):
+        yield
