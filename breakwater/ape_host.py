@@ -350,7 +350,7 @@ class ApeHost(Host):
         """Remember the state and the time; valid until an older snapshot is restored."""
         identifier = self._next_snapshot
         self._next_snapshot += 1
-        self._snapshots.append((identifier, self._ape.chain.snapshot(), self._now))
+        self._snapshots.append((identifier, self._ape.chain.provider.snapshot(), self._now))
         return identifier
 
     def restore(self, snapshot: int) -> None:
@@ -358,10 +358,13 @@ class ApeHost(Host):
         index = place_of(snapshot, self._snapshots)
         _, node_id, now = self._snapshots[index]
         del self._snapshots[index:]
-        self._ape.chain.restore(node_id)
+        # not through ape's list of snapshots, which is one for all nodes of a chain id
+        chain = self._ape.chain
+        chain.provider.restore(node_id)
+        chain.history.revert_to_block(chain.blocks.height)
         self._now = now
         self._set_time(now)
-        self._snapshots.append((snapshot, self._ape.chain.snapshot(), now))
+        self._snapshots.append((snapshot, chain.provider.snapshot(), now))
 
 
 _MINED_SINGLY = (

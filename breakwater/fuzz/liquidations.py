@@ -144,7 +144,8 @@ class Liquidations(State):
         most = at_jump.collateral - at_jump.debt
         if known is not None:
             most, gain = known.most, known.gain + gain
-            if not waits:
+            # still under water, it pays the tip, which the whole would have paid as well
+            if not waits and not health.under_water:
                 left = most - gain + self.dust(change.before)
                 name = self._name(change.number)
                 self._room("SOLV-7", left, WAD, "all slices of {} across its wait", name)

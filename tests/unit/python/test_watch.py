@@ -18,7 +18,7 @@ from breakwater.fuzz.world import World
 from breakwater.mutation.compile import Program
 from breakwater.observation import Timed
 from breakwater.promises.gates import caps
-from breakwater.units import RAY, WAD
+from breakwater.units import MAX_UINT256, RAY, WAD
 from tests.planted.sequences import (
     DAY,
     HOUR,
@@ -499,6 +499,34 @@ def test_watch__slices_across_the_end_of_a_wait(sound, worse):
     sound.host.restore(snapshot)
     assert known.gain < total <= known.most
     assert {violation.promise for violation in found} == ({"SOLV-7"} if worse else set())
+
+
+def test_watch__slices_that_leave_the_account_under_water(sound):
+    """The first slice settles the debt whose price jumped, and what is left is under water at
+    prices that wait for nothing: the second pays the tip, and the loss is the vault's."""
+
+    def slice_of(debt, most):
+        args = "borrower_1#0", f"@token.{debt}", "@token.WETH", most, 1, "@liquidator_1"
+        return engine("liquidator_1", "liquidate", *args, NOTHING, "0x")
+
+    steps = [
+        engine("borrower_1", "borrow", "borrower_1#0", "@token.HOOK", 3 * 10**20, "@lender_2"),
+        *(call("keeper", f"source.USDC.{i}", "set", 6 * 10**8) for i in (0, 1)),
+        call("keeper", "breaker", "poke", "@token.USDC"),
+        replace(slice_of("USDC", MAX_UINT256), wait=3_601, blocks=1),
+        slice_of("HOOK", 2 * 10**20),
+    ]
+    snapshot = sound.host.snapshot()
+    watch = Watch(sound)
+    found = []
+    for step in steps:
+        result = sound.run(step)
+        assert result.reason is None
+        found += watch.after(step, result)
+    known = watch.waited[sound.account("borrower_1#0")]
+    sound.host.restore(snapshot)
+    assert known.most < known.gain < 0
+    assert found == []
 
 
 @pytest.mark.parametrize("worse", [False, True])
