@@ -112,10 +112,14 @@ class Liquidations(State):
             name = self._name(change.number)
             self._room("SOLV-7", most, WAD, "incentive of the next slice of {}", name)
         if after.debt and health.priced:
-            # what is seized is rounded down: a unit of collateral may stay
-            unit = self._listed[pair[2] - 1].unit
-            unit = self.price(pair[2]).as_collateral // unit + 1
+            # what is seized is rounded down: a unit of collateral may stay; and the incentive,
+            # by as many of its units as health, times weight over ltv, is off: what a large
+            # slice left with the account for that weighs more on a small rest
+            price = self.price(pair[2])
+            unit = price.as_collateral // self._listed[pair[2] - 1].unit + 1
+            off = self.price(pair[1]).weight // max(price.liquidation_ltv, 1) + 2
             allowed = 4 * WAD * (dust + unit) // after.debt + 4
+            allowed += off * (health.debt // after.debt)
             words = self.accounts[change.number]
             self.sliced[pair] = Slice(self.now, words, patience, incentive, allowed)
 

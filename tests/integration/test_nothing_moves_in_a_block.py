@@ -257,15 +257,15 @@ class World(Market):
     # ------------------------------------------------------------ what anybody can do
 
     def donate(self, rng):
-        """To whoever may be looked at for a balance."""
-        amount = rng.choice([1, 10**6, 10**12])
+        """A crumb, and as much as a vault has, to whoever may be looked at for a balance."""
         targets = [self.engine, self.risk, self.breaker]
         targets += [a.vault for a in self.assets.values() if hasattr(a, "vault")]
         targets += [a.fund for a in self.assets.values() if hasattr(a, "fund")]
         for name in ("USDC", "DAI", "WETH", "WBTC"):
             asset = self.assets[name]
             for target in targets:
-                asset.token.transfer(target, amount * asset.unit // 10**4, sender=self.other)
+                for amount in (1, 10**8 * asset.unit):
+                    asset.token.transfer(target, amount, sender=self.other)
 
     def donate_to_the_staked(self, rng):
         """Its share is worth as much more as it gets."""

@@ -529,6 +529,50 @@ def test_watch__slices_that_leave_the_account_under_water(sound):
     assert found == []
 
 
+def test_watch__small_rest_after_large_slices(sound):
+    """The incentive is off by units of its scale; what that leaves with the account after a slice
+    lifts the next incentive by as much more as the rest is smaller."""
+
+    def slice_of(debt, most, collateral="HOOK"):
+        args = "borrower_2#1", f"@token.{debt}", f"@token.{collateral}", most, 0, "@liquidator_1"
+        return engine("liquidator_1", "liquidate", *args, NOTHING, "0x")
+
+    def hook(price):
+        return call(
+            "keeper", "source.HOOK.0", "set_words", [1, price, {"now": 0}, {"now": 0}, 1]
+        )  # fmt: skip
+
+    legs = [
+        [BORROW, "borrower_2#1", "@token.HOOK", 17 * 10**19, "@borrower_2", NOTHING, NOWHERE, 0],
+        [REPAY, "borrower_2#1", "@token.USDC", usdc(1_400), "@borrower_2", NOTHING, NOWHERE, 0],
+    ]
+    poke = call("keeper", "breaker", "poke", "@token.USDC")
+    steps = [
+        engine("borrower_2", "batch", legs, "0x"),
+        hook(20 * 10**8),
+        call("keeper", "source.USDC.0", "set", 446 * 10**6),
+        call("keeper", "source.USDC.1", "set", 450 * 10**6),
+        poke,
+        replace(poke, wait=600),
+        replace(slice_of("USDC", usdc(700), "WETH"), wait=10, blocks=1),
+        replace(hook(10 * 10**8), wait=3_600),
+        slice_of("USDC", usdc(700)),
+        slice_of("USDC", usdc(600)),
+        *(slice_of("HOOK", 8 * 10**19) for _ in range(3)),
+    ]
+    snapshot = sound.host.snapshot()
+    watch = Watch(sound)
+    found, incentives = [], []
+    for step in steps:
+        result = sound.run(step)
+        assert result.reason is None
+        found += watch.after(step, result)
+        incentives += [log.args["incentive"] for log in result.logs if log.name == "Liquidate"]
+    sound.host.restore(snapshot)
+    assert incentives[-3] < incentives[-2] < incentives[-1] < incentives[-3] + 10
+    assert found == []
+
+
 @pytest.mark.parametrize("worse", [False, True])
 def test_machine__slices_across_the_end_of_a_wait(monkeypatch, worse):
     laboratory = Laboratory()
