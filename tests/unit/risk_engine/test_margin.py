@@ -253,11 +253,16 @@ def test_shortfall__not_held_or_without_a_price_lifts_nothing(rich):
     assert rich.risk.shortfall(position, rich.assets["WBTC"].id) > 0
 
 
-@pytest.mark.parametrize("floor", [7_950, 7_900, 6_050])
-def test_margin_of__borrow_ltv_falls_to_its_floor(new_market, floor):
-    """However volatile; the floor in odd and even steps."""
+@pytest.mark.parametrize(("base", "floor"), [(8_000, 7_950), (8_000, 7_900), (7_999, 6_049)])
+def test_margin_of__borrow_ltv_falls_to_its_floor(new_market, base, floor):
+    """However volatile; in odd and even steps, from an odd and an even base."""
     market = new_market(
-        WETH={"volatility_ref": 0, "volatility_slope": 127_000, "borrow_ltv_floor": floor}
+        WETH={
+            "volatility_ref": 0,
+            "volatility_slope": 127_000,
+            "borrow_ltv": base,
+            "borrow_ltv_floor": floor,
+        },
     )
     for dollars in (2_600, 2_000, 2_600, 2_000):
         market.host.advance(900)
