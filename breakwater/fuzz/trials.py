@@ -206,8 +206,8 @@ class Trials:
                         )
                     return
                 reasons.append(reason)
-        # the stated hold: at prices that wait for the jump it is healthy
-        if TOO_RECENT in reasons and watch.health(legs, PATIENCE).factor >= WAD:
+        # the stated hold: at prices that wait for the jump it is healthy, topped up as it may be
+        if TOO_RECENT in reasons and watch.health(watch.legs[i], PATIENCE).factor >= WAD:
             return
         if set(reasons) <= _NOTHING_TO_DO and self._is_dust(i, priced):
             return

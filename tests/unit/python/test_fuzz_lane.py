@@ -653,3 +653,29 @@ def test_trials__at_the_time_of_a_call_that_was_refused(fast):
     assert fast.player.send(call) is not None
     assert fast.watch.trials(lambda trial: "blocked") is not None
     assert fast.watch.now == fast.host.now
+
+
+def test_trials__a_jump_is_waited_for_at_what_was_topped_up(fast, monkeypatch):
+    """A unit more may be half of what a tiny account has."""
+    weaken(fast)
+    fast.host.advance(12, 1)
+    watch = fast.watch
+    watch.sweep()
+    health = watch.health
+
+    def waiting(legs, patience=0):
+        found = health(legs, patience)
+        return found._replace(factor=WAD if legs in topped else 0) if patience else found
+
+    def send(call):
+        if call[2] == "deposit_collateral":
+            i = next(i for i in range(len(watch.legs)) if watch._name(i) == call[3][0])
+            watch.legs[i] = [(tag, amount + (tag < 128)) for tag, amount in watch.legs[i]]
+            topped.append(watch.legs[i])
+        return "price jump is too recent" if call[2] == "liquidate" else None
+
+    topped: list = []
+    monkeypatch.setattr(watch, "health", waiting)
+    found = watch.trials(send)
+    assert topped
+    assert [violation.promise for violation in found] == []
