@@ -42,8 +42,11 @@ def withdraw(session: Session, text: str) -> None:
         got = vault.redeem(shares, session.sender, session.sender, sender=session.sender).value
     else:
         if amount > most:
-            what = "was lent" if most >= worth else "the vault has cash for now"
-            raise UserError(f"{session.show(most, symbol)} is all that {what}")
+            if most >= worth:
+                raise UserError(f"{session.show(most, symbol)} is all that was lent")
+            raise UserError(
+                f"the vault has cash for {session.show(most, symbol)}: the rest is on loan"
+            )
         vault.withdraw(amount, session.sender, session.sender, sender=session.sender)
         got = amount
     session.say(f"withdrew {session.show(got, symbol)}")

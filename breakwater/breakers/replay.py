@@ -196,7 +196,7 @@ class Replay:
             return True
         move = self.settings.poke_move
         return any(
-            abs(now - then) > move * then for now, then in zip(self._last, prices, strict=True)
+            abs(last - poked) > move * poked for last, poked in zip(self._last, prices, strict=True)
         )
 
     def _poke(self, time: int) -> None:

@@ -415,17 +415,7 @@ class Player:
         if function not in _SHAPED:
             if selector == b"":
                 return self.world._call_data(Step("keeper", target, function, args))
-            for arg in args:
-                kind = type(arg)
-                if kind is int:
-                    if arg >= 0:
-                        out.append(arg.to_bytes(32, "big"))
-                    else:
-                        out.append(arg.to_bytes(32, "big", signed=True))
-                elif kind is str:
-                    out.append(words[arg])
-                else:
-                    self._flat(out, (arg,))
+            self._flat(out, args)
             return b"".join(out)
         if function in _DYNAMIC:
             return self._dynamic(target, selector, function, args)
