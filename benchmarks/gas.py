@@ -8,6 +8,8 @@ TERMS (those on which the peers were measured)
     something, but for the balance of the flash loan's receiver. One hour of interest is due.
     The liquidation is a part of the debt, at an incentive above the tip, so that the insurance
     fund's part is paid too.
+    A price check is what the risk engine takes to read an asset by its id, as a margin check does,
+    beyond the transaction's own cost; every slot and feed is cold.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from breakwater.driver import (
     CreditEngine,
     InsuranceFund,
     LendingVault,
+    MedianFeed,
     RiskEngine,
     VaultConfig,
 )
@@ -100,7 +103,11 @@ OPERATIONS = (
     Operation("repay", "repay", 76_000, 87_147, 81_225, 134_864, 147_325),
     Operation("liquidate", "liquidate, partial", 138_000, 111_421, 216_371, 281_855, 275_228),
     Operation("flash_loan", "flash loan", 56_000, 55_302, None, 138_052, 64_828),
+    Operation("price_1", "price check, 1 source", 12_000, None, None, None, None),
+    Operation("price_2", "price check, 2 sources", 20_000, None, None, None, None),
 )
+CHECKS = ("price_1", "price_2")
+"""Measured without the transaction's own cost."""
 
 
 @dataclass
@@ -197,6 +204,12 @@ class World:
             self.names[feed.address] = "feed"
             self.feeds.append(feed)
             self.configurator.list_asset(token, ASSET._replace(source=feed.address), sender=owner)
+        sources = [ConstantFeedMock.deploy(host, 8, PRICE, sender=owner) for _ in range(2)]
+        median = MedianFeed.deploy(host, sources, [86_400] * 2, 2, 100, False, "", sender=owner)
+        self.medial = self._new_token("Medial")
+        config = ASSET._replace(source=median.address, is_feed=True)
+        self.configurator.list_asset(self.medial, config, sender=owner)
+        self.names |= {median.address: "median", **{feed.address: "feed" for feed in sources}}
         for token in self.collaterals:
             self.engine.list_collateral(token, 10**9 * WAD, False, sender=owner)
         self._on_token(self.loan, "approve", self.vault.address, MAX_UINT256, sender=owner)
@@ -287,6 +300,18 @@ class World:
     def flash_loan(self) -> Receipt:
         return self.vault.flashLoan(self.receiver, self.loan, 100 * WAD, b"", sender=self.borrower)
 
+    def price_1(self) -> Receipt:
+        return self._check(self.collaterals[0])
+
+    def price_2(self) -> Receipt:
+        return self._check(self.medial)
+
+    def _check(self, token: str) -> Receipt:
+        abi, id = RiskEngine.artifact().abi, self.risk.id_of(token)
+        return self.host.transact(
+            self.risk.address, abi, "check_listable", [id], sender=self.borrower
+        )
+
 
 def measure(
     host: NodeHost, breakdown: bool = False, done: Callable[[str], None] = lambda name: None
@@ -303,7 +328,12 @@ def measure(
         receipt: Receipt = getattr(world, operation.name)()
         assert receipt.gas_used is not None
         frames = _frames(host, receipt, world.names, functions) if breakdown else []
-        found[operation.name] = Measurement(receipt.gas_used, frames)
+        gas = receipt.gas_used
+        if operation.name in CHECKS:
+            assert receipt.txn_hash is not None
+            gas -= _intrinsic(host.trace(receipt.txn_hash)["input"])
+            frames = frames[1:]
+        found[operation.name] = Measurement(gas, frames)
         host.restore(start)
         done(operation.name)
     return found

@@ -405,6 +405,8 @@ FIGURES = {
     "repay": "repay",
     "liquidate, partial": "liquidate",
     "flash loan": "flash_loan",
+    "price check of an asset, 1 source": "price_1",
+    "price check of an asset, 2 sources": "price_2",
 }
 """Rows of the table of gas, and their keys in snapshots/gas.json."""
 
