@@ -27,6 +27,7 @@ collect_ignore = (
     [
         "stateful",
         "unit/python/test_campaign.py",
+        "unit/python/test_fuzz_judgement.py",
         "unit/python/test_fuzz_lane.py",
         "unit/python/test_mutation.py",
         "unit/python/test_planted.py",

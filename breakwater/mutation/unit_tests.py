@@ -35,7 +35,6 @@ SECONDS, TIMES = 20, 10
 """A test that takes this long [CPU s] and this many times what it takes on the sound build has hung
 by the mutant's doing."""
 
-_SHARED = ("tests/conftest.py", "tests/market.py", "tests/vault_world.py", "breakwater/model")
 _FORMAT = 1
 _HISTORY = 16
 """Sites of a refused call that are known, see `breakwater.coverage`: when there are so many, there
@@ -61,19 +60,21 @@ def files_of(root: Path) -> list[str]:
 
 
 def keys_of(root: Path, files: Iterable[str], source: str) -> dict[str, str]:
-    """A digest for each file of tests: of it, of what it shares with others, of the contracts."""
+    """A digest for each file of tests: of it, of the helpers in its folder and in those above, of
+    the model, of the contracts.
+    """
     shared = hashlib.sha256(f"{_FORMAT} {source}".encode())
-    for name in _SHARED:
-        base = root / name
-        for path in [base] if base.is_file() else sorted(base.rglob("*.py")):
-            _add(shared, root, path)
+    for path in sorted((root / "breakwater" / "model").rglob("*.py")):
+        _add(shared, root, path)
     found = {}
     for file in files:
         digest = shared.copy()
-        conftests = [folder / "conftest.py" for folder in (root / file).parents]
-        for path in (root / file, *conftests):
-            if path.is_file() and path.is_relative_to(root / "tests"):
-                _add(digest, root, path)
+        _add(digest, root, root / file)
+        for folder in (root / file).parents:
+            if folder.is_relative_to(root / "tests"):
+                for path in sorted(folder.glob("*.py")):
+                    if not path.name.startswith("test_"):
+                        _add(digest, root, path)
         found[file] = digest.hexdigest()[:16]
     return found
 

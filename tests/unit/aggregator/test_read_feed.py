@@ -2,6 +2,12 @@
 
 import pytest
 
+from breakwater import artifacts
+from breakwater.abi import Interface
+from breakwater.driver import MedianFeed
+from breakwater.host import decode_reason
+from tests.feeds import FeedWorld
+
 INVALID = (0, 0, 0, 0, 0)
 WAD = 10**18
 
@@ -57,3 +63,38 @@ def test_read_feed__broken_source_is_not_valid(host, deployer, reader, feed, mod
 
 def test_read_feed__no_code_is_not_valid(host, reader):
     assert reader.read_feed(host.account("nobody")) == INVALID
+
+
+METER = """
+# pragma version 0.4.3
+
+@view
+@external
+def quote() -> (uint256, uint256, uint256, uint256, uint256):
+    left: uint256 = msg.gas
+    return left, left, left, block.timestamp, 1
+"""
+
+
+def test_read_feed__feed_gets_the_gas_that_it_may_ask_for(host, deployer, reader):
+    """A feed whose `gas_limit` is the highest, 200,000, is read with so much."""
+    artifact = artifacts.compile_source(METER, "FeedMeter")
+    meter = MedianFeed.at(host, host.deploy_raw(artifact.abi, artifact.bytecode, sender=deployer))
+    assert reader.read_feed(meter.address) == FeedWorld(host).with_gas(meter, 200_000)
+
+
+def test_read_feed__needs_what_63_of_64_parts_leave_to_the_feed(host, deployer, reader, feed):
+    """And 6,600 more, before it; a thousand are spent by then at most."""
+    need = 200_000 * 64 // 63 + 6_600
+    caller = host.deploy("CallerMock", sender=deployer)
+    data = Interface(reader.abi).function("read_feed", 1).encode([feed])
+
+    def attempt(gas):
+        args = [reader.address, data, gas]
+        return host.call(caller, "CallerMock", "attempt", args, sender=deployer)
+
+    ok, answer = attempt(need)
+    assert (ok, decode_reason(answer)) == (False, "too little gas")
+    ok, answer = attempt(need + 1_000)
+    assert ok
+    assert len(answer) == 160

@@ -115,6 +115,24 @@ def test_set_min_debt__keeps_the_rest(unlisted):
     market.borrow("USDC", 124)
 
 
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        ("list_collateral", ("WETH", 1, False)),
+        ("set_cap", ("LINK", 1)),
+        ("list_debt", ("USDC", 1)),
+        ("set_min_debt", ("WBTC", 1)),
+    ],
+)
+def test_admin__stranger_is_told_so_first(unlisted, function, args):
+    """Whatever else is wrong with the call."""
+    market, (name, *rest) = unlisted, args
+    asset = market.assets[name]
+    call = getattr(market.engine, function)
+    with refuses("ownable: caller is not the owner"):
+        call(asset.vault if function == "list_debt" else asset, *rest, sender=market.other)
+
+
 def test_ownership__is_handed_on(unlisted):
     market = unlisted
     market.engine.transfer_ownership(market.other, sender=market.owner)

@@ -140,6 +140,20 @@ def test_batch__sixteen_legs_on_as_many_accounts(ready):
     ]
 
 
+def test_batch__checks_the_last_of_as_many_accounts_as_legs_can_name(ready):
+    """Sixteen legs name 32 accounts."""
+    market = ready
+    for n in range(15):
+        market.deposit("WETH", "0.1", market.account(100 + n))
+    legs = [
+        market.leg(MOVE, "WETH", 10, market.account(100 + n), other=market.account(200 + n))
+        for n in range(15)
+    ]
+    with refuses("initial margin is not met"):
+        batch(market, *legs, market.leg(MOVE, "WETH", 8 * WAD, other=market.account(300)))
+    batch(market, *legs, market.leg(MOVE, "WETH", WAD, other=market.account(300)))
+
+
 def below_initial(market):
     """Account 0 at 12,000 USDC, above maintenance and below its initial margin."""
     market.engine.borrow(

@@ -158,6 +158,13 @@ def test_quote__one_unit_and_the_largest(world, host, base, last, valid):
     assert feed.quote() == (expected(WAD, last, base, host.now) if valid else NOTHING)
 
 
+def test_quote__least_average_is_a_price(world, host):
+    pool = world.pool()
+    feed = world.feed(pool, lowest=1)
+    pool.set_prices(1, 1, sender=world.me)
+    assert feed.quote() == expected(1, 1, BASE, host.now) == (99, 100, 101, host.now, SINGLE)
+
+
 def test_quote__largest_of_everything_never_reverts(world):
     pool = world.pool()
     feed = world.feed(pool, lowest=1, highest=2**128 - 1)

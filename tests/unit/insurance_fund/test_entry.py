@@ -1,5 +1,7 @@
 """Entering the fund: the reserve, the fee settled first, the closed fund."""
 
+import pytest
+
 
 def test_deposit__first_staker_gets_nothing_of_the_seed(world):
     world.act("deposit", 1_000 * world.unit, world.lender)
@@ -52,6 +54,26 @@ def test_deposit__into_a_slashed_fund_reverts(world):
     assert world.staked("totalAssets") == 0
     world.fund_refuses("fund is closed", "deposit", 10**9, world.lender)
     assert world.staked("maxDeposit", world.lender) == world.staked("maxMint", world.lender) == 0
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_deposit__into_a_fund_slashed_to_the_limit(world, more):
+    """With a million fund shares to a vault share it is open; a unit of loss more closes it."""
+    world.act("deposit", 1_000 * world.unit, world.lender)
+    world.stake("deposit", 10**24 - 1, world.lender)
+    fund_shares = world.staked("totalSupply") + world.staked("reserve_shares")
+    limit = fund_shares // 10**6 - 1  # and one virtual vault share
+    loss = (world.read("balanceOf", world.fund) - limit) // 10**6
+    world.lend(loss + more)
+    world.act("write_off", loss + more, sender=world.engine)
+    assert world.read("balanceOf", world.fund) == limit - more * 10**6
+    assert fund_shares % 10**6 == 0
+    if more:
+        world.fund_refuses("fund is closed", "deposit", 10**9, world.lender)
+        assert world.staked("maxDeposit", world.lender) == 0
+        return
+    assert world.staked("maxDeposit", world.lender) > 0
+    assert world.stake("deposit", 10**9, world.lender).value == 10**15
 
 
 def test_any_amount__has_a_reason(world):

@@ -48,6 +48,16 @@ def test_max__is_the_most_that_works(busy):
     busy.refuses("deposit cap is reached", "deposit", room + 1, busy.lender)
 
 
+def test_max_redeem__shares_worth_just_a_unit(world):
+    """A share less is worth nothing, and is not redeemed."""
+    world.act("mint", 10**6, world.lender)
+    assert world.read("maxRedeem", world.lender) == 10**6
+    world.act("transfer", world.other, 1)
+    assert world.read("maxRedeem", world.lender) == 0
+    world.act("transfer", world.lender, 1, sender=world.other)
+    assert world.act("redeem", 10**6, world.lender, world.lender).value == 1
+
+
 def test_round_trip__never_gains(busy):
     """In and out in one block, both ways to say how much: never more out than in, and what stays
     behind is the other lenders'."""

@@ -245,6 +245,14 @@ def test_vault__everything(indebted):
     assert market.lens.vault(market.assets["WBTC"])[1:] == (0,) * 11
 
 
+def test_vault__without_a_least_debt(indebted):
+    market, usdc = indebted, indebted.assets["USDC"]
+    before = market.lens.vault(usdc)
+    market.engine.set_min_debt(usdc, 0, sender=market.owner)
+    assert market.lens.vault(usdc) == before
+    assert before.cash > 0
+
+
 def test_quote__is_that_of_the_risk_engine(indebted):
     weth = indebted.assets["WETH"]
     assert indebted.lens.quote(weth) == indebted.risk.quote(weth)
@@ -272,9 +280,15 @@ def test_liquidation_price__none_for_what_does_not_count(new_market):
     )  # fmt: skip
     market.deposit("WETH", 10)
     market.deposit("NONE", 1_000)
-    market.borrow("USDC", 5_000)
+    market.borrow("USDC", 10_000)
     assert market.lens.liquidation_price(market.account(), market.assets["NONE"]) == 0
     assert market.lens.liquidation_price(market.account(), market.assets["WETH"]) > 0
+    market.price("WETH", 1_000)  # below maintenance, where no price of NONE would help
+    assert market.lens.liquidation_price(market.account(), market.assets["NONE"]) == 0
+    assert [leg.liquidation_price for leg in market.lens.account(market.account()).legs][1:] == [
+        0,
+        0,
+    ]
 
 
 def test_why_blocked__to_the_unit(market):

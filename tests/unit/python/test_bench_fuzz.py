@@ -2,6 +2,7 @@
 run does not take the others along.
 """
 
+import difflib
 import json
 import subprocess
 
@@ -9,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from benchmarks import foundry, fuzz
+from benchmarks import finding, foundry, fuzz, rates
+from benchmarks.report import readme, tables, write_readme
+from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz import planted
@@ -38,12 +41,12 @@ def test_replay__does_what_the_lane_did():
     lane.run(calls=500)
     host = EvmHost()
     World(host, "small")
-    calls, succeeded, _ = fuzz._replay(host, fuzz._tape("small", 500))
+    calls, succeeded, _ = rates._replay(host, rates._tape("small", 500))
     assert (calls, succeeded) == (lane.calls, lane.succeeded)
 
 
 def test_measure__a_lane_that_lacks_something(lanes):
-    found = fuzz.measure(list(lanes), fuzz.Options(1_000, 1, (), 1.0))
+    found = fuzz.measure(list(lanes), rates.Options(1_000, 1, (), 1.0))
     assert found["fast"] == {"default": FIGURES}
     assert found["forge"] == {"lacks": "forge is not installed: run `make node`"}
     assert found["ape"]["lacks"].startswith("KeyError at test_bench_fuzz.py:")
@@ -75,11 +78,11 @@ def hit(calls=100, promise="SOLV-1"):
             "raw_steps": 50, "steps": 3, "shrink_seconds": 0.2, "sequence": []}  # fmt: skip
 
 
-MISS = {"seed": 2, "calls": fuzz.FIND_CALLS, "cpu_seconds": 9.0, "promise": None}
+MISS = {"seed": 2, "calls": finding.FIND_CALLS, "cpu_seconds": 9.0, "promise": None}
 
 
 def bug(*runs):
-    return {"promise": "SOLV-1", "runs": list(runs), **fuzz._medians(runs)}
+    return {"promise": "SOLV-1", "runs": list(runs), **finding._medians(runs)}
 
 
 def test_medians__what_was_not_found_counts():
@@ -96,25 +99,25 @@ def test_medians__what_was_not_found_counts():
 def test_steady__neither_start_nor_end_counts():
     # nothing for five seconds, then 100 calls a second for ten, then a slow end
     seen = [(5.0 + i, 100 * i, 0.5 * i) for i in range(11)] + [(18.0, 1_001, 6.0)]
-    assert fuzz.steady(seen, 10) == (600, 6, 3)
+    assert rates.steady(seen, 10) == (600, 6, 3)
     with pytest.raises(UserError, match="too few reports"):
-        fuzz.steady(seen[:3], 10)
+        rates.steady(seen[:3], 10)
 
 
 def test_search__finds_and_shrinks():
-    found = fuzz.search(planted.load("burnt_shares_in_supply"), 1)
+    found = finding.search(planted.load("burnt_shares_in_supply"), 1)
     assert found["promise"] == "SOLV-4"
-    assert 0 < found["calls"] <= fuzz.FIND_CALLS
+    assert 0 < found["calls"] <= finding.FIND_CALLS
     assert len(found["sequence"]) == found["steps"] <= found["raw_steps"]
 
 
 def test_search__what_the_sound_contracts_show_as_well(monkeypatch):
     steps = SEQUENCES["burnt_shares_in_supply"]
-    assert fuzz._alarm(steps) is None
+    assert finding._alarm(steps) is None
     bad = planted.compiler(planted.load("burnt_shares_in_supply"))
-    monkeypatch.setattr(fuzz, "_sound", lambda: Replayer(new_world("default", bad)))
-    assert "engine.liquidate" in fuzz._alarm(steps)
-    found = fuzz.search(planted.load("burnt_shares_in_supply"), 1)
+    monkeypatch.setattr(finding, "_sound", lambda: Replayer(new_world("default", bad)))
+    assert "engine.liquidate" in finding._alarm(steps)
+    found = finding.search(planted.load("burnt_shares_in_supply"), 1)
     assert found["promise"] is None
     assert "engine.liquidate" in found["false_alarm"]
 
@@ -124,7 +127,7 @@ def report(**bugs):
 
 
 def test_readme__shows_what_was_not_found():
-    table = "\n".join(fuzz.readme(report(good=bug(hit(), hit()), bad=bug(hit(), MISS))))
+    table = "\n".join(readme(report(good=bug(hit(), hit()), bad=bug(hit(), MISS))))
     assert "| fast lane, every promise | 100, 50% |" in table
     assert "| found with every seed, of 2 | 1 of 2 | 2 |" in table
     assert "| not found with every seed: `bad` | 1 of 2 |" in table
@@ -136,18 +139,18 @@ def test_readme__is_put_where_the_table_is(tmp_path):
     path = tmp_path / "README.md"
     path.write_text("# B\n\n### Fuzz\n\nText.\n\n| a |\n| --- |\n| 1 |\n\n## More\n\n| b |\n")
     one = report(good=bug(hit()))
-    fuzz.write_readme(one, path)
-    fuzz.write_readme(one, path)
-    table = "\n".join(fuzz.readme(one))
+    write_readme(one, path)
+    write_readme(one, path)
+    table = "\n".join(readme(one))
     assert path.read_text() == f"# B\n\n### Fuzz\n\nText.\n\n{table}\n\n## More\n\n| b |\n"
     path.write_text("# B\n")
     with pytest.raises(UserError, match="no table"):
-        fuzz.write_readme(one, path)
+        write_readme(one, path)
 
 
 def test_tables__planted():
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    for part in fuzz.tables({"planted": {"a_bug": bug(hit(6_000), hit(7_000), MISS)}}):
+    for part in tables({"planted": {"a_bug": bug(hit(6_000), hit(7_000), MISS)}}, fuzz.LANES):
         console.print(part)
     text = console.export_text()
     assert "a_bug" in text
@@ -167,8 +170,10 @@ def test_foundry__market_is_exported(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_forge__holds_on_the_contracts_and_finds_a_bug():
     foundry.export()
-    # a liquidation sets a price first, to name one
-    assert 1.1 < foundry.made(10 * LENGTH) < 1.5
+    # a liquidation sets a price first, to name one; every sequence ends with trials
+    acted, tried = foundry.made(10 * LENGTH)
+    assert 1.1 < acted < 1.5
+    assert 1 / LENGTH < tried < 10 / LENGTH
     sound = foundry.play("Promises", 40)
     assert sound.broken is None
     assert sound.calls == 40 * LENGTH
@@ -182,6 +187,103 @@ def test_forge__holds_on_the_contracts_and_finds_a_bug():
         assert foundry.play("Promises", 40).broken == "SOLV-4 share"
         with pytest.raises(UserError, match="SOLV-4 share"):
             foundry.measure(True, 2_000)
+    finally:
+        foundry.export()
+
+
+REPAY = "    return self._repay(account, asset, amount)\n"
+ADD = "    return self._deposit(account, asset, amount)\n"
+WEIGH = (
+    "    weighed: IRiskEngine.Health = staticcall IRiskEngine(RISK_ENGINE).health_of(\n"
+    "        self._position(self._load(account))\n    )\n"
+)
+CHANGES = {
+    "LIVE-1 repay": (
+        "CreditEngine", "", REPAY,
+        '    assert amount != max_value(uint256), "not all"\n' + REPAY,
+    ),
+    "LIVE-1 top up": (
+        "CreditEngine", "", ADD,
+        WEIGH + '    assert amount != 1 or weighed.health_factor < 10**18, "too little"\n' + ADD,
+    ),
+    "LIVE-2": (
+        "LendingVault", "", "    return self._exit(assets, receiver, owner, False)\n",
+        "    if assets > 10**9:\n        assert assets % 10**6 == 0, \"not round\"\n"
+        "    return self._exit(assets, receiver, owner, False)\n",
+    ),
+    "LIVE-3 not credited": (
+        "CreditEngine", "", "    return self._liquidate(\n        account, debt",
+        '    assert credit == empty(bytes32), "not credited"\n'
+        "    return self._liquidate(\n        account, debt",
+    ),
+    "LIVE-4": ("CreditEngine", "", REPAY, "    assert amount != 1\n" + REPAY),
+    "GATE-2 at once": (
+        "CircuitBreaker", "", "COOL_DOWN: constant(uint256) = 1_800",
+        "COOL_DOWN: constant(uint256) = 1_700",
+    ),
+    "GATE-2 acts": (
+        "CircuitBreaker", "", "    if latched != word:\n        self._push_risk(asset, latched)\n"
+        "    return status", "    return status",
+    ),
+    "GATE-2 vault": ("CircuitBreaker", "", "    self._push_vault(asset, word)\n\n\n@external\n"
+                     "def reset", "\n\n@external\ndef reset"),
+    "GATE-2 vault is stopped": (
+        "LendingVault", "", '    @dev Reverts above level `highest`.\n    """\n',
+        '    """\n    if highest != 0:\n        return\n',
+    ),
+    "GATE-2 new risk": (
+        "RiskEngine", "modules/initial_margin",
+        "            if state & 12 != 0:\n                return self._level_reason(state)\n"
+        "            unseen = 0\n        if enough", "            unseen = 0\n        if enough",
+    ),
+    "GATE-4": (
+        "CreditEngine", "", ADD,
+        WEIGH + '    assert weighed.health_factor >= 10**18, "too weak"\n' + ADD,
+    ),
+    "GATE-3": ("Configurator", "", "start | (target << 14)", "target | (target << 14)"),
+}  # fmt: skip
+"""What forge should say -> contract, its module, a text of it and what to put there instead."""
+
+EIGHT_DAYS = """\
+--- a/contracts/CircuitBreaker.vy
++++ b/contracts/CircuitBreaker.vy
+@@ -99 +99 @@
+-MAX_DURATION: constant(uint256) = 7 * 86_400
++MAX_DURATION: constant(uint256) = 8 * 86_400
+--- a/contracts/modules/latch.vy
++++ b/contracts/modules/latch.vy
+@@ -32,2 +32,2 @@
+-MAX_LATCH: constant(uint256) = 7 * 86_400
+-MAX_HOLD: constant(uint256) = 7 * 86_400
++MAX_LATCH: constant(uint256) = 8 * 86_400
++MAX_HOLD: constant(uint256) = 8 * 86_400
+"""
+LATCHES = ("CircuitBreaker", "RiskEngine", "LendingVault")
+PLANTED = {
+    "GATE-1 seven days": planted.Bug("forge_latch", "", "", "GATE-1", LATCHES, EIGHT_DAYS),
+    "GATE-1 budget": planted.load("hold_budget_open"),
+    "GATE-2 loosened": planted.load("latch_lifted_early"),
+}
+
+
+def changed(name):
+    """The market with one change of it, as a bug."""
+    contract, module, old, new = CHANGES[name]
+    path = f"contracts/{module or contract}.vy"
+    source = (artifacts.ROOT / path).read_text()
+    assert source.count(old) == 1
+    lines = source.splitlines(True), source.replace(old, new).splitlines(True)
+    diff = "".join(difflib.unified_diff(*lines, f"a/{path}", f"b/{path}"))
+    return planted.Bug(f"forge_{name.replace(' ', '_')}", "", "", name, (contract,), diff)
+
+
+@pytest.mark.needs("forge")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CHANGES, *PLANTED])
+def test_forge__holds_the_promises_that_the_lane_holds(name):
+    try:
+        foundry.export(planted.compiler(PLANTED.get(name) or changed(name)))
+        assert foundry.play("Promises", 200).broken == name
     finally:
         foundry.export()
 

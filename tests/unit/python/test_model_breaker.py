@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from breakwater.units import DAY, HOUR
-from tests.unit.python.test_model_engine import Pair
+from tests.unit.python.engine_pair import Pair
 
 SYMBOLS = ("WETH", "USDC", "wstETH", "ODD")
 

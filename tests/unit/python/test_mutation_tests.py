@@ -109,11 +109,9 @@ def test_survey__knows_what_a_test_reaches() -> None:
     assert any(all(line < quote for line in one["lines"][FEED]) for one in seen.values())
 
 
-def test_keys__change_with_the_file_its_conftest_and_the_contracts(tmp_path: Path) -> None:
-    for name in ("tests/unit/a/test_a.py", "tests/unit/b/test_b.py", "tests/unit/a/conftest.py"):
+def test_keys__change_with_the_file_its_helpers_and_the_contracts(tmp_path: Path) -> None:
+    for name in ("tests/unit/a/test_a.py", "tests/unit/b/test_b.py", "tests/unit/a/world.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    for name in unit_tests._SHARED[:3]:
         (tmp_path / name).write_text("")
     files = ["tests/unit/a/test_a.py", "tests/unit/b/test_b.py"]
     assert unit_tests.files_of(tmp_path / "none") == []
@@ -122,7 +120,7 @@ def test_keys__change_with_the_file_its_conftest_and_the_contracts(tmp_path: Pat
         return list(unit_tests.keys_of(tmp_path, files, source).values())
 
     before = keys()
-    (tmp_path / "tests/unit/a/conftest.py").write_text("# other")
+    (tmp_path / "tests/unit/a/world.py").write_text("# other")
     after = keys()
     assert before[0] != after[0]
     assert before[1] == after[1]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fuzz
+from benchmarks.report import readme
 from breakwater import deploy, markets
 from breakwater.evm import EvmHost
 from breakwater.fuzz import counterexample, planted, replay
@@ -427,7 +428,7 @@ def fuzz_rows() -> list[str]:
 
 
 def test_fuzz__is_that_of_the_snapshot() -> None:
-    table = fuzz.readme(FUZZ)
+    table = readme(FUZZ)
     assert fuzz_rows() == table, "the table must be\n" + "\n".join(table)
 
 

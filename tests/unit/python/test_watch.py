@@ -1,12 +1,9 @@
 """The watch on contracts with one function changed: what breaks no single figure, and is told."""
 
 from dataclasses import replace
-from functools import cache
-from typing import NamedTuple
 
 import pytest
 
-from breakwater import artifacts
 from breakwater.evm import EvmHost
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.machine import Broken, Laboratory
@@ -15,10 +12,10 @@ from breakwater.fuzz.state import M112
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
-from breakwater.mutation.compile import Program
 from breakwater.observation import Timed
 from breakwater.promises.gates import caps
 from breakwater.units import MAX_UINT256, RAY, WAD
+from tests.mutants import Mutant, broken, changed
 from tests.planted.sequences import (
     DAY,
     HOUR,
@@ -41,19 +38,6 @@ BORROW, REPAY = 4, 8
 HOOK_DOWN = call("keeper", "source.HOOK.0", "set_mode", 1)
 HOOK_UP = call("keeper", "source.HOOK.0", "set_words", [1, 17 * 10**8, {"now": 0}, {"now": 0}, 1])
 POKE = call("keeper", "breaker", "poke", "@token.WETH")
-
-
-class Mutant(NamedTuple):
-    """A change of one function, and calls that show it."""
-
-    contract: str
-    module: str
-    """The file of the function, if it is not the contract's own."""
-    function: str
-    old: str
-    new: str
-    steps: list[Step]
-    promise: str
 
 
 def ruled(target, function, *args):
@@ -315,38 +299,6 @@ MUTANTS = {
 }  # fmt: skip
 
 
-@cache
-def program(contract):
-    return Program(contract, f"contracts/{contract}.vy", artifacts.ROOT)
-
-
-def changed(mutant):
-    """What a world is compiled with."""
-    path = artifacts.ROOT / "contracts" / f"{mutant.module or mutant.contract}.vy"
-    source = path.read_text(encoding="utf-8")
-    begin, end, line = program(mutant.contract).span(path, mutant.function, source)
-    text = source[begin:end]
-    assert text.count(mutant.old) == 1
-    text = text.replace(mutant.old, mutant.new)
-    code = program(mutant.contract).with_function(path, mutant.function, text, line)
-
-    def load(name):
-        plain = artifacts.load(name)
-        return replace(plain, bytecode=code) if name == mutant.contract else plain
-
-    return load
-
-
-def broken(market, steps):
-    """What the watch says of each step, and why steps were refused."""
-    watch, found, reasons = Watch(market), [], []
-    for step in steps:
-        result = market.run(step)
-        reasons.append(result.reason)
-        found += watch.after(step, result)
-    return [*found, *watch.sweep()], reasons
-
-
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__sees_a_mutant(name):
     mutant = MUTANTS[name]
@@ -594,3 +546,15 @@ def test_machine__slices_across_the_end_of_a_wait(monkeypatch, worse):
     else:
         laboratory.compare(whole, 2)
     assert gains[0] < gains[1]
+
+
+def test_machine__fees_of_slices_are_rounded_down():
+    """At prices that are apart the incentive is at its most: slices pay a unit less of the fee."""
+    laboratory = Laboratory()
+    poke = "keeper", "breaker", "poke", ("@token.USDC",)
+    for number, answer in enumerate((100_000_000, 352_000_000)):
+        laboratory.call("price", ("keeper", f"source.USDC.{number}", "set", (answer,), 0, 0))
+    for wait in (0, 900, 901):
+        laboratory.call("poke", (*poke, wait, 1))
+    args = "borrower_1#0", "@token.USDC", "@token.WETH", 8_090_162_900, 0, "@keeper"
+    laboratory.compare(("keeper", "engine", "liquidate", (*args, NOTHING, "0x"), 600, 50), 2)

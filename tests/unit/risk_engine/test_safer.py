@@ -88,3 +88,18 @@ def test_check_batch__debt_weights_count_for_health(new_market):
         less = {**fair, "main": 8 * 10**23 + main, "none": 14 * 10**23 + none}
         with refuses("initial margin is not met"):
             market.risk.check_batch(before, position(market, **less), 0)
+
+
+def test_check_batch__the_least_debt_holds_its_collateral(new_market):
+    """A debt worth less than a unit of value counts as one: paid off but for a unit, it frees
+    nothing."""
+    market = new_market(
+        MAIN={**DOLLAR, "liquidation_ltv": 5_000}, FINE={"decimals": 24, "dollars": 1}
+    )
+    main = ("MAIN", PLENTY, False)
+    before = market.position(main, ("FINE", 10, True))
+    after = market.position(main, ("FINE", 1, True))
+    assert market.risk.check_batch(before, after, 0) is False
+    with refuses("initial margin is not met"):
+        after = market.position(("MAIN", PLENTY - 1, False), ("FINE", 1, True))
+        market.risk.check_batch(before, after, 0)
