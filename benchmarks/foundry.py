@@ -27,6 +27,7 @@ from breakwater.artifacts import Artifact
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.fuzz.lane import LENGTH
+from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.host import interface_of
 
@@ -38,8 +39,8 @@ NOTES = FOLDER / "build" / "made.txt"
 
 CALL = "(bool,address,address,uint256,uint256,bytes)"
 NAMES = (
-    "(address,address,address,address,address,address,address,address,"
-    "address[],address[],bytes32[])"
+    "(address,address,address,address,address,address,address,address,address,address,address,"
+    "address[],address[],bytes32[],uint256,uint256)"
 )
 
 
@@ -84,13 +85,16 @@ def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
         deploys = step.kind == "deploy"
         calls.append((deploys, step.sender, step.address, step.now, step.block, data))
     contracts = ("engine", "risk", "breaker", "vault.USDC", "token.WETH", "token.USDC",
-                 "source.WETH.0", "source.USDC.0")  # fmt: skip
+                 "source.WETH.0", "source.USDC.0", "configurator", "timelock",
+                 "guardian")  # fmt: skip
     names = (
         *(world.address(name) for name in contracts),
         [world.address(f"lender_{i}") for i in (1, 2, 3)],
         [world.address(f"liquidator_{i}") for i in (1, 2)],
         # of the attacker, a contract, none: the handler acts for people
         [world.account(name) for name in world.accounts if not name.startswith("attacker")],
+        slot("CircuitBreaker", "latches"),
+        slot("LendingVault", "_expiries"),
     )
     blob = encode(
         [CALL + "[]", NAMES, "uint256", "uint256"],
@@ -118,15 +122,20 @@ def measure(
     return Rate(played, setup)
 
 
-def made(calls: int, seed: int = 1, depth: int = LENGTH, timeout: float = 600) -> float:
-    """Calls of the market, refused ones included, that one call of the handler makes: the mean of a
-    campaign of `calls` of its calls which writes down what it makes.
+def made(
+    calls: int, seed: int = 1, depth: int = LENGTH, timeout: float = 600
+) -> tuple[float, float]:
+    """Calls of the market, refused ones included, that go with one call of the handler: what it
+    makes itself, and its part of the trials at the end of a sequence. The means of a campaign of
+    `calls` of its calls which writes down what it makes.
 
     UserError when forge is not installed or fails.
     """
     NOTES.unlink(missing_ok=True)
     played = play("Counting", max(calls // depth, 1), depth, seed, timeout)
-    return NOTES.read_text().count("\n") / played.calls
+    lines = NOTES.read_text().splitlines()
+    tried = lines.count("trial")
+    return (len(lines) - tried) / played.calls, tried / played.calls
 
 
 def play(

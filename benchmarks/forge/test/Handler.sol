@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IBreaker, IEngine, IFeed, IRisk, IToken, IVault, Names, Vm, vm} from "./Market.sol";
+import {Gates} from "./Gates.sol";
+import {IFeed, IRisk, Names, Vm, vm} from "./Market.sol";
+import {Trials} from "./Trials.sol";
 
 // One bounded action a call; it reverts where the protocol does. Amounts come from what the state
 // allows, and sometimes go beyond; where an action has nothing to work on, its opposite is done
 // instead. With `checked`, each keeps what the promises about a single call need and judges it;
 // `broken` says which promise fell first.
-contract Handler {
-    uint256 constant WAD = 1e18;
-    uint256 constant RAY = 1e27;
-    uint256 constant TIP = 0.005e18;
-    uint256 constant DUST = 4e12; // [WAD] a few units of USDC
-    uint256 constant LEAST = 100e6; // [USDC] smallest debt of the small market
+contract Handler is Trials {
     bytes32 constant WRITE_OFF = keccak256("WriteOff(uint256,uint256,uint256,uint256,uint256)");
 
-    IEngine immutable engine;
-    IRisk immutable risk;
-    IBreaker immutable breaker;
-    IVault immutable vault;
-    IToken immutable weth;
-    IToken immutable usdc;
-    IFeed immutable feed;
-    IFeed immutable steady;
-    bool immutable checked;
-    bool immutable counts; // the calls of the market that are made
-    address[] lenders;
-    address[] liquidators;
-    bytes32[] accounts;
     bytes32[] hashes; // of the words of each account, after the last call
-
-    string public broken;
 
     // as of before the call
     uint256 oldAssets;
@@ -40,21 +22,7 @@ contract Handler {
     address actor;
     bytes32 account;
 
-    constructor(Names memory names, bool checked_, bool counts_) {
-        engine = IEngine(names.engine);
-        risk = IRisk(names.risk);
-        breaker = IBreaker(names.breaker);
-        vault = IVault(names.vault);
-        weth = IToken(names.weth);
-        usdc = IToken(names.usdc);
-        feed = IFeed(names.feed);
-        steady = IFeed(names.steady);
-        checked = checked_;
-        counts = counts_;
-        lenders = names.lenders;
-        liquidators = names.liquidators;
-        accounts = names.accounts;
-    }
+    constructor(Names memory names, bool checked_, bool counts_) Gates(names, checked_, counts_) {}
 
     // Accounts of borrowers hold collateral and owe, some nearly all they may: for the set-up.
     function open() external {
@@ -90,6 +58,7 @@ contract Handler {
         uint256 shares = vault.withdraw(amount, actor, actor);
         if (!checked) return;
         _require(shares * oldAssets >= amount * oldShares, "SOLV-10 withdraw");
+        _open(1);
         _end();
     }
 
@@ -112,7 +81,7 @@ contract Handler {
         _act();
         engine.withdraw_collateral(account, address(weth), amount, actor);
         if (!checked) return;
-        _margin();
+        _margin(address(weth));
         _end();
     }
 
@@ -135,10 +104,13 @@ contract Handler {
         // all of it, or what leaves the least debt
         uint256 amount = seed % 8 == 0 || owed <= LEAST ? owed : _amount(seed, owed - LEAST);
         _act();
-        (uint256 paid, uint256 shares) = engine.repay(account, address(usdc), amount);
-        if (!checked) return;
-        _require(paid * RAY >= shares * oldIndex, "SOLV-10 repay");
-        _end();
+        try engine.repay(account, address(usdc), amount) returns (uint256 paid, uint256 shares) {
+            if (!checked) return;
+            _require(paid * RAY >= shares * oldIndex, "SOLV-10 repay");
+            _end();
+        } catch (bytes memory why) {
+            _refused(why);
+        }
     }
 
     function liquidate(uint256 who, uint256 which, uint256 seed) external {
@@ -161,15 +133,17 @@ contract Handler {
         bool fresh;
         if (checked) {
             old = risk.health_of(engine.position_of(account));
-            uint256 stamp = (engine.words_of(account)[0] >> 224) & (2 ** 20 - 1);
-            fresh = stamp == 1 + (block.number % (2 ** 20 - 1));
+            fresh = _isFresh(account);
             vm.recordLogs();
         }
         uint256 amount = seed & 16 == 0
             ? type(uint256).max
             : _amount(seed / 32, _held(engine.position_of(account), true));
         _act();
-        engine.liquidate(account, address(usdc), address(weth), amount, 0, actor, 0, "");
+        try engine.liquidate(account, address(usdc), address(weth), amount, 0, actor, 0, "") {}
+        catch (bytes memory why) {
+            return _refused(why);
+        }
         if (!checked) return;
         _require(old.healthFactor < WAD && !fresh, "SOLV-6");
         uint256 loss = _losses();
@@ -214,6 +188,16 @@ contract Handler {
         _poke(seed % 2 == 0 ? address(weth) : address(usdc));
     }
 
+    // The guardian or the owner acts, as seldom as in the fast lane; else a poke.
+    function govern(uint256 seed) external {
+        seed = uint256(keccak256(abi.encode(seed)));
+        address asset = seed & 1 == 0 ? address(weth) : address(usdc);
+        uint256 kind = (seed >> 1) % 16;
+        if (kind < 8) _poke(asset);
+        else if (kind < 14) _guard(asset, seed >> 8);
+        else _rule(seed >> 8);
+    }
+
     // ---------------------------------------------------------------- parts of actions
 
     // What comes next is a call of the actor.
@@ -227,16 +211,6 @@ contract Handler {
         source.set(answer);
     }
 
-    function _poke(address asset) internal {
-        _note();
-        breaker.poke(asset);
-    }
-
-    // A call of the market is about to be made: a line in a file, which a revert does not undo.
-    function _note() internal {
-        if (counts) vm.writeLine("build/made.txt", "");
-    }
-
     function _deposit(address lender, uint256 seed) internal {
         _begin(lender, 0);
         uint256 limit = vault.maxDeposit(actor);
@@ -246,6 +220,7 @@ contract Handler {
         uint256 shares = vault.deposit(amount, actor);
         if (!checked) return;
         _require(amount * oldShares >= shares * oldAssets, "SOLV-10 deposit");
+        _open(1);
         (uint256 cap,) = vault.caps();
         _require(vault.cash() + vault.debt_assets() <= cap, "CAP-1 deposit");
         _end();
@@ -271,7 +246,8 @@ contract Handler {
         _require(shares != 0 && shares * oldIndex >= amount * RAY, "SOLV-10 borrow");
         (, uint256 cap) = vault.caps();
         _require(vault.debt_assets() <= cap, "CAP-1 borrow");
-        _margin();
+        _open(0);
+        _margin(address(usdc));
     }
 
     // The price moves to where the account is just below maintenance, or further, or just not.
@@ -310,10 +286,6 @@ contract Handler {
             if (_held(engine.words_of(found), debt) != 0) return found;
         }
         return 0;
-    }
-
-    function _owner(bytes32 account_) internal pure returns (address) {
-        return address(uint160(uint256(account_) >> 96));
     }
 
     // ---------------------------------------------------------------- promises
@@ -384,10 +356,12 @@ contract Handler {
         _books();
     }
 
-    function _margin() internal {
+    // Of who has just raised his risk by an asset.
+    function _margin(address asset) internal {
         uint256[4] memory position = engine.position_of(account);
         IRisk.Margin memory margin = risk.margin_of(position);
         if (margin.debt == 0) return;
+        _normal(asset);
         _require(margin.collateral >= margin.required, "SOLV-5 margin");
         _require(
             margin.exposure * WAD <= (margin.exposure - margin.debt) * margin.maxLeverage,
@@ -424,16 +398,6 @@ contract Handler {
         return uint256(feed.answer());
     }
 
-    function _held(uint256[4] memory words, bool debt) internal pure returns (uint256) {
-        for (uint256 leg = 0; leg < 8; leg++) {
-            uint256 tag = (words[leg / 2] >> (208 + 8 * (leg % 2))) & 255;
-            if (tag != 0 && (tag >= 128) == debt) {
-                return (words[leg / 2] >> (104 * (leg % 2))) & (2 ** 104 - 1);
-            }
-        }
-        return 0;
-    }
-
     function _amount(uint256 seed, uint256 limit) internal pure returns (uint256) {
         uint256 kind = seed % 8;
         if (kind == 0) return limit;
@@ -444,9 +408,5 @@ contract Handler {
         if (kind == 5) return 2 * limit + 1;
         if (kind == 6) return type(uint104).max;
         return limit == 0 ? 0 : (seed / 8) % limit;
-    }
-
-    function _require(bool held, string memory what) internal {
-        if (!held && bytes(broken).length == 0) broken = what;
     }
 }

@@ -14,6 +14,7 @@ interface Vm {
     function readFile(string calldata path) external view returns (string memory);
     function parseBytes(string calldata text) external pure returns (bytes memory);
     function writeLine(string calldata path, string calldata text) external;
+    function load(address target, bytes32 slot) external view returns (bytes32);
     function etch(address target, bytes calldata code) external;
     function prank(address sender) external;
     function warp(uint256 time) external;
@@ -29,10 +30,18 @@ interface IToken {
 interface IFeed {
     function set(int256 answer) external;
     function answer() external view returns (int256);
+    function updated_at() external view returns (uint256);
 }
 
 interface IBreaker {
     function poke(address asset) external returns (uint256);
+    function trip(address asset, uint256 level, uint256 duration) external;
+    function reset(address asset) external;
+}
+
+interface IConfigurator {
+    function set_borrow_ltv(address asset, uint256 ltv) external;
+    function ramp_liquidation_ltv(address asset, uint256 target, uint256 duration) external;
 }
 
 interface IVault {
@@ -97,6 +106,20 @@ interface IRisk {
         uint256 maxLeverage;
     }
 
+    struct Quote {
+        uint256 price;
+        uint256 low;
+        uint256 high;
+        uint256 average;
+        uint256 volatility;
+        uint256 updatedAt;
+        uint256 status;
+        uint256 level;
+    }
+
+    function quote(address asset) external view returns (Quote memory);
+    function latch_of(address asset) external view returns (uint256, uint256, uint256);
+    function shortfall(uint256[4] calldata position, uint256 tag) external view returns (uint256);
     function health_of(uint256[4] calldata position) external view returns (Health memory);
     function margin_of(uint256[4] calldata position) external view returns (Margin memory);
 }
@@ -121,9 +144,15 @@ struct Names {
     address usdc;
     address feed;
     address steady;
+    address configurator;
+    address timelock;
+    address guardian;
     address[] lenders;
     address[] liquidators;
-    bytes32[] accounts;
+    bytes32[] accounts; // the last one is the keeper's, who tries things out
+    // slots of the breaker's latches and of the levels of a vault
+    uint256 latches;
+    uint256 stops;
 }
 
 abstract contract Market {

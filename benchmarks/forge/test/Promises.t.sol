@@ -23,7 +23,7 @@ abstract contract Base is Market {
     }
 
     function targetSelectors() external view returns (Selectors[] memory found) {
-        bytes4[] memory list = new bytes4[](10);
+        bytes4[] memory list = new bytes4[](11);
         list[0] = Handler.deposit.selector;
         list[1] = Handler.withdraw.selector;
         list[2] = Handler.addCollateral.selector;
@@ -34,6 +34,7 @@ abstract contract Base is Market {
         list[7] = Handler.setPrice.selector;
         list[8] = Handler.passTime.selector;
         list[9] = Handler.poke.selector;
+        list[10] = Handler.govern.selector;
         found = new Selectors[](1);
         found[0] = Selectors(address(handler), list);
     }
@@ -53,6 +54,10 @@ contract Counting is Base {
     }
 
     function invariant_nothing() external view {}
+
+    function afterInvariant() external {
+        handler.trials();
+    }
 }
 
 contract Promises is Base {
@@ -62,6 +67,16 @@ contract Promises is Base {
 
     function invariant_promises() external {
         handler.check();
+        hold();
+    }
+
+    // when a sequence ends
+    function afterInvariant() external {
+        handler.trials();
+        hold();
+    }
+
+    function hold() internal view {
         string memory broken = handler.broken();
         require(bytes(broken).length == 0, broken);
     }

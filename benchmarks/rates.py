@@ -1,0 +1,290 @@
+"""Calls per CPU second of the fast lane, its limit, and others; see `benchmarks.fuzz`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from breakwater import artifacts
+from breakwater.errors import UserError
+from breakwater.evm import EvmHost
+from breakwater.fuzz import campaign
+from breakwater.fuzz.campaign import Totals
+from breakwater.fuzz.lane import Lane
+from breakwater.fuzz.search import Search, Settings, prepare
+from breakwater.fuzz.steps import Step
+from breakwater.fuzz.world import World
+
+STEADY = (0.25, 0.9)
+"""Part of a campaign's seconds, from its first report on, in which `jobs` counts."""
+
+TURNS = 10
+"""How often limit and fast lane alternate."""
+
+SMALL = "small"
+
+Report = dict[str, Any]
+Show = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for."""
+
+    calls: int
+    seeds: int
+    bugs: tuple[str, ...]
+    seconds: float
+    show: Show = lambda text: None
+    times: dict[str, float] = field(default_factory=dict)
+    """Seconds that each lane took, by the clock, its set-up included."""
+
+
+def rate(calls: int, succeeded: int, cpu_seconds: float) -> Report:
+    """Figures of a lane."""
+    return {
+        "calls": calls,
+        "succeeded": round(succeeded / max(calls, 1), 3),
+        "cpu_seconds": round(cpu_seconds, 3),
+        "per_cpu_second": round(calls / max(cpu_seconds, 1e-9), 1),
+    }
+
+
+# ------------------------------------------------------------ in this process
+
+
+def fast(options: Options) -> Report:
+    """The fast lane, on both markets."""
+    return {profile: one for profile, (_, one) in _in_turns(options.calls).items()}
+
+
+def limit(options: Options) -> Report:
+    """The calls of the fast lane, and nothing else, on both markets."""
+    return {profile: one for profile, (one, _) in _in_turns(options.calls).items()}
+
+
+@cache
+def _in_turns(calls: int) -> dict[str, tuple[Report, Report]]:
+    """Limit and fast lane on each market. They take turns, so that whatever else slows the machine
+    slows both alike.
+    """
+    found = {}
+    for profile in ("default", SMALL):
+        sequences = _tape(profile, calls)
+        host = EvmHost()
+        World(host, profile)
+        lane = Lane(World(EvmHost(), profile), 1)
+        lane.run(calls=calls // 10)  # what is looked up once
+        before, succeeded, seconds = lane.calls, lane.succeeded, 0.0
+        replayed = []
+        size = -(-len(sequences) // TURNS)
+        for at in range(0, len(sequences), size):
+            replayed.append(_replay(host, sequences[at : at + size]))
+            began = time.process_time()
+            broken = lane.run(calls=calls // TURNS)
+            seconds += time.process_time() - began
+            if broken:
+                raise UserError(f"{profile}: {broken[0].violations[0]}")
+        limit = rate(*(sum(part) for part in zip(*replayed, strict=True)))
+        found[profile] = limit, rate(lane.calls - before, lane.succeeded - succeeded, seconds)
+    return found
+
+
+Sent = tuple[int, int, str, str, bytes]
+"""Now, block, sender, target, call data."""
+
+
+def _tape(profile: str, calls: int) -> list[list[Sent]]:
+    """What the fast lane sends, sequence by sequence."""
+    lane = Lane(World(EvmHost(), profile), 1)
+    found: list[list[Sent]] = []
+    lane.player.tape = []
+    for _ in lane.outcomes(calls=calls):
+        found.append(lane.player.tape)
+        lane.player.tape = []
+    return found
+
+
+def _replay(host: EvmHost, sequences: Sequence[Sequence[Sent]]) -> tuple[int, int, float]:
+    """Make calls that were prepared, each sequence from the same state: how many, how many of them
+    succeeded, CPU seconds.
+    """
+    evm, start = host._evm, (host.now, host.block)
+    call, transient = evm.message_call, evm.reset_transient_storage
+    calls = passed = 0
+    base = evm.snapshot()
+    began = time.process_time()
+    for sequence in sequences:
+        at = start
+        for now, block, sender, target, data in sequence:
+            if (now, block) != at:
+                at = (now, block)
+                host._now, host._block = at
+                host._set_block()
+            transient()
+            try:
+                call(sender, target, data)
+                passed += 1
+            except RuntimeError:
+                pass
+        calls += len(sequence)
+        evm.revert(base)
+        base = evm.snapshot()
+        if at != start:
+            host._now, host._block = start
+            host._set_block()
+    return calls, passed, time.process_time() - began
+
+
+def coverage(options: Options) -> Report:
+    """A search as `breakwater fuzz` does it, on the instrumented build, with an empty corpus."""
+    with settings(coverage=True) as wanted:
+        prepare(wanted)
+        one = Search(wanted)
+        one.run(options.calls // 10)
+        began = time.process_time()
+        report = one.run(options.calls)
+        seconds = time.process_time() - began
+    if report.findings:
+        raise UserError(f"{report.findings[0].found.promise} broke")
+    return rate(report.calls, report.succeeded, seconds)
+
+
+def hypothesis(options: Options) -> Report:
+    """Calls of the stateful machine, the reference model and the promises included."""
+    from breakwater.fuzz.machine import Laboratory, play, solvency
+
+    laboratory = Laboratory()
+    began = time.process_time()
+    play(solvency(laboratory), max(options.calls // 100, 1))
+    seconds = time.process_time() - began
+    passed = sum(count for (_, reason), count in laboratory.counts.items() if not reason)
+    return rate(laboratory.calls, passed, seconds)
+
+
+def jobs(options: Options) -> Report:
+    """Calls per second of one search and of two, both in full swing."""
+    found: Report = {}
+    for count in (1, 2):
+        seen: list[Seen] = []
+        with settings(jobs=count, seconds=options.seconds) as wanted:
+            wanted = replace(wanted, corpus=wanted.output / "corpus")
+            totals = campaign.run(wanted, partial(_note, seen))
+        if totals.broken:
+            raise UserError(f"{next(iter(totals.broken.values())).promise} broke")
+        calls, seconds, cpu = steady(seen, options.seconds)
+        found[str(count)] = {
+            "calls": calls,
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(cpu, 3),
+            "per_second": round(calls / seconds, 1),
+        }
+    found["ratio"] = round(found["2"]["per_second"] / found["1"]["per_second"], 2)
+    return found
+
+
+Seen = tuple[float, int, float]
+"""When a search reported, and calls and CPU seconds of the campaign so far."""
+
+
+def _note(seen: list[Seen], totals: Totals) -> None:
+    seen.append((time.monotonic(), totals.calls, totals.cpu_seconds))
+
+
+def steady(seen: Sequence[Seen], seconds: float) -> tuple[int, float, float]:
+    """Calls, seconds and CPU seconds between the first and the last report of the `STEADY` part of
+    a campaign, whose searches take so many seconds.
+
+    UserError where it holds fewer than two reports.
+    """
+    began = seen[0][0] if seen else 0.0
+    low, high = (began + part * seconds for part in STEADY)
+    inside = [one for one in seen if low <= one[0] <= high]
+    if len(inside) < 2:
+        raise UserError(f"too few reports in {seconds:.0f} s: give more --seconds")
+    first, last = inside[0], inside[-1]
+    return last[1] - first[1], last[0] - first[0], last[2] - first[2]
+
+
+@contextmanager
+def settings(**wanted: Any) -> Iterator[Settings]:
+    """Of a campaign that keeps nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Settings(corpus=None, output=Path(folder), anvil=False, **wanted)
+
+
+# ------------------------------------------------------------ others
+
+
+def forge(options: Options) -> Report:
+    """Foundry, with an empty invariant and with the promises."""
+    from benchmarks import foundry
+
+    foundry.export()
+    found = {}
+    # one call of the handler makes several of the market, which are what the fast lane counts
+    acted, tried = foundry.made(options.calls)
+    for name, checked in (("empty", False), ("promises", True)):
+        one = foundry.measure(checked, options.calls)
+        made = acted + tried if checked else acted
+        found[name] = rate(one.played.calls, one.played.succeeded, one.cpu_seconds)
+        found[name]["made_per_call"] = round(made, 3)
+        found[name]["per_cpu_second"] = round(one.played.calls * made / one.cpu_seconds, 1)
+        found[name]["actions"] = one.played.actions
+    return found
+
+
+def ape(options: Options) -> Report:
+    """The calls of a few sequences of the fast lane, through ape to anvil, one after another."""
+    lane = Lane(World(EvmHost(), SMALL), 1, trials=False)
+    steps: list[Step] = []
+    while len(steps) < min(options.calls // 100, 300):
+        steps += lane.steps_of(lane.draw())
+    os.environ["PATH"] = os.pathsep.join(
+        (str(artifacts.ROOT / "node_modules" / ".bin"), os.environ.get("PATH", ""))
+    )
+    import ape as framework
+    from ape.logging import logger
+
+    from breakwater.ape_host import ApeHost
+
+    logger.set_level("ERROR")
+    with framework.networks.ethereum.local.use_provider("foundry"):
+        world = World(ApeHost(), SMALL)
+        succeeded = 0
+        began, clock = _tree_seconds(), time.monotonic()
+        for step in steps:
+            # mining for years takes its time, and leaves nothing to do
+            still = replace(step, wait=min(step.wait, 60), blocks=min(step.blocks, 5))
+            succeeded += world.run(still).succeeded
+        clock = time.monotonic() - clock
+        found = rate(len(steps), succeeded, _tree_seconds() - began)
+    return {**found, "per_second": round(len(steps) / clock, 1)}
+
+
+def _tree_seconds() -> float:
+    """CPU seconds of this process and all below it. UserError where there is no /proc."""
+    parents, used = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        parents[int(path.parent.name)] = int(fields[1])
+        used[int(path.parent.name)] = int(fields[11]) + int(fields[12])
+    if os.getpid() not in used:
+        raise UserError("CPU seconds of a node are measured on Linux only")
+    total = 0
+    for pid, ticks in used.items():
+        at = pid
+        while at not in (0, 1, os.getpid()):
+            at = parents.get(at, 0)
+        total += ticks if at == os.getpid() else 0
+    return total / os.sysconf("SC_CLK_TCK")
