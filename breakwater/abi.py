@@ -38,6 +38,12 @@ def checksum(address: str | bytes) -> str:
     return checksum_bytes(address_bytes(address))
 
 
+def created(creator: str, nonce: int) -> str:
+    """Address of the contract that another one creates with a nonce of 1 to 127."""
+    packed = b"\xd6\x94" + address_bytes(creator) + bytes([nonce])
+    return checksum_bytes(bytes(keccak(packed))[12:])
+
+
 @lru_cache(maxsize=65_536)
 def _address_bytes(address: str) -> bytes:
     try:

@@ -288,6 +288,10 @@ class Host(ABC):
         self.register(address, abi)
         return address
 
+    def creation_code(self, bytecode: bytes) -> bytes:
+        """Creation code as this host deploys it, for who lets a contract deploy it."""
+        return bytecode
+
     def register(self, address: str, abi_or_name: Abi | str) -> None:
         """Decode logs of `address` by this interface."""
         self._decoder.add(checksum(address), interface_of(abi_or_name))

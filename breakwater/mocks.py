@@ -337,6 +337,35 @@ class CurvePoolMock(Contract):
         return found
 
 
+class FactoryMock(Contract):
+    """Deploys feeds from a blueprint (ERC-5202), a few, and asks the last one for its quote."""
+
+    NAME = "FactoryMock"
+
+    @classmethod
+    def deploy(cls, host: Host, blueprint: Address, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (blueprint,), sender)
+
+    def make(self, args: bytes, *, sender: Address) -> Receipt:
+        """A new contract of the kind; `args` are its constructor's, encoded."""
+        return self._transact("make", (args,), sender)
+
+    def quote(self, *, sender: Address) -> Receipt:
+        """What the last one quotes."""
+        return self._transact("quote", (), sender)
+
+    def made(self) -> int:
+        """`made()`"""
+        found: int = self._call("made", ())
+        return found
+
+    def last(self) -> str:
+        """`last()`"""
+        found: str = self._call("last", ())
+        return found
+
+
 class FlashBorrowerMock(Contract):
     """Takes flash loans and liquidates: makes the calls it was given inside the callback.
     Approvals, and the loan itself, go through `execute`.

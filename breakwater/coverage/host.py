@@ -280,6 +280,7 @@ class CoverageHost(EvmHost):
         self._reader = _Reader(self._evm, coverage)
         self._trailers: set[str] = set()
         self._known: dict[str, Instrumented] = {}  # every contract that was built here
+        self._made: dict[str, Instrumented] = {}  # what contracts may deploy, by name
         weakref.finalize(self, self._reader.collect)
         if coverage is _process:
             _hosts.add(self)
@@ -330,6 +331,24 @@ class CoverageHost(EvmHost):
         if build is None:
             return super().deploy_raw(abi, bytecode, args, sender=sender, value=value)
         return self._deploy(build, interface_of(abi), args, sender, value)
+
+    def creation_code(self, bytecode: bytes) -> bytes:
+        """The instrumented build of creation code that the project compiled."""
+        build = _build_of(bytecode)
+        if build is None or not build.sites:
+            return bytecode if build is None else build.artifact.bytecode
+        _by_magic[build.magic] = build
+        self._made[build.name] = build
+        return build.creation(self.coverage.of(build) if self._skip else ())
+
+    def register(self, address: str, abi_or_name: Abi | str) -> None:
+        """Decode logs of `address`; what `creation_code` gave may be deployed there."""
+        super().register(address, abi_or_name)
+        build = self._made.get(abi_or_name) if isinstance(abi_or_name, str) else None
+        if build is not None:
+            self._reader.catchers.append(checksum(address))
+            self._known[checksum(address)] = build
+            self._reader.watch(checksum(address), build)
 
     def code(self, address: str) -> bytes:
         """Runtime code of the plain build, with this contract's immutables."""

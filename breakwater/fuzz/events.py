@@ -96,7 +96,7 @@ class Told:
 
     def __init__(self, touched: tuple[int, ...]) -> None:
         """`touched`: vaults that are looked at even if they tell nothing."""
-        self.books: dict[int, list[Event]] = {v: [] for v in touched}
+        self.books: dict[int, list[Event]] = {v: [] for v in touched} if touched else {}
         """By vault. The vault of a fund that told something is there too."""
         self.engine: list[Event] = []
         self.liquidations: list[Event] = []

@@ -289,7 +289,8 @@ class Lane:
         self._reached = at // GENE + 1 if genes else 0
         self._count(outcome, done)
         if not broken:
-            self._behaviour(outcome.keys)
+            if self.guided:
+                self._behaviour(outcome.keys)
             broken = self._end(outcome, steps)
         return broken
 

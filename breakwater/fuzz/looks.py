@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from breakwater.fuzz.world import World
 
 OWN = (
-    "CircuitBreaker", "Configurator", "CreditEngine", "InsuranceFund", "LendingVault", "Lens",
-    "MedianFeed", "RateFeed", "RiskEngine",
+    "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
+    "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
+    "UniswapTwapFeed",
 )  # fmt: skip
 """Contracts that are looked at."""
 
@@ -45,15 +46,18 @@ def views(world: World) -> list[View]:
 
 
 def look(p: Player, g: Gene) -> list[Call]:
-    """A view of any contract."""
-    view = p.views[(g[1] << 8 | g[2]) % len(p.views)]
+    """A view of any contract; half the time what users ask `Lens`."""
+    views = p.lens_views if g[1] & 128 else p.views
+    view = views[(g[1] << 8 | g[2]) % len(views)]
     return [p.call(g, "keeper", view.target, view.function, *arguments(p, view, g))]
 
 
 def arguments(p: Player, view: View, gene: bytes) -> tuple[Any, ...]:
     """Arguments of a view: the bytes of the gene from the third on choose them."""
+    # `Lens` is asked about an account first
+    first = gene[3] if view.target == "lens" else gene[4]
     return tuple(
-        _argument(p, view, kind, name, gene[3 + at % 5], gene[4])
+        _argument(p, view, kind, name, gene[3 + at % 5], first)
         for at, (kind, name) in enumerate(view.inputs)
     )
 
@@ -67,6 +71,11 @@ def _argument(p: Player, view: View, kind: str, name: str, byte: int, first: int
         words = p.watch.accounts[(first if name == "before" else byte) % p.account_count]
         return [*words, *[0] * (4 - len(words))]
     if kind == "address":
+        legs = p.legs(first % p.account_count) if view.target == "lens" and byte & 192 else []
+        if name == "debt_asset" and legs:
+            return f"@token.{p.debts[p.owing(byte, legs)]}"
+        if name in ("asset", "collateral") and legs:
+            return p.token(p.held(byte, legs))
         if name in ("asset", "token", "debt_asset", "collateral", "arg0"):
             return p.token(1 + byte % len(p.symbols))
         who = _PEOPLE[byte % len(_PEOPLE)]
@@ -80,6 +89,8 @@ _PEOPLE = ("lender_1", "borrower_1", "staker", "operator", "attacker", "engine",
 def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:
     if name in ("id", "index", "reason", "nonce"):
         return byte % 10
+    if name == "action" and byte & 7:
+        return 2 << (byte >> 3 & 1)  # WITHDRAW or BORROW: the others are not explained
     if name == "action":
         return 1 << byte % 6
     if name in ("touched", "tag", "debt_tag", "collateral_tag"):
@@ -91,6 +102,9 @@ def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:
         if name in ("touched", "tag") or not wanted:
             wanted = [tag for tag, _ in legs]
         return wanted[byte % len(wanted)]
+    if view.target == "lens" and byte & 64:
+        legs = p.legs(first % p.account_count)
+        return rung(byte, max((amount for tag, amount in legs if tag < 128), default=0))
     symbol = view.target.partition(".")[2]
     v = p.debts.index(symbol) if symbol in p.debts else byte % p.vault_count
     limit = p.cash(v) * (10**6 if name == "shares" else 1)

@@ -199,6 +199,9 @@ class Laboratory:
         second, most = self._gain(slices), first
         if second is None:
             return
+        if function == "liquidate":
+            # the fund's fee of each slice is rounded down
+            most += (count - 1) * self._worth(args[1], 1, 9)
         if legs and before.under_water:
             # a jump's wait may end among the slices, see docs/specification.md, Liquidation; and
             # where a loss stops them they have lost less

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 AGGREGATOR_ROUND = 1
 BAD_MODE, BAD_WORDS = 0, 1
 
+_M80, _M128 = 2**80, 2**128
+
 
 class MockObserver(Observer):
     """Reads the mocks by their storage: one of them may burn all gas when it is called."""
@@ -51,17 +53,16 @@ def aggregator_source(
     rule: int, now: int, round_id: int, answer: int, updated_at: int, answered_in: int
 ) -> Source:
     """What an aggregator with these words is to the asset with that rule; see `aggregator`."""
-    most = 2**80 - 1
     if (
-        not 0 < answer < 2**128
-        or not round_id <= answered_in <= most
+        not 0 < answer < _M128
+        or not round_id <= answered_in < _M80
         or not 0 < updated_at <= now
-        or now - updated_at > bits(rule, 160, 12) * 60
+        or now - updated_at > (rule >> 160 & 4_095) * 60
     ):
         return NO_PRICE
-    decimals = bits(rule, 172, 5)
+    decimals = rule >> 172 & 31
     price = answer * 10 ** (18 - decimals) if decimals <= 18 else answer // 10 ** (decimals - 18)
-    upper = bits(rule, 243, 7)
+    upper = rule >> 243 & 127
     if price >> (upper - (rule >> 250)) == 0 or price >> upper != 0:
         return NO_PRICE
     return Source(price, price, price, updated_at, 1)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from breakwater.evm import EvmHost
-from breakwater.fuzz import looks
+from breakwater.fuzz import looks, pools
 from breakwater.fuzz.genes import LENDERS, NO_ACCOUNT, NOBODY, Call, Gene, waits
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 from breakwater.fuzz.positions import Legs
@@ -37,6 +37,12 @@ class _Words(dict[str, bytes]):
         return bytes.fromhex(key[2:]).rjust(32, b"\0")
 
 
+def _sources(world: World, symbol: str) -> list[str]:
+    """Names of what an asset's own price is set at."""
+    names = [f"nav.{symbol}", *(f"source.{symbol}.{i}" for i in range(3)), f"pool.{symbol}"]
+    return [name for name in names if name in world.contracts]
+
+
 class Player:
     """The state as actions see it, and the way to make their calls."""
 
@@ -54,13 +60,11 @@ class Player:
         self.vault_count = len(self.debts)
         self.symbols = list(world.listings)
         self.asset_count = len(world.symbols)
-        self.priced = [
-            (s, [f"source.{s}.{i}" for i in range(len(listing.sources))])
-            for s, listing in world.listings.items()
-            if listing.sources
-        ]
+        self.priced = [(s, names) for s in world.listings if (names := _sources(world, s))]
         self.priced_count = len(self.priced)
+        self._dollar = ["nav.dollar"] * ("nav.dollar" in world.contracts)
         self.views = looks.views(world)
+        self.lens_views = [view for view in self.views if view.target == "lens"]
         self.scheduled: list[tuple[tuple[Any, ...], int]] = []
         self.tape: list[tuple[int, int, str, str, bytes]] | None = None
         """Where every call is recorded: now, block, sender, target, call data."""
@@ -318,24 +322,51 @@ class Player:
 
     def answer(self, name: str) -> int:
         """What a source answers."""
-        slot = BAD_WORDS + 1 if name in self._bad else AGGREGATOR_ROUND + 1
-        found: int = self.evm.storage(self._addresses[name], slot)
+        group, _, rest = name.partition(".")
+        symbol = rest.partition(".")[0]
+        address, storage = self._addresses[name], self.evm.storage
+        if group == "source":
+            found = storage(address, (BAD_WORDS if name in self._bad else AGGREGATOR_ROUND) + 1)
+        elif group == "nav":
+            found = (storage(address, pools.NAV_PRICE) & _M128) // 10**10
+        elif self.world.listings[symbol].market == "CurveEmaFeed":
+            found = pools.average_of(storage, address) // 10**10
+        else:
+            found = pools.twap(storage, address, self.world.listings[symbol].decimals) // 10**10
         if not 0 < found < 2**100:
-            return self.base_answer(name.split(".")[1])
-        return found
+            return self.base_answer(symbol)
+        return int(found)
 
     def base_answer(self, symbol: str) -> int:
         """What the sources of an asset answered at first."""
-        return self.world.listings[symbol].dollars * 10**8
+        listing = self.world.listings.get(symbol)
+        return listing.dollars * 10**8 if listing else 10**8  # the dollar
 
     def feed(self, name: str, answer: int, wait: int, blocks: int) -> Call:
-        """A new answer of a source, as of now."""
+        """A new answer of a source, as of now; or what it needs before it can answer."""
+        storage, address = self.evm.storage, self._addresses[name]
         if name in self._bad:
-            if self.evm.storage(self._addresses[name], BAD_MODE):
+            if storage(address, BAD_MODE):
                 return ("keeper", name, "set_mode", (0,), wait, blocks)
             words = [1, answer, {"now": 0}, {"now": 0}, 1]
             return ("keeper", name, "set_words", (words,), wait, blocks)
-        return ("keeper", name, "set", (answer,), wait, blocks)
+        group, _, symbol = name.partition(".")
+        if group == "source":
+            return ("keeper", name, "set", (answer,), wait, blocks)
+        if group == "nav":
+            most = pools.highest_nav(storage, address, self.host._now + wait, pools.NAV_GROWTH)
+            return ("keeper", name, "publish", (min(answer * 10**10, most),), wait, blocks)
+        listing = self.world.listings[symbol]
+        if listing.market == "CurveEmaFeed":
+            if storage(address, pools.EMA_LOCKED):
+                return ("keeper", name, "set_locked", (False,), wait, blocks)
+            if storage(address, pools.EMA_TIME) != pools.EXPONENTIAL_TIME:
+                return ("keeper", name, "set_times", (pools.EXPONENTIAL_TIME, 601), wait, blocks)
+            return ("keeper", name, "set_prices", (answer * 10**10,) * 2, wait, blocks)
+        if storage(address, pools.TWAP_BURNING):
+            return ("keeper", name, "set_burning", (False,), wait, blocks)
+        seen = pools.observations(pools.tick_of(answer, listing.decimals))
+        return ("keeper", name, "set_answer", (pools.as_bytes(seen),), wait, blocks)
 
     def ready(self, g: Gene, i: int, v: int | None = None) -> list[Call]:
         """Mostly: what an account needs before it may take risk in a vault, an answer of the day
@@ -349,7 +380,7 @@ class Player:
             self.feed(name, self.answer(name), 0, 0)
             for id in dict.fromkeys(ids)
             if not self.watch.spot(id)
-            for name in self.sources_of(id)
+            for name in [*self.sources_of(id), *self._dollar]
         ]
 
     # ------------------------------------------------------------ calls
@@ -415,10 +446,21 @@ class Player:
         if function not in _SHAPED:
             if selector == b"":
                 return self.world._call_data(Step("keeper", target, function, args))
-            self._flat(out, args)
+            for arg in args:
+                kind = type(arg)
+                if kind is str:
+                    out.append(words[arg])
+                elif kind is int and arg >= 0:
+                    out.append(arg.to_bytes(32, "big"))
+                else:
+                    self._flat(out, (arg,))
             return b"".join(out)
         if function in _DYNAMIC:
             return self._dynamic(target, selector, function, args)
+        if function == "set_answer":
+            data = bytes.fromhex(args[0][2:])
+            out += (_32, len(data).to_bytes(32, "big"), data + bytes(-len(data) % 32))
+            return b"".join(out)
         if function == "liquidate":
             data = bytes.fromhex(args[7][2:])
             for arg in args[:7]:
@@ -434,7 +476,8 @@ class Player:
             for leg in legs:
                 for arg in leg:
                     out.append(words[arg] if type(arg) is str else arg.to_bytes(32, "big"))
-            out.append(bytes(32))
+            data = bytes.fromhex(args[1][2:])
+            out += (len(data).to_bytes(32, "big"), data + bytes(-len(data) % 32))
             return b"".join(out)
         if function == "flashLoan":
             for arg in args[:3]:
@@ -546,9 +589,9 @@ class Player:
         return codec.selector
 
 
-_64, _96, _128, _256, _288 = ((n).to_bytes(32, "big") for n in (64, 96, 128, 256, 288))
+_32, _64, _96, _128, _256, _288 = (n.to_bytes(32, "big") for n in (32, 64, 96, 128, 256, 288))
 _DYNAMIC = frozenset(
     {"permit", "set_calls", "set_operator_by_signature", "schedule", "execute", "set_hook"}
 )
-_SHAPED = _DYNAMIC | {"liquidate", "batch", "flashLoan"}
+_SHAPED = _DYNAMIC | {"liquidate", "batch", "flashLoan", "set_answer"}
 """Functions whose arguments are not one word after another."""

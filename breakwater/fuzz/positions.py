@@ -226,12 +226,13 @@ class Positions(Prices):
         """max(0, collateral - debt), and what a unit of every debt is worth, at the prices of
         `counted` [WAD in the smallest parts of values]."""
         found = dust = 0
+        listed, prices, indices = self._listed, self.prices, self.indices
         for tag, amount in legs:
             id = tag & 127
-            asset = self._listed[id - 1]
-            unit = self.counted(id) * asset.scale
+            asset, price = listed[id - 1], prices[id]
+            unit = ((price and price[0]) or self.counted(id)) * asset.scale
             if tag >= 128:
-                index = self.indices[asset.vault] or self.index(asset.vault)
+                index = indices[asset.vault] or self.index(asset.vault)
                 found -= -(-amount * index // RAY) * unit
                 dust += unit
             else:

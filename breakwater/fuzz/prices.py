@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from breakwater import mocks
 from breakwater.evm import EvmHost
-from breakwater.fuzz import slots
+from breakwater.fuzz import pools, slots
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
@@ -24,11 +24,13 @@ VALID, JUMP, DISPERSED, STALE = range(4)
 _DAY = 86_400
 _M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
 _AVERAGE_TIME = 2_700
+_SETTLED = 900  # seconds after which a stored price pulls no further
 _FADE_TIME = 86_400
 _MAX_GAP = 3_600
 _WAIT_TIME = 1_800
 _GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
 _FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
+_NO_CLAMPS = 0, 2**256
 _NEVER = 2**64  # a time after all others
 _SAMPLE_TIME = 600
 _VOLATILITY_TIME = 31_163
@@ -95,15 +97,19 @@ class Asset:
         "band",
         "base",
         "book",
+        "bounds",
         "breaker",
         "checkpoint",
+        "clamps",
         "debt",
         "decimals",
         "feed",
         "id",
         "latch",
+        "market",
         "observation",
         "pegged",
+        "pool",
         "readings",
         "reference",
         "rule",
@@ -155,8 +161,17 @@ class Asset:
             for i in range(len(world.listings[of].sources))
         ]
         self.base = list(world.listings).index(of) + 1 if listing.rate_over else None
-        self.source = self.sources[0]
-        self.bad = isinstance(world.contracts[f"source.{of}.0"], mocks.BadFeedMock)
+        self.clamps = [_NO_CLAMPS] * len(self.sources)
+        if any(listing.clamps):
+            lowest, highest = (clamp * 10**8 for clamp in listing.clamps)
+            least, most = lowest + lowest // 100, highest - highest // 100
+            self.clamps[0] = least * _FEED_UNIT, most * _FEED_UNIT
+        self.market, self.bounds = listing.market, pools.ema_bounds(listing.dollars)
+        pool = world.contracts.get(f"pool.{symbol}")
+        self.pool = "" if pool is None else pool.address
+        source = world.contracts.get(f"source.{of}.0") or world.contracts[f"nav.{symbol}"]
+        self.source = source.address
+        self.bad = isinstance(source, mocks.BadFeedMock)
 
 
 def balances(world: World, symbol: str) -> int:
@@ -186,8 +201,11 @@ class Prices:
         self._terms: dict[tuple[int, int], _Terms] = {}
         self._steady: dict[int, tuple[Sequence[int], Quote, Price]] = {}
         """Prices that time alone does not change: of which words, of which quote."""
+        self._feeds: dict[str, list[int]] = {}
         self._staked_rate = slot("StakedTokenMock", "rate")
         self._reference = slot("RateFeed", "packed_reference")
+        dollar = world.contracts.get("nav.dollar")
+        self._dollar = "" if dollar is None else dollar.address
 
     def _quote(self, asset: Asset, rule: int) -> Quote:
         known, until = self.quotes[asset.id]
@@ -211,29 +229,70 @@ class Prices:
             return found
         if asset.base is not None:
             return self._rate_quote(asset, rule)
-        return self._median_quote(asset, rule)
+        found, oldest, until = self._median(asset) if asset.sources else self._nav(asset)
+        if asset.market and found[0]:
+            found, until = self._checked(asset, found, until)
+        upper = rule >> 243 & 127
+        if (
+            now - oldest > (rule >> 160 & 4_095) * 60
+            or found[0] >> (upper - (rule >> 250)) == 0
+            or found[2] >> upper != 0
+        ):
+            found = _NO_QUOTE
+        self.quotes[asset.id] = found, until
+        return found
 
-    def _median_quote(self, asset: Asset, rule: int) -> Quote:
-        """What a MedianFeed answers over mock aggregators; see contracts/feeds."""
+    def _nav(self, asset: Asset) -> tuple[Quote, int, int]:
+        """What a NavFeed answers, as of when, and until when."""
+        price, until = pools.nav(self.evm.storage, asset.source, self.now, pools.NAV_AGE)
+        if price == 0:
+            return _NO_QUOTE, self.now, _NEVER
+        return (price, price, price, 1), self.now, until
+
+    def _checked(self, asset: Asset, base: Quote, until: int) -> tuple[Quote, int]:
+        """What a CheckedFeed answers over a base and a pool beside dollars that are published."""
+        storage = self.evm.storage
+        dollar, valid = pools.nav(storage, self._dollar, self.now, pools.DOLLAR_AGE)
+        if asset.market == "CurveEmaFeed":
+            average, last = pools.ema(storage, asset.pool, *asset.bounds)
+            least, most = min(average, last), max(average, last)
+        else:
+            least = average = pools.twap(storage, asset.pool, asset.decimals)
+            most = average + 1
+        market = average * dollar // WAD
+        lowest, highest = least * dollar // WAD, -(-most * dollar // WAD)
+        decides = not asset.sources  # what is published is checked by who decides
+        until = min(until, valid) if dollar else until
+        low, price, high, status = base
+        if average == 0 or lowest == 0 or highest >= 2**128:
+            return (_NO_QUOTE if decides else base), until
+        if abs(price - market) * BPS > min(price, market) * asset.band:
+            price, status = market if decides else price, 3
+        return (min(low, lowest), price, max(high, highest), status), until
+
+    def _median(self, asset: Asset) -> tuple[Quote, int, int]:
+        """What a MedianFeed answers over mock aggregators, as of when, and until when."""
         storage, now = self.evm.storage, self.now
         age = asset.age
         prices: list[int] = []
         oldest, until = now, _NEVER
-        for source in asset.sources:
+        for source, (floor, ceiling) in zip(asset.sources, asset.clamps, strict=True):
             updated_at = storage(source, AGGREGATOR_ROUND + 2)
             if updated_at > now:
                 until = now  # it will be valid
                 continue
             answer = storage(source, AGGREGATOR_ROUND + 1)
+            price = answer * _FEED_UNIT
             if (
-                0 < answer * _FEED_UNIT < 2**128
+                floor < price < ceiling
+                and price < 2**128
                 and storage(source, AGGREGATOR_ROUND)
                 <= storage(source, AGGREGATOR_ROUND + 3)
                 < 2**80
                 and updated_at
                 and now - updated_at <= age
             ):
-                prices.append(answer * _FEED_UNIT)
+                prices.append(price)
                 if updated_at < oldest:
                     oldest = updated_at
                 if updated_at + age < until:
@@ -253,15 +312,7 @@ class Prices:
             else:
                 near = (price - low) * BPS <= low * band or (high - price) * BPS <= price * band
             found = (price, price, price, 2) if near else (low, price, high, 3)
-        upper = rule >> 243 & 127
-        if (
-            now - oldest > (rule >> 160 & 4_095) * 60
-            or found[0] >> (upper - (rule >> 250)) == 0
-            or found[2] >> upper != 0
-        ):
-            found = _NO_QUOTE
-        self.quotes[asset.id] = found, until
-        return found
+        return found, oldest, until
 
     def _rate_quote(self, asset: Asset, rule: int) -> Quote:
         """What a RateFeed answers over the mock of a staked token; see contracts/feeds."""
@@ -283,6 +334,19 @@ class Prices:
             if low >> (upper - (rule >> 250)) != 0 and high >> upper == 0:
                 found = (low, price, high, status)
         self.quotes[asset.id] = found, now
+        return found
+
+    def _priced_by(self, target: str) -> list[int]:
+        """Ids of the assets that a source, a feed, or a token with a rate prices."""
+        found = self._feeds.get(target)
+        if found is None:
+            symbol = target.split(".")[1]
+            found = self._feeds[target] = [
+                asset.id
+                for asset in self._listed
+                if symbol in (asset.symbol, self.world.listings[asset.symbol].rate_over)
+                or (symbol == "dollar" and asset.market)
+            ]
         return found
 
     def spot(self, id: int) -> int:
@@ -316,7 +380,7 @@ class Prices:
                 found = steady[2]
             else:
                 found = self._priced(words, quote, 0)
-                if words[4] == 0 and found.status == VALID and _is_still(words):
+                if words[4] == 0 and found.status == VALID and _is_still(words, self.now):
                     self._steady[id] = words, quote, found
             self.prices[id] = found
         return found
@@ -411,15 +475,17 @@ def _sampled(volatility: int, spot: int, reference: int, elapsed: int) -> int:
     return min(isqrt(variance * WAD) // 10**9, _M32)
 
 
-def _is_still(words: Sequence[int]) -> bool:
-    """Whether an average and a liquidation LTV stand where they are."""
+def _is_still(words: Sequence[int], now: int) -> bool:
+    """Whether an average and a liquidation LTV stand where they are, from now on."""
     term, checkpoint = words[1], words[2]
-    return checkpoint & _M96 == checkpoint >> 96 & _M96 and term & 16_383 == term >> 14 & 16_383
+    return term & 16_383 == term >> 14 & 16_383 and (
+        checkpoint & _M96 == checkpoint >> 96 & _M96 or now - (checkpoint >> 224) >= _SETTLED
+    )
 
 
 def _average(stored: int, average: int, elapsed: int) -> int:
     """An average that a stored price has pulled at for some seconds."""
-    x = min(elapsed, _AVERAGE_TIME // 3) * WAD // _AVERAGE_TIME
+    x = min(elapsed, _SETTLED) * WAD // _AVERAGE_TIME
     square = x * x // WAD
     share = x - square // 2 + square * x // (6 * WAD)
     if stored > average:

@@ -1,11 +1,11 @@
 """What markets are made of: who is there, and what is listed on which terms.
 
-    WETH    18 decimals  median of three volatile sources        collateral and debt
+    WETH    18 decimals  median of three, one with clamps        collateral and debt
     USDC     6           median of two pegged sources            collateral and debt
-    WBTC     8           one aggregator                          collateral and debt
+    WBTC     8           an aggregator, checked by a TWAP        collateral and debt
     HOOK    18           calls out in transfers, a bad feed      collateral and debt
     wstETH  18           a rate over the feed of WETH            collateral
-    ODD     12           takes a fee of 1 %, may block           collateral
+    ODD     12           published, an EMA decides; takes a fee  collateral
     LATE     9           not listed yet
 
 The profile "small" has WETH as collateral and USDC as debt, one aggregator each.
@@ -99,6 +99,10 @@ class Listing:
     sources: tuple[str, ...] = ("AggregatorMock",)
     pegged: bool = False
     band: int = 200
+    clamps: tuple[int, int] = (0, 0)
+    """Least and highest answer of the first source, in dollars; zeros: it has none."""
+    market: str = ""
+    """Kind of the feed that checks the price; of one that is published it decides."""
     rate_over: str = ""
     cap: int = 10_000_000
     cash: int = 0
@@ -121,11 +125,13 @@ class Listing:
 
 
 _AGGREGATORS = ("AggregatorMock",) * 3
+_CLAMPED = ("ClampedAggregatorMock",)
 
 PROFILES: dict[str, tuple[Listing, ...]] = {
     "default": (
         Listing(
-            "WETH", 18, 2_000, sources=_AGGREGATORS, cash=1_000_000, supply_limit=1_000,
+            "WETH", 18, 2_000, sources=_CLAMPED + _AGGREGATORS[:2], clamps=(100, 40_000),
+            cash=1_000_000, supply_limit=1_000,
             vault={"flash_fee": 0, "adjustment_speed": 0},
         ),
         Listing(
@@ -135,7 +141,8 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
             vault={"flash_fee": 5, "reserve_factor": 2_000},
         ),
         Listing(
-            "WBTC", 8, 50_000, cash=1_000_000,
+            "WBTC", 8, 50_000, sources=_CLAMPED, clamps=(2_000, 1_250_000), band=300,
+            market="UniswapTwapFeed", cash=1_000_000,
             rules={"borrow_ltv": 7_000, "borrow_ltv_floor": 7_000, "volatility_slope": 0,
                    "closes_whole": True, "debt_weight": 10_500},
         ),
@@ -150,7 +157,8 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
             supply_limit=500,
         ),
         Listing(
-            "ODD", 12, 3, token="OddTokenMock", takes_fee=True, cap=1_000_000,
+            "ODD", 12, 3, token="OddTokenMock", sources=(), market="CurveEmaFeed", band=500,
+            takes_fee=True, cap=1_000_000,
             rules={"borrow_ltv": 4_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 5_000,
                    "volatility_slope": 0},
         ),

@@ -21,7 +21,7 @@ _FASTEST, _SLOWEST = 3 * _DAY, 180 * _DAY
 _GAP = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
-_GUARDIAN, _SUPPLY = 3, 4
+_GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
 _LATCHED = 1 << 227
 _LTV = 16_383
 _BORROW = _LTV << 184 | 255 << 198
@@ -36,7 +36,7 @@ class Rulings(Books):
         status, *due = self.poked(asset.id)
         old = self.rules[asset.id]
         new = self._read_poke(asset, old)
-        self.judged["SOLV-11"] += 1
+        self._exact.add("SOLV-11")
         if new[2] != due[0] or new[3] != due[1]:
             self._differs("SOLV-11", 1, "what a poke stores of {}", asset.symbol)
         since = (old[6] or self.now) if status == STALE else 0
@@ -63,6 +63,21 @@ class Rulings(Books):
             self._differs("GATE-2", 1, "whether the supply of {} is too much", asset.symbol)
         if too_much and self.now - since >= _CONFIRMED:
             self._tightened(asset, word, _SUPPLY, 2, _DAY)
+
+    def _proved(self, asset: Asset, before: int) -> None:
+        """GATE-2: less than the books say halts its asset at once, and a vault that is short itself
+        beyond every budget; all there, nothing is latched."""
+        book = self.books[asset.id] & M112
+        short = book > self.evm.storage(asset.token, asset.balance)
+        word, v = self.rules[asset.id][5], asset.vault
+        if v >= 0 and self.vaults[v][3] < self.vaults[v][0] & M112:
+            short = True
+            room = (self.stops[v] >> 64 & M64) - self.now - _DAY
+            self._room("GATE-2", room, _DAY, "the vault of {}, which is short", asset.symbol)
+        if short:
+            self._tightened(asset, word, _INSOLVENCY, 2, _DAY)
+        elif word != before:
+            self._differs("GATE-2", 1, "a latch of {}, of which all is there", asset.symbol)
 
     def _read_poke(self, asset: Asset, old: tuple[int, ...]) -> tuple[int, ...]:
         """The words of an asset after a poke, which changes levels only if it latches some."""
@@ -107,7 +122,7 @@ class Rulings(Books):
 
     def _acts(self, what: str, until: list[int], latch: int) -> None:
         """GATE-2: until when the breaker latches a level is until when it acts."""
-        self.judged["GATE-2"] += 1
+        self._exact.add("GATE-2")
         for level in (1, 2):
             due, acts = until[level], latch >> 64 * (level - 1) & M64
             if max(due, self.now) != max(acts, self.now):
@@ -132,8 +147,10 @@ class Rulings(Books):
 
     # ------------------------------------------------------------ owners and guardians
 
-    def _ruled(self, touched: tuple[int, ...]) -> None:
-        """What an owner, a guardian, or anyone who lifts a latch may change."""
+    def _ruled(self, touched: tuple[int, ...], proved: Asset | None = None) -> None:
+        """What an owner, a guardian, or anyone who lifts a latch may change; `proved`: whose
+        solvency was checked."""
+        before = self.rules[proved.id][5] if proved is not None else 0
         self.quotes = [UNREAD] * len(self.quotes)
         healthy = None
         found = [self._read_rules(asset) for asset in self._listed]
@@ -159,6 +176,8 @@ class Rulings(Books):
         for asset in self._listed:
             self.books[asset.id] = storage(self._engine, asset.book)
             self.least[asset.id] = self._read_least(asset)
+        if proved is not None:
+            self._proved(proved, before)
 
     def _rewritten(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         """GATE-3: health moves along a ramp, and what is fixed at listing stays."""

@@ -7,11 +7,23 @@ from functools import cache
 from typing import Any
 
 from breakwater import artifacts
+from breakwater.fuzz import pools
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 
 # What is read as one block of words, in the order of the variables.
 _BLOCKS = (
     ("AggregatorMock", AGGREGATOR_ROUND, ("round_id", "answer", "updated_at", "answered_in_round")),
+    (
+        "ClampedAggregatorMock",
+        AGGREGATOR_ROUND,
+        ("round_id", "answer", "updated_at", "answered_in_round"),
+    ),
+    ("UniswapPoolMock", pools.TWAP_ANSWER, ("answer",)),
+    ("UniswapPoolMock", pools.TWAP_BURNING, ("burning",)),
+    ("CurvePoolMock", pools.EMA_TIME, ("ma_exp_time",)),
+    ("CurvePoolMock", pools.EMA_LOCKED, ("locked",)),
+    ("CurvePoolMock", pools.EMA_AVERAGES, ("averages", "lasts")),
+    ("NavFeed", pools.NAV_PRICE, ("packed_price",)),
     ("BadFeedMock", BAD_MODE, ("mode",)),
     ("BadFeedMock", BAD_WORDS, ("words",)),
 )

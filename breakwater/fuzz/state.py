@@ -94,12 +94,16 @@ class State(Positions):
     """Who may move whose tokens and shares, people only."""
     armed: bool
     """Whether a token calls back."""
+    lost: list[int]
+    """By asset, what the engine lacks since its issuer took it away [token units]."""
+    lost_cash: list[int]
+    """By vault, the same."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, _DECIMALS)
         self.slack: dict[str, float] = {}
-        self.judged: dict[str, int] = dict.fromkeys(SENTENCES, 0)
-        """How often each promise was judged."""
+        self._exact: set[str] = set()
+        """Promises that were judged by what leaves no room."""
         self._found: list[Violation] = []
         self._factors = {}
         self._margins = {}
@@ -192,10 +196,10 @@ class State(Positions):
 
     def reload(self) -> None:
         """Take everything as it stands after calls were undone; what is known of the past stays."""
-        kept = self.holds, self.approved, self.armed
+        kept = self.holds, self.approved, self.armed, self.lost, self.lost_cash
         known = list(self.grants)
         self.load()
-        (self.holds, self.approved, self.armed) = kept
+        self.holds, self.approved, self.armed, self.lost, self.lost_cash = kept
         for grant in known:
             self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
 
@@ -206,6 +210,8 @@ class State(Positions):
         self.holds = {}
         self.approved = set()
         self.armed = False
+        self.lost = [0] * len(self.rules)
+        self.lost_cash = [0] * len(self._vaults)
         self.sliced: dict[tuple[bytes, int, int], Slice] = {}
         self.waited: dict[bytes, Waited] = {}
 
@@ -231,9 +237,11 @@ class State(Positions):
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
 
-    def _read_account(self, i: int) -> tuple[int, ...]:
+    def _read_account(self, i: int, first: int | None = None) -> tuple[int, ...]:
+        """The words of an account. `first`: the first of them, if it was read."""
         storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
-        first = storage(engine, slot)
+        if first is None:
+            first = storage(engine, slot)
         count = first >> 244 & 15
         if count <= 2:
             return (first,)
@@ -289,9 +297,13 @@ class State(Positions):
         """A promise that is broken now."""
         return Violation(promise, SENTENCES[promise], what, self.now, slack)
 
+    @property
+    def judged(self) -> set[str]:
+        """Promises that were judged at all."""
+        return self._exact | self.slack.keys()
+
     def _room(self, promise: str, slack: int, per: int, what: str, name: str = "") -> None:
         """One comparison: broken below zero, else how near, as a share of `per`."""
-        self.judged[promise] += 1
         if slack < 0:
             self._found.append(self.violation(promise, what.format(name), slack))
             return
@@ -307,7 +319,6 @@ class State(Positions):
 
     def _alike(self, promise: str) -> None:
         """Figures that must be the same are compared."""
-        self.judged[promise] += 1
         self.slack[promise] = 0.0
 
     def _name(self, i: int) -> str:

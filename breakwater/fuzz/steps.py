@@ -7,6 +7,8 @@ Arguments name things rather than address them, so that a sequence runs on any c
     "0x12ab"                       bytes, or an address that has no name
     {"now": -60}                   a time, 60 seconds before the call
     {"call": {...}}                the call data of another step
+    {"constructor": "NavFeed",     what is appended to creation code
+     "args": [..]}
     [..]                           an array or a struct
 """
 
@@ -100,6 +102,8 @@ def show(value: Any) -> str:
     if isinstance(value, dict):
         if "call" in value:
             return f"call({value['call']})"
+        if "constructor" in value:
+            return f"{value['constructor']}({', '.join(show(arg) for arg in value['args'])})"
         return f"now {value.get('now', 0):+}"
     return str(value)
 
@@ -130,6 +134,10 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"call"}:
             return {"call": Step.from_json(value["call"])}
+        if set(value) == {"constructor", "args"} and isinstance(value["constructor"], str):
+            if not isinstance(value["args"], list):
+                raise StepError("the args of a constructor are a list")
+            return {**value, "args": [_from_json(part) for part in value["args"]]}
         if set(value) == {"now"} and isinstance(value["now"], int):
             return value
         raise StepError(f"not an argument: {value!r}")

@@ -102,7 +102,7 @@ class Trials:
                 call = self._top_up(i, asset)
             if call is None:
                 continue
-            watch.judged["LIVE-1"] += 1
+            watch._exact.add("LIVE-1")
             reason = send(call)
             if reason is not None and reason != "blocked":
                 self._failed("LIVE-1", call, reason, found)
@@ -129,7 +129,7 @@ class Trials:
         halted = storage(vault.address, vault.latch) >> 64 & (2**64 - 1)
         if watch.now < halted:
             return
-        books, _, claims, _, _ = watch.vaults[v]
+        books, _, claims, balance, _ = watch.vaults[v]
         factor = watch.configs[v][0]
         total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
         base = claims >> 128
@@ -137,12 +137,12 @@ class Trials:
         for lender in LENDERS:
             shares = storage(vault.address, self._shares[lender]) & _M128
             worth = shares * (total - fee + 1) // ((claims & _M128) + 10**6)
-            assets = min(worth, books & _M112)
+            assets = min(worth, books & _M112, balance)  # less than the books where some was lost
             if assets == 0:
                 continue
             args = (assets, f"@{lender}", f"@{lender}")
             call: Trial = (lender, f"vault.{vault.symbol}", "withdraw", args, 0, 0)
-            watch.judged["LIVE-2"] += 1
+            watch._exact.add("LIVE-2")
             reason = send(call)
             if reason is not None:
                 self._failed("LIVE-2", call, reason, found)
@@ -182,7 +182,7 @@ class Trials:
                 if watch.factor(i) >= WAD:
                     return  # it was that near
         reasons: list[str] = []
-        watch.judged["LIVE-3"] += 1
+        watch._exact.add("LIVE-3")
         for debt in priced:
             for id in sold or [debt]:
                 asset = watch._listed[id - 1]
@@ -196,7 +196,7 @@ class Trials:
                 )  # fmt: skip
                 reason = send(call)
                 if reason is None:
-                    watch.judged["GATE-4"] += 1
+                    watch._exact.add("GATE-4")
                     if added not in (None, "blocked"):
                         self._failed(
                             "GATE-4",

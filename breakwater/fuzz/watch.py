@@ -18,9 +18,11 @@ An owner agrees to the grant of his operator, which falls by what is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress, count
+from operator import ne
 from typing import Any
 
-from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Kind, Told
+from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
 from breakwater.fuzz.grants import Grants
 from breakwater.fuzz.liquidations import Liquidations
 from breakwater.fuzz.positions import Legs, parse
@@ -43,6 +45,9 @@ QUIET, FEED, RULES, POKE, MARKET = range(5)
 _word = int.from_bytes
 _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
+_PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
+"""Groups of contracts that prices come from."""
+
 _CALLBACKS = frozenset({"flashLoan", "liquidate", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
@@ -58,7 +63,6 @@ class Watch(Grants, Liquidations, Rulings):
         self.thorough = False
         """Sweep after every call: slow, for telling which call broke something."""
         self._kinds: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
-        self._feeds: dict[str, list[int]] = {}
         self._trials = Trials(self)
 
     # ------------------------------------------------------------ calls
@@ -76,7 +80,9 @@ class Watch(Grants, Liquidations, Rulings):
         own = (debts.index(symbol),) if symbol in debts else ()
         if function in ("set_calls", "schedule", "cancel", "set_operators", "cancel_nonce"):
             return QUIET, ()
-        if group in ("source", "feed") or function == "set_rate":
+        if group == "factory":
+            return QUIET, ()
+        if group in _PRICES or function == "set_rate":
             return FEED, ()
         if target == "breaker" and function == "poke":
             return POKE, ()
@@ -106,6 +112,8 @@ class Watch(Grants, Liquidations, Rulings):
         self._found = []
         kind, touched = self._kinds.get((target, function)) or self.kind(target, function)
         if kind == MARKET:
+            if function == "burn" and self._taken_away(target, args):
+                return self._found
             if function == "set_hook":
                 self.armed = any(bool(arg) for arg in args[1:2])
             elif self.armed or (function in _CALLBACKS and actor == self._caller):
@@ -118,7 +126,8 @@ class Watch(Grants, Liquidations, Rulings):
                     self.prices[id] = None
                     self.quotes[id] = UNREAD
             elif kind == RULES:
-                self._ruled(touched)
+                proved = function == "check_solvency"
+                self._ruled(touched, self._by_name[args[0]] if proved else None)
             elif (asset := self._by_name.get(args[0] if args else "")) is not None:
                 self._poked(asset)
         if self.thorough and kind != QUIET:
@@ -131,18 +140,6 @@ class Watch(Grants, Liquidations, Rulings):
             self.now = self.host._now
             self.prices = [None] * len(self.prices)
             self.indices = [0] * len(self.indices)
-
-    def _priced_by(self, target: str) -> list[int]:
-        """Ids of the assets that a source, a feed, or a token with a rate prices."""
-        found = self._feeds.get(target)
-        if found is None:
-            symbol = target.split(".")[1]
-            found = self._feeds[target] = [
-                asset.id
-                for asset in self._listed
-                if symbol in (asset.symbol, self.world.listings[asset.symbol].rate_over)
-            ]
-        return found
 
     # ------------------------------------------------------------ calls that move money
 
@@ -213,7 +210,7 @@ class Watch(Grants, Liquidations, Rulings):
             kind = known.get(topics[0]) if topics else None
             if kind is None:
                 continue
-            group, name = kind[:2]
+            group, name, asset, raised = kind
             if group == TRANSFER:
                 source = topics[1]
                 if source != actor and source not in movable and data != NOBODY:
@@ -230,7 +227,8 @@ class Watch(Grants, Liquidations, Rulings):
             else:
                 words = tuple([_word(data[i : i + 32], "big") for i in range(0, size, 32)])
             if group != BOOKS:
-                self._hear(told, kind, _new(Event, (name, self._engine, topics, words)), actor)
+                event = _new(Event, (name, self._engine, topics, words))
+                self._hear(told, event, asset, raised, actor)
                 continue
             address = log.address
             v = vault_at.get(address)
@@ -249,18 +247,18 @@ class Watch(Grants, Liquidations, Rulings):
                 told.minted[v] = told.minted.get(v, 0) + words[1]
         return told
 
-    def _hear(self, told: Told, kind: Kind, event: Event, actor: bytes) -> None:
-        """An event of the engine."""
-        _, name, asset, raised = kind
-        topics = event.topics
+    def _hear(self, told: Told, event: Event, asset: int, raised: int, actor: bytes) -> None:
+        """An event of the engine. `asset` and `raised`: topics, see `Kind`."""
+        name, _, topics, _ = event
+        account = topics[1]
         told.engine.append(event)
-        told.named.add(topics[1])
+        told.named.add(account)
         if asset:
             told.ids.add(self._by_topic.get(topics[asset], 0))
         if raised:
             id = self._by_topic.get(topics[raised], 0)
-            told.raised.setdefault(topics[1], []).append(id)
-            if topics[1][:20] != actor[12:]:
+            told.raised.setdefault(account, []).append(id)
+            if account[:20] != actor[12:]:
                 told.rights.append(event)
             if name == "MoveCollateral":
                 told.named.add(topics[2])
@@ -318,7 +316,10 @@ class Watch(Grants, Liquidations, Rulings):
             gap = self.sums.get(id, 0) - total
             if gap:
                 self._differs("SOLV-3", gap, "collateral {}", asset.symbol)
-            self._room("SOLV-1", held - total, 0, "the engine's balance of {}", asset.symbol)
+            lost = self.lost[id]
+            self._room("SOLV-1", held + lost - total, 0, "the engine's balance of {}", asset.symbol)
+            if lost:
+                self.lost[id] = max(min(lost, total - held), 0)
         unit = self.counted(id) * asset.scale
         left = self.held[id] - held
         self.books[id] = book
@@ -327,21 +328,21 @@ class Watch(Grants, Liquidations, Rulings):
 
     def _accounts(self, named: set[bytes], ids: set[int]) -> list[Change]:
         """Accounts that changed: number, id, legs before and after. Sums follow."""
-        storage, engine = self.evm.storage, self._engine
+        storage, engine, accounts = self.evm.storage, self._engine, self.accounts
         firsts = [storage(engine, slot) for slot in self._slots]
-        several = [
-            i for i in map(self._names.get, named) if i is not None and len(self.accounts[i]) > 1
-        ]
-        if firsts == self.firsts and not several:
+        candidates = set()
+        for account in named:
+            number = self._names.get(account)
+            if number is not None and len(accounts[number]) > 1:
+                candidates.add(number)
+        if firsts != self.firsts:
+            candidates.update(compress(count(), map(ne, firsts, self.firsts)))
+        elif not candidates:
             return []
-        candidates = set(several)
-        candidates.update(
-            [i for i, (old, new) in enumerate(zip(self.firsts, firsts, strict=True)) if old != new]
-        )
         changed: list[Change] = []
         sums = self.sums
         for i in sorted(candidates):
-            words, old = self._read_account(i), self.accounts[i]
+            words, old = self._read_account(i, firsts[i]), accounts[i]
             if words == old:
                 continue
             account = self._ids[i]
@@ -349,7 +350,7 @@ class Watch(Grants, Liquidations, Rulings):
             if account not in named:
                 what = "{}: legs changed by a call that does not name it"
                 self._differs("SOLV-11", 1, what, self._name(i))
-            self.accounts[i], self.firsts[i], self.legs[i] = words, words[0], after
+            accounts[i], self.firsts[i], self.legs[i] = words, words[0], after
             for leg in before:
                 if leg not in after:
                     sums[leg[0]] = sums.get(leg[0], 0) - leg[1]
@@ -389,7 +390,7 @@ class Watch(Grants, Liquidations, Rulings):
                 self._stamped(change, by_margin)
             if is_safer:
                 continue
-            self.judged["GATE-2"] += 1
+            self._exact.add("GATE-2")
             if level:
                 self._differs("GATE-2", level, "new risk of {} above level NORMAL", name)
                 continue
@@ -409,7 +410,7 @@ class Watch(Grants, Liquidations, Rulings):
         for the one that he had."""
         name = self._name(change.number)
         stamped = self._is_stamped(self.accounts[change.number])
-        self.judged["SOLV-6"] += 1
+        self._exact.add("SOLV-6")
         if by_margin and not stamped:
             self._differs("SOLV-6", 1, "{} raised its risk and bears no stamp", name)
         elif stamped and not by_margin and not self._is_stamped(change.words):
@@ -568,7 +569,8 @@ class Watch(Grants, Liquidations, Rulings):
             gap = abs(self.sums.get(asset.id, 0) - total)
             self._room("SOLV-3", -gap, 0, "collateral {}", asset.symbol)
             held = storage(asset.token, asset.balance)
-            self._room("SOLV-1", held - total, 0, "the engine's balance of {}", asset.symbol)
+            room = held + self.lost[id] - total
+            self._room("SOLV-1", room, 0, "the engine's balance of {}", asset.symbol)
             self.held[asset.id] = held
         rules, least = self._read_rules(asset), self._read_least(asset)
         old = self.rules[id]

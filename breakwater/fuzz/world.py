@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from breakwater import mocks
+from breakwater import artifacts, mocks
 from breakwater.abi import AbiError, Function, checksum
 from breakwater.artifacts import Artifact
 from breakwater.contract import Contract
@@ -24,13 +24,13 @@ from breakwater.driver import (
     InsuranceFund,
     LendingVault,
     Lens,
-    MedianFeed,
-    RateFeed,
+    NavFeed,
     RiskEngine,
     Timelock,
     VaultConfig,
 )
 from breakwater.errors import UserError
+from breakwater.fuzz import pools, pricing
 from breakwater.fuzz.observing import MockObserver
 from breakwater.fuzz.profiles import ACCOUNTS, DELAY, PROFILES, ROLES, RULES, VAULT, Listing
 from breakwater.fuzz.signing import sign_operator, sign_permit
@@ -52,7 +52,7 @@ class Setup:
     """One deployment or call that the market was set up with."""
 
     kind: str
-    """"deploy" or "call"."""
+    """"deploy", "call" or "blueprint"."""
     name: str
     """Of the contract in the world."""
     contract: str
@@ -113,6 +113,8 @@ class World:
         self._deploy_protocol()
         for listing in self.listings.values():
             self._list(listing)
+        if any(listing.market for listing in self.listings.values()):
+            pricing.deploy_misfits(self)
         for listing in self.listings.values():
             if listing.cash:
                 self._open(listing)
@@ -264,6 +266,16 @@ class World:
         if isinstance(value, list | tuple):
             return [self._resolve(part) for part in value]
         if isinstance(value, dict):
+            if "constructor" in value:
+                # text is text here: no constructor takes an account
+                args = [
+                    part if isinstance(part, str) and part[:1] not in "@0" else self._resolve(part)
+                    for part in value["args"]
+                ]
+                try:
+                    return interface_of(value["constructor"]).encode_constructor(args)
+                except AbiError as error:
+                    raise StepError(f"{value['constructor']}: {error}") from None
             if "call" in value:
                 inner = value["call"]
                 step = inner if isinstance(inner, Step) else Step.from_json(inner)
@@ -320,6 +332,17 @@ class World:
         self._names[contract.address] = name
         return contract
 
+    def _deploy_blueprint(self, kind: str) -> str:
+        """Address of creation code that a contract can deploy (ERC-5202)."""
+        artifact = (self._compile or artifacts.load)(kind)
+        code = b"\xfe\x71\x00" + self.host.creation_code(artifact.bytecode)
+        # returns what follows these eleven bytes
+        code = b"\x62" + len(code).to_bytes(3, "big") + bytes.fromhex("3d81600b3d39f3") + code
+        owner, now, block = self.roles["owner"], self.host.now, self.host.block
+        address = self.host.deploy_raw([], code, sender=owner)
+        self.record.append(Setup("blueprint", "", kind, address, "", (), owner, now, block))
+        return address
+
     def _do(self, name: str, function: str, *args: Any, sender: str = "owner") -> Any:
         """A call of the set-up; a contract may be the sender."""
         contract = self.contracts[name]
@@ -361,6 +384,11 @@ class World:
         self._deploy("lens", Lens, engine)
         self._deploy("timelock", Timelock, DELAY, [roles["governor"]], [ZERO], ZERO)
         self._deploy("attacker", mocks.FlashBorrowerMock)
+        if any(listing.market for listing in self.listings.values()):
+            self._deploy("nav.dollar", NavFeed, 10**18, roles["keeper"], pools.DOLLAR_AGE,
+                         pools.NAV_GROWTH)  # fmt: skip
+            for kind in pricing.FEEDS:
+                pricing.deploy_factory(self, kind)
         self._do("risk", "set_configurator", configurator)
         self._do("breaker", "connect", risk, engine)
 
@@ -376,30 +404,9 @@ class World:
             token = self._deploy(f"token.{symbol}", kind, symbol, symbol, listing.decimals)
         if listing.takes_fee:
             self._do(f"token.{symbol}", "set_odds", 1, 100, False, False)
-        sources = []
-        for index, source in enumerate(listing.sources):
-            name = f"source.{symbol}.{index}"
-            if source == "BadFeedMock":
-                sources.append(self._deploy(name, mocks.BadFeedMock, 8))
-                now = self.host.now
-                self._do(name, "set_words", [1, dollars * 10**8, now, now, 1])
-            else:
-                sources.append(self._deploy(name, mocks.AggregatorMock, 8, dollars * 10**8))
         config = {**RULES, **listing.rules}
-        if listing.rate_over:
-            feed = self._deploy(
-                f"feed.{symbol}", RateFeed, token, self.contracts[f"feed.{listing.rate_over}"],
-                1_000,
-            )  # fmt: skip
-            config["is_feed"] = True
-        elif len(sources) > 1:
-            feed = self._deploy(
-                f"feed.{symbol}", MedianFeed, sources, [config["max_age"]] * len(sources), 1,
-                listing.band, listing.pegged, symbol,
-            )  # fmt: skip
-            config["is_feed"] = True
-        else:
-            feed = sources[0]
+        feed = pricing.feed_of(self, listing, token, config["max_age"])
+        config["is_feed"] = not feed.NAME.endswith("Mock")
         config.update(
             source=feed.address,
             min_price=max(dollars * 10**18 // 10**5, 10**9),

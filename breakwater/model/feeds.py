@@ -478,6 +478,56 @@ class AggregatorMock(Contract):
             yield from super().words(name, keys)
 
 
+class ClampedAggregatorMock(AggregatorMock):
+    """An aggregator whose answers are cut off at clamps, or a proxy of one."""
+
+    NAME = "ClampedAggregatorMock"
+
+    def __init__(
+        self, chain: Chain, address: str, decimals: int, answer: int, lowest: int, highest: int
+    ) -> None:
+        super().__init__(chain, address, decimals, answer)
+        self.set_clamps(ZERO_ADDRESS, lowest, highest)
+
+    def set(self, sender: str, answer: int) -> None:
+        """A new round, as of now; the first one as it is."""
+        lowest, highest = self.get("clamps", default=(answer, answer))
+        super().set(sender, min(max(answer, lowest), highest))
+
+    def set_clamps(self, sender: str, lowest: int, highest: int) -> None:
+        """Other clamps."""
+        self.put((lowest, highest), "clamps")
+
+    def set_aggregator(self, sender: str, aggregator: str) -> None:
+        """What it is a proxy of; zero: of nothing."""
+        self.put(aggregator, "aggregator")
+
+    @view
+    def minAnswer(self, sender: str) -> int:
+        """The least answer."""
+        return int(self.get("clamps")[0])
+
+    @view
+    def maxAnswer(self, sender: str) -> int:
+        """The highest answer."""
+        return int(self.get("clamps")[1])
+
+    @view
+    def aggregator(self, sender: str) -> str:
+        """What it points to."""
+        return str(self.get("aggregator", default=ZERO_ADDRESS))
+
+    def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
+        """The clamps are two words."""
+        if name == "clamps":
+            for part, value in zip(("minAnswer", "maxAnswer"), self.get(name), strict=True):
+                yield Word(part, (), value & MAX_UINT256)
+        elif name == "aggregator":
+            yield Word(name, keys, int(self.get(name), 16))
+        else:
+            yield from super().words(name, keys)
+
+
 class BadFeedMock(Contract):
     """Answers every call the way it is told to."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from breakwater.errors import UserError
 from breakwater.model.chain import Chain, Contract
+from breakwater.model.pools import Blueprint
 
 if TYPE_CHECKING:
     from breakwater.fuzz.world import World
@@ -22,6 +23,7 @@ MODULES = (
     "lens",
     "market_feeds",
     "mocks",
+    "pools",
     "risk",
     "timelock",
     "tokens",
@@ -53,6 +55,9 @@ def mirror(world: World) -> Chain:
     chain = Chain(first.now, first.block, world.host.chain_id)
     for setup in world.record:
         chain.now, chain.block = setup.now, setup.block
+        if setup.kind == "blueprint":
+            Blueprint(chain, setup.address, setup.contract)
+            continue
         if setup.kind == "deploy":
             deploy(chain, setup.contract, setup.address, setup.args)
             continue

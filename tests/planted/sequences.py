@@ -3,6 +3,7 @@
 Prices are those of `breakwater.fuzz.profiles`: WETH 2,000 dollars, WBTC 50,000, HOOK 10, ODD 3.
 """
 
+from breakwater.fuzz import pools
 from breakwater.fuzz.steps import Step
 
 ALL = 2**256 - 1
@@ -31,7 +32,11 @@ def engine(sender, function, *args, **time):
 
 
 def price(symbol, dollars, sources=1):
-    return [call("keeper", f"source.{symbol}.{i}", "set", dollars * 10**8) for i in range(sources)]
+    found = [call("keeper", f"source.{symbol}.{i}", "set", dollars * 10**8) for i in range(sources)]
+    if symbol == "WBTC":  # its pool follows
+        words = pools.observations(pools.tick_of(dollars * 10**8, 8))
+        found.append(call("keeper", "pool.WBTC", "set_answer", pools.as_bytes(words)))
+    return found
 
 
 def liquidate(account, debt, collateral, **time):
@@ -162,6 +167,7 @@ SEQUENCES = {
         call("keeper", "breaker", "poke", "@token.WBTC", wait=25 * HOUR, blocks=1),
         *price("WETH", 2_000, 3),
         *price("USDC", 1, 2),
+        *price("WBTC", 50_000),
         borrow("borrower_2#0", "USDC", usdc(1_000)),
     ],
     "withdrawal_burns_too_little": [

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from breakwater.fuzz import looks
-from breakwater.fuzz.actions import attackers, borrowers, feeds, governance, lenders, liquidators
+from breakwater.fuzz.actions import (
+    attackers,
+    borrowers,
+    deployments,
+    feeds,
+    governance,
+    lenders,
+    liquidators,
+)
 from breakwater.fuzz.genes import Act
 
 ACTIONS: tuple[tuple[str, Act, int], ...] = (
-    ("deposit", lenders.deposit, 8),
+    ("deposit", lenders.deposit, 7),
     ("mint", lenders.mint, 3),
     ("withdraw", lenders.withdraw, 7),
     ("redeem", lenders.redeem, 5),
@@ -15,12 +23,12 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("pass_shares", lenders.pass_shares, 3),
     ("approve", lenders.approve, 2),
     ("settle", lenders.settle, 2),
-    ("add", borrowers.add, 17),
+    ("add", borrowers.add, 16),
     ("take", borrowers.take, 14),
-    ("borrow", borrowers.borrow, 26),
+    ("borrow", borrowers.borrow, 25),
     ("repay", borrowers.repay, 15),
     ("move", borrowers.move, 6),
-    ("batch", borrowers.batch, 22),
+    ("batch", borrowers.batch, 21),
     ("grant", borrowers.grant, 4),
     ("delegate", borrowers.delegate, 5),
     ("sign", borrowers.sign, 2),
@@ -39,11 +47,13 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("intrude", attackers.intrude, 1),
     ("misuse", attackers.misuse, 1),
     ("look", looks.look, 5),
-    ("price", feeds.price, 17),
+    ("price", feeds.price, 16),
     ("issue", feeds.issue, 2),
+    ("vanish", feeds.vanish, 1),
     ("rate", feeds.rate, 2),
     ("bad_feed", feeds.bad_feed, 3),
     ("refresh", feeds.refresh, 3),
+    ("deploy", deployments.deploy, 3),
     ("poke", feeds.poke, 6),
     ("wait", feeds.wait, 2),
     ("tiny", attackers.tiny, 1),

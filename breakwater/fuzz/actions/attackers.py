@@ -223,6 +223,12 @@ def misuse(p: Player, g: Gene) -> list[Call]:
         ("keeper", "breaker", "poke", (f"@{vault}",)),
         ("guardian", "breaker", "trip", (f"@{vault}", 1, 60)),
         ("guardian", "breaker", "trip", (token, 3, 60)),
+        ("guardian", "breaker", "trip", (token, 1, 0)),
+        (who, "engine", "liquidate", (p.names[j], token, held, 1, 0, NOBODY, NO_ACCOUNT, "0x")),
+        (who, "engine", "liquidate", (p.names[j], token, held, 1, 0, "@engine", NO_ACCOUNT, "0x")),
+        ("lender_3", "engine", "set_operator", (name, "@lender_3", token, 63, 1, {"now": 60})),
+        (who, "engine", "set_operator", (name, "@lender_3", NOBODY, 63, 1, {"now": 60})),
+        ("keeper", vault, "flashFee", (token, 2**112)),
         ("keeper", "lens", "config_of", (f"@{vault}",)),
     )  # fmt: skip
     sender, target, function, args = choices[g[5] % len(choices)]

@@ -82,7 +82,9 @@ def batch(p: Player, g: Gene) -> list[Call]:
     i, who = p.actor(g, g[7] & 7 != 0)
     first = _leg(p, i, who, g[2] % 6, g[2] // 6, g[3], g[4])
     second = _leg(p, i, who, g[5] % 6, g[5] // 6, g[7], g[4] >> 4)
-    return [*p.ready(g, i), p.call(g, who, "engine", "batch", [first, second], "0x")]
+    # he is called back in a liquidation
+    data = "0x01" if who == "attacker" and g[4] & 1 else "0x"
+    return [*p.ready(g, i), p.call(g, who, "engine", "batch", [first, second], data)]
 
 
 def _leg(p: Player, i: int, who: str, kind: int, what: int, byte: int, limits: int) -> list[Any]:

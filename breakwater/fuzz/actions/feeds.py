@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from breakwater.fuzz.genes import Call, Gene, waits
+from breakwater.fuzz import pools
+from breakwater.fuzz.genes import Call, Gene, rung, waits
 
 if TYPE_CHECKING:
     from breakwater.fuzz.player import Player
@@ -58,6 +59,8 @@ def bad_feed(p: Player, g: Gene) -> list[Call]:
     """A source that is stale, zero, negative, early, incomplete, reverts, burns gas, or lies."""
     symbol, sources = p.priced[g[2] % p.priced_count]
     name = sources[g[5] % len(sources)]
+    if name[:7] != "source.":
+        return bad_pool(p, g, name)
     if p.is_bad(name):
         if g[3] & 1:
             return [p.call(g, "keeper", name, "set_mode", g[4] % 9)]
@@ -69,10 +72,53 @@ def bad_feed(p: Player, g: Gene) -> list[Call]:
     good = p.answer(name)
     if kind == 5:
         return [p.call(g, "keeper", name, "set_decimals", (8, 18, 0, 30)[g[7] & 3])]
+    clamps = [clamp * 10**8 for clamp in p.world.listings[symbol].clamps]
+    if kind == 1 and any(clamps):
+        clamp = clamps[g[7] & 1]
+        near = (0, clamp // 100, clamp // 101, clamp // 99)[g[7] >> 1 & 3]
+        return [p.call(g, "keeper", name, "set", clamp - near if g[7] & 1 else clamp + near)]
     answer = (good, 0, -1, good, good * 10**10)[kind]
     when = {"now": (-86_400, -86_401, 60, 0)[g[7] & 3]} if kind in (0, 3) else {"now": 0}
     rounds = (5, 4) if g[7] & 64 and kind == 3 else (5, 5)
     return [p.call(g, "keeper", name, "set_round", rounds[0], answer, when, rounds[1])]
+
+
+def bad_pool(p: Player, g: Gene, name: str) -> list[Call]:
+    """A price that is published too high, or a pool that is thin, locked, dry, or lies."""
+    storage, address = p.evm.storage, p.world.contracts[name].address
+    if name[:4] == "nav.":
+        if g[3] & 7 == 7:
+            name, address = "nav.dollar", p.world.contracts["nav.dollar"].address
+        most = pools.highest_nav(storage, address, p.host._now + waits(g)[0], pools.NAV_GROWTH)
+        price = (most, most + 1, 0, 1, most * 9 // 10, most * 97 // 100, most, most // 2)[g[4] & 7]
+        who = "lender_3" if g[7] & 15 == 15 else "keeper"
+        return [p.call(g, who, name, "publish", price)]
+    good, kind = p.answer(name), g[4] % 8
+    if p.world.listings[name[5:]].market == "CurveEmaFeed":
+        if kind < 2:
+            return [p.call(g, "keeper", name, "set_locked", bool(kind))]
+        if kind == 2:
+            times = ((1, 601), (866, 601), (2**128, 1), (432, 1))[g[7] & 3]
+            return [p.call(g, "keeper", name, "set_times", *times)]
+        average = good * 10**10
+        last = (0, average, average // 2, 2 * average, 1, 2**128, average, average)[g[7] & 7]
+        average = (average, 0, 2**128, average * 10**6, average // 10**6)[kind - 3]
+        return [p.call(g, "keeper", name, "set_prices", average, last)]
+    if kind < 2:
+        return [p.call(g, "keeper", name, "set_burning", bool(kind))]
+    tick = pools.tick_of(good, p.world.listings[name[5:]].decimals)
+    words = pools.observations(tick, (10**12, 1, 10**9, 10**8)[g[7] & 3] if kind == 2 else 10**12)
+    lies: tuple[tuple[int, int], ...] = (
+        (0, 65), (1, 128), (2, 3), (5, 1), (3, 2**55), (4, 2**256 - 2**55 - 1), (6, 2**160),
+        (4, 887_273 * pools.WINDOW), (4, -887_272 * pools.WINDOW % 2**256), (7, 0),
+        (7, 2**161), (4, -1 % 2**256),
+    )  # fmt: skip
+    if kind > 4:
+        at, word = lies[g[7] % len(lies)]
+        words[at] = word
+    elif kind > 2:
+        words = [*words, 0] if kind == 3 else words[: g[7] & 7]
+    return [p.call(g, "keeper", name, "set_answer", pools.as_bytes(words))]
 
 
 def refresh(p: Player, g: Gene) -> list[Call]:
@@ -82,7 +128,8 @@ def refresh(p: Player, g: Gene) -> list[Call]:
         wait = 0
     calls = []
     blocks = wait // 12
-    for symbol, sources in p.priced:
+    dollar = [("dollar", ["nav.dollar"])] if "nav.dollar" in p.world.contracts else []
+    for symbol, sources in p.priced + dollar:
         for name in sources:
             good = p.answer(name)
             if not 0 < good < 2**64:
@@ -114,6 +161,28 @@ def issue(p: Player, g: Gene) -> list[Call]:
         return minted
     day = [(*poked, 0, 0), (*poked, 86_400, 7_200)]
     return day + minted if g[4] & 4 else day
+
+
+def vanish(p: Player, g: Gene) -> list[Call]:
+    """An issuer takes away what the engine or a vault holds, which is seen and mostly put right."""
+    id = g[2] % p.asset_count + 1
+    symbol, token = p.symbols[id - 1], p.token(id)
+    holder = f"vault.{symbol}" if symbol in p.debts and g[3] & 3 else "engine"
+    amount = max(rung(g[4], p.balance(symbol, holder)), 1)
+    calls = [p.call(g, "keeper", f"token.{symbol}", "burn", f"@{holder}", amount)]
+    checked: Call = ("keeper", "breaker", "check_solvency", (token,), 0, 0)
+    if g[5] & 3 == 1:
+        # a halt by the guardian meets that for insolvency, in either order
+        held: Call = ("guardian", "breaker", "trip", (token, 1 + (g[5] >> 2 & 1), 7 * 86_400), 0, 0)
+        calls += [held, checked] if g[5] & 8 else [checked, held]
+    elif g[5] & 3 == 2:
+        calls += [checked, (*checked[:4], 60, 5), (*checked[:4], 86_400, 7_200)]
+    else:
+        calls.append(checked)
+    if g[7] & 7:
+        calls.append(("keeper", f"token.{symbol}", "mint", (f"@{holder}", amount), 0, 0))
+        calls += [checked] * (g[7] & 1)
+    return calls
 
 
 def poke(p: Player, g: Gene) -> list[Call]:
