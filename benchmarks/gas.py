@@ -5,7 +5,8 @@ TERMS (those on which the peers were measured)
     Tokens are OpenZeppelin's 4.9.6 ERC-20 with 18 decimals, bytecode as published, approved without
     limit. One feed for each asset, a constant in its code. Other lenders and borrowers are there.
     Each operation is a repeated one: its actor has done it before, and every slot it writes holds
-    something, but for the balance of the flash loan's receiver. One hour of interest is due.
+    something, but for the balance of the flash loan's receiver; its collateral was moved on that
+    day before, and has a limit of growth. One hour of interest is due.
     The liquidation is a part of the debt, at an incentive above the tip, so that the insurance
     fund's part is paid too.
     A price check is what the risk engine takes to read an asset by its id, as a margin check does,
@@ -212,6 +213,7 @@ class World:
         self.names |= {median.address: "median", **{feed.address: "feed" for feed in sources}}
         for token in self.collaterals:
             self.engine.list_collateral(token, 10**9 * WAD, False, sender=owner)
+            self.engine.set_growth(token, 10, sender=owner)
         self._on_token(self.loan, "approve", self.vault.address, MAX_UINT256, sender=owner)
         self.vault.open(self.fund, 1_000 * WAD, 10**9 * WAD, 10**9 * WAD, sender=owner)
         self.engine.list_debt(self.vault, 100 * WAD, sender=owner)
@@ -254,6 +256,8 @@ class World:
         for token in (self.loan, *self.collaterals):
             self.host.advance(HOUR)
             self.breaker.poke(token, sender=self.owner)
+        for token in self.collaterals:
+            self.engine.deposit_collateral(account_id(sender, 5), token, WAD, sender=sender)
 
     def crash(self) -> None:
         """The first collateral's feed answers less; it is noticed, and one liquidation is made."""

@@ -128,6 +128,18 @@ class Quote(NamedTuple):
     level: int
 
 
+class CollateralState(NamedTuple):
+    asset: str
+    total: int
+    cap: int
+    growth: int
+    room: int
+    room_until: int
+    depth: int
+    seizable: int
+    seizable_until: int
+
+
 class VaultState(NamedTuple):
     asset: str
     cash: int
@@ -421,6 +433,47 @@ class CreditEngine(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
+    def list_collateral(
+        self, asset: Address, cap: int, takes_fee: bool, *, sender: Address
+    ) -> Receipt:
+        """`list_collateral(address, uint256, bool)`"""
+        return self._transact("list_collateral", (asset, cap, takes_fee), sender)
+
+    def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
+        """`set_cap(address, uint256)`"""
+        return self._transact("set_cap", (asset, cap), sender)
+
+    def set_growth(self, asset: Address, growth: int, *, sender: Address) -> Receipt:
+        """`set_growth(address, uint256)`"""
+        return self._transact("set_growth", (asset, growth), sender)
+
+    def set_depth(self, asset: Address, depth: int, *, sender: Address) -> Receipt:
+        """`set_depth(address, uint256)`"""
+        return self._transact("set_depth", (asset, depth), sender)
+
+    def list_debt(self, vault: Address, min_debt: int, *, sender: Address) -> Receipt:
+        """`list_debt(address, uint256)`"""
+        return self._transact("list_debt", (vault, min_debt), sender)
+
+    def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
+        """`set_min_debt(address, uint256)`"""
+        return self._transact("set_min_debt", (asset, min_debt), sender)
+
+    def book_of(self, asset: Address) -> tuple[int, int, int, bool]:
+        """`book_of(address)`"""
+        found: tuple[int, int, int, bool] = self._call("book_of", (asset,))
+        return found
+
+    def book_word(self, asset: Address) -> int:
+        """`book_word(address)`"""
+        found: int = self._call("book_word", (asset,))
+        return found
+
+    def debt_of(self, asset: Address) -> tuple[int, str, int]:
+        """`debt_of(address)`"""
+        found: tuple[int, str, int] = self._call("debt_of", (asset,))
+        return found
+
     def set_operator(
         self,
         account: bytes,
@@ -568,38 +621,6 @@ class CreditEngine(Contract):
         """
         return self._transact("batch", (steps, data), sender)
 
-    def list_collateral(
-        self, asset: Address, cap: int, takes_fee: bool, *, sender: Address
-    ) -> Receipt:
-        """Lets accounts hold `asset`, which the risk engine has listed.
-
-        cap: [token units] for all accounts together, rounded down to 16 significant bits.
-        takes_fee: The token may deliver less than is sent.
-        """
-        return self._transact("list_collateral", (asset, cap, takes_fee), sender)
-
-    def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
-        """Sets how much of a collateral all accounts together may hold. For the owner.
-
-        cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
-            accounts below maintenance.
-        """
-        return self._transact("set_cap", (asset, cap), sender)
-
-    def list_debt(self, vault: Address, min_debt: int, *, sender: Address) -> Receipt:
-        """Lets accounts borrow what `vault` lends; the risk engine has listed its asset.
-
-        min_debt: [token units] smallest debt an account may leave, rounded down to 16 bits.
-        """
-        return self._transact("list_debt", (vault, min_debt), sender)
-
-    def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
-        """Sets the smallest debt an account may leave. For the owner.
-
-        min_debt: [token units] rounded down to 16 significant bits.
-        """
-        return self._transact("set_min_debt", (asset, min_debt), sender)
-
     def words_of(self, account: bytes) -> list[int]:
         """Legs of the account as stored, debt in debt shares; see `legs`."""
         found: list[int] = self._call("words_of", (account,))
@@ -608,16 +629,6 @@ class CreditEngine(Contract):
     def position_of(self, account: bytes) -> list[int]:
         """Legs of the account with debt in assets as of now, as the risk engine takes them."""
         found: list[int] = self._call("position_of", (account,))
-        return found
-
-    def book_of(self, asset: Address) -> tuple[int, int, int, bool]:
-        """Id of a collateral (0: none), total held, cap [token units], whether it takes a fee."""
-        found: tuple[int, int, int, bool] = self._call("book_of", (asset,))
-        return found
-
-    def debt_of(self, asset: Address) -> tuple[int, str, int]:
-        """Id of a debt asset (0: none), its vault, the least debt [token units]."""
-        found: tuple[int, str, int] = self._call("debt_of", (asset,))
         return found
 
     def risk_engine(self) -> str:
@@ -1276,9 +1287,16 @@ class Lens(Contract):
         found: int = self._call("max_borrow", (id, asset))
         return found
 
+    def max_deposit(self, id: bytes, asset: Address) -> int:
+        """Most of `asset` that the account's owner could add now [token units that arrive]: cap,
+        growth limit, what a leg holds; below maintenance what the account lacks, if more.
+        """
+        found: int = self._call("max_deposit", (id, asset))
+        return found
+
     def why_blocked(self, id: bytes, action: int, asset: Address, amount: int) -> str:
-        """Reason for which BORROW or WITHDRAW of `amount` by the account's owner would be
-        refused now; empty when it would pass.
+        """Reason for which BORROW, WITHDRAW or DEPOSIT of `amount` by the account's owner would
+        be refused now; empty when it would pass. DEPOSIT: of what arrives.
         """
         found: str = self._call("why_blocked", (id, action, asset, amount))
         return found
@@ -1301,6 +1319,11 @@ class Lens(Contract):
         """
         found = self._call("config_of", (asset,))
         return AssetConfig(*found)
+
+    def collateral(self, asset: Address) -> CollateralState:
+        """How much of a collateral is held, and what its limits leave; zeros when it is none."""
+        found = self._call("collateral", (asset,))
+        return CollateralState(*found)
 
     def vault(self, asset: Address) -> VaultState:
         """The vault that lends `asset`; zeros when there is none."""

@@ -12,13 +12,14 @@ from contracts.interfaces import IConfigurator
 from contracts.interfaces import ICreditEngine
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
+from contracts.modules import exposure
 from contracts.modules import legs
 
 
 interface ICreditEngineViews:
     def words_of(account: bytes32) -> uint256[4]: view
     def position_of(account: bytes32) -> uint256[4]: view
-    def book_of(asset: address) -> (uint256, uint256, uint256, bool): view
+    def book_word(asset: address) -> uint256: view
     def debt_of(asset: address) -> (uint256, address, uint256): view
     def risk_engine() -> address: view
 
@@ -61,6 +62,18 @@ struct AccountState:
     leverage: uint256  # [WAD] exposure / equity at liquidation prices; max_value: no equity
     at_risk_block: bool  # risk was raised in this block: no liquidation before the next
     legs: DynArray[LegState, 8]
+
+
+struct CollateralState:
+    asset: address
+    total: uint256  # [token units] of all accounts
+    cap: uint256  # [token units]
+    growth: uint256  # [percent of the cap] what a day may add; 0: no limit
+    room: uint256  # [token units] what may be added now, by cap and growth
+    room_until: uint256  # [unix seconds] when a day begins, and growth anew; 0: no limit of it
+    depth: uint256  # [token units] what an hour may seize; 0: no limit
+    seizable: uint256  # [token units] what may be seized now; max_value: no limit
+    seizable_until: uint256  # [unix seconds] when an hour begins, and depth anew; 0: no limit
 
 
 struct VaultState:
@@ -202,13 +215,37 @@ def max_borrow(id: bytes32, asset: address) -> uint256:
 
 @view
 @external
+def max_deposit(id: bytes32, asset: address) -> uint256:
+    """
+    @notice Most of `asset` that the account's owner could add now [token units that arrive]: cap,
+            growth limit, what a leg holds; below maintenance what the account lacks, if more.
+    """
+    book: uint256 = exposure._opened(staticcall CREDIT_ENGINE.book_word(asset))
+    tag: uint256 = exposure._id(book)
+    if tag == 0:
+        return 0
+    words: uint256[4] = staticcall CREDIT_ENGINE.words_of(id)
+    leg: uint256 = legs._find(words, tag)
+    held: uint256 = 0
+    if leg != legs.MAX_LEGS:
+        held = legs._amount(words, leg)
+    elif self._why_not_new(words, tag) != "":
+        return 0
+    most: uint256 = max(exposure._room(book), self._lacking(id, words, leg, tag))
+    return min(most, min(legs.MAX_AMOUNT - held, exposure.MAX_TOTAL - (book & exposure.MAX_TOTAL)))
+
+
+@view
+@external
 def why_blocked(
     id: bytes32, action: ICreditEngine.Action, asset: address, amount: uint256
 ) -> String[32]:
     """
-    @notice Reason for which BORROW or WITHDRAW of `amount` by the account's owner would be refused
-            now; empty when it would pass.
+    @notice Reason for which BORROW, WITHDRAW or DEPOSIT of `amount` by the account's owner would be
+            refused now; empty when it would pass. DEPOSIT: of what arrives.
     """
+    if action == ICreditEngine.Action.DEPOSIT:
+        return self._why_not_deposited(id, asset, amount)
     position: uint256[4] = staticcall CREDIT_ENGINE.position_of(id)
     if action == ICreditEngine.Action.BORROW:
         debt_id: uint256 = 0
@@ -277,6 +314,7 @@ def preview_liquidate(
     terms: IRiskEngine.Terms = staticcall RISK_ENGINE.liquidation_terms(
         position, legs.DEBT | debt_id, wanted, max_repay, min_debt
     )
+    may_pass: bool = (terms.write_off != 0 or terms.repay <= 2 * min(min_debt, legs.MAX_AMOUNT))
     result: Liquidation = empty(Liquidation)
     result.repay = terms.repay
     result.fund_fee = terms.fund_fee
@@ -290,7 +328,11 @@ def preview_liquidate(
         tag: uint256 = legs._tag(position, i)
         if tag == wanted:
             result.seized = taken
-        result.collaterals.append(staticcall RISK_ENGINE.asset_of(tag))
+        asset: address = staticcall RISK_ENGINE.asset_of(tag)
+        book: uint256 = staticcall CREDIT_ENGINE.book_word(asset)
+        if book & exposure.DEPTH != 0:
+            assert may_pass or taken <= exposure._depth_left(book), "liquidation limit is reached"
+        result.collaterals.append(asset)
         result.amounts.append(taken)
     return result
 
@@ -320,6 +362,34 @@ def config_of(asset: address) -> IConfigurator.AssetConfig:
     observation: uint256 = 0
     rule, term, checkpoint, observation = staticcall RISK_ENGINE.words_of(asset)
     return asset_config._unpack(rule, term)
+
+
+@view
+@external
+def collateral(asset: address) -> CollateralState:
+    """
+    @notice How much of a collateral is held, and what its limits leave; zeros when it is none.
+    """
+    book: uint256 = exposure._opened(staticcall CREDIT_ENGINE.book_word(asset))
+    if exposure._id(book) == 0:
+        return empty(CollateralState)
+    state: CollateralState = CollateralState(
+        asset=asset,
+        total=book & exposure.MAX_TOTAL,
+        cap=exposure._cap(book),
+        growth=exposure._growth(book),
+        room=exposure._room(book),
+        room_until=0,
+        depth=exposure._depth(book),
+        seizable=max_value(uint256),
+        seizable_until=0,
+    )
+    if state.growth != 0:
+        state.room_until = (block.timestamp // exposure.DAY + 1) * exposure.DAY
+    if state.depth != 0:
+        state.seizable = exposure._depth_left(book)
+        state.seizable_until = (block.timestamp // exposure.HOUR + 1) * exposure.HOUR
+    return state
 
 
 @view
@@ -453,12 +523,71 @@ def _why_not(position: uint256[4], tag: uint256, owed: uint256) -> String[32]:
 
 @view
 @internal
+def _why_not_deposited(id: bytes32, asset: address, amount: uint256) -> String[32]:
+    book: uint256 = exposure._opened(staticcall CREDIT_ENGINE.book_word(asset))
+    tag: uint256 = exposure._id(book)
+    if tag == 0:
+        return "asset is no collateral"
+    if amount == 0:
+        return "amount is zero"
+    if amount > legs.MAX_AMOUNT:
+        return "amount is too large"
+    words: uint256[4] = staticcall CREDIT_ENGINE.words_of(id)
+    leg: uint256 = legs._find(words, tag)
+    total: uint256 = (book & exposure.MAX_TOTAL) + amount
+    if amount > max(exposure._room(book), self._lacking(id, words, leg, tag)):
+        if total > exposure._cap(book):
+            return "collateral cap is reached"
+        return "exposure growth limit is reached"
+    if total > exposure.MAX_TOTAL:
+        return "amount is too large"
+    if leg == legs.MAX_LEGS:
+        return self._why_not_new(words, tag)
+    return "amount is too large" if legs._amount(words, leg) + amount > legs.MAX_AMOUNT else ""
+
+
+@view
+@internal
+def _why_not_new(words: uint256[4], tag: uint256) -> String[32]:
+    """
+    @dev Why an account cannot be given a collateral that it does not hold; or empty.
+    """
+    why: String[32] = self._reason(abi_encode(tag, method_id=method_id("check_listable(uint256)")))
+    if why == "" and words[0] >> 244 & 15 == legs.MAX_LEGS:
+        return "account holds 8 assets"
+    return why
+
+
+@view
+@internal
+def _lacking(id: bytes32, words: uint256[4], leg: uint256, tag: uint256) -> uint256:
+    """
+    @dev What an account below maintenance may add above the limits.
+    """
+    if leg == legs.MAX_LEGS or legs._has_stamp(words):
+        return 0
+    return staticcall RISK_ENGINE.shortfall(staticcall CREDIT_ENGINE.position_of(id), tag)
+
+
+@view
+@internal
 def _check(position: uint256[4], tag: uint256) -> String[32]:
+    return self._reason(
+        abi_encode(position, tag, method_id=method_id("check_initial(uint256[4],uint256)"))
+    )
+
+
+@view
+@internal
+def _reason(data: Bytes[164]) -> String[32]:
+    """
+    @dev Why the risk engine refuses a call; or empty.
+    """
     ok: bool = False
     answer: Bytes[132] = b""
     ok, answer = raw_call(
         RISK_ENGINE.address,
-        abi_encode(position, tag, method_id=method_id("check_initial(uint256[4],uint256)")),
+        data,
         max_outsize=132,
         is_static_call=True,
         revert_on_failure=False,

@@ -34,6 +34,9 @@ SENTENCES: Mapping[str, str] = {
     "amount is too large": "The amount is larger than an account can hold.",
     "debt is below the minimum": "The debt that would be left is below the least debt.",
     "collateral cap is reached": "The cap on this collateral is reached.",
+    "exposure growth limit is reached": "This collateral has grown by as much as a day (UTC) may "
+    "add: what is withdrawn makes room, and the next day does. An account below maintenance may "
+    "add what it lacks.",
     "asset is no collateral": "That asset is not accepted as collateral.",
     "asset is no debt asset": "That asset cannot be borrowed.",
     "asset is not listed": "That asset is not listed.",
@@ -81,6 +84,8 @@ SENTENCES: Mapping[str, str] = {
     "nothing to repay": "There is nothing to repay here.",
     "repay leaves debt below min": "That would leave a debt below the least debt: repay more, or "
     "all of it.",
+    "liquidation limit is reached": "Liquidations have seized as much of this collateral as an "
+    "hour may: a slice that repays at most twice the least debt works, more in the next hour.",
     "too little would be seized": "Less collateral would be seized than was asked for.",
     "credit is the account itself": "The account itself cannot be credited.",
     # breaker

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from breakwater.demo.stage import Stage
 from breakwater.host import Reverted
-from breakwater.observation import Observation, Trial
-from breakwater.observation.words import DEBT, bits, legs, stamps
-from breakwater.promises.liveness import TOO_RECENT
+from breakwater.observation import Observation, Trial, exposure
+from breakwater.observation.words import DEBT, M112, bits, legs, stamps
+from breakwater.promises.liveness import FLOOD, TOO_RECENT
 from breakwater.units import MAX_UINT256, WAD
 
 PLENTY = 2**100
@@ -67,8 +67,8 @@ class Prober:
                 args: tuple[object, ...] = (account, asset.address, MAX_UINT256)
                 found.append(self._try(promise, f"repay {symbol}", engine, "repay", args))
             elif asset.source.price:
-                total, cap, _ = o.collateral[asset.address]
-                if total < cap:
+                book = o.books[asset.address]
+                if book & M112 < exposure.reachable(book, o.now):
                     args = (account, asset.address, 1)
                     what = f"add {symbol}"
                     found.append(self._try(promise, what, engine, "deposit_collateral", args))
@@ -95,6 +95,10 @@ class Prober:
                     b"",
                 )
                 trial = self._try("LIVE-3", "liquidate", self.stage.engine, "liquidate", args)
+                least = o.debts[debt.address]
+                if trial.reason == FLOOD and least:
+                    args = (*args[:3], 2 * least, *args[4:])
+                    trial = self._try("LIVE-3", "liquidate", self.stage.engine, "liquidate", args)
                 if trial.passed:
                     return [trial]
                 reasons.append(trial.reason)

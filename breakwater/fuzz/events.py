@@ -82,6 +82,7 @@ class Told:
 
     __slots__ = (
         "books",
+        "books_before",
         "credited",
         "engine",
         "funds",
@@ -98,6 +99,8 @@ class Told:
         """`touched`: vaults that are looked at even if they tell nothing."""
         self.books: dict[int, list[Event]] = {v: [] for v in touched} if touched else {}
         """By vault. The vault of a fund that told something is there too."""
+        self.books_before: dict[int, int] = {}
+        """Of collaterals that moved, by id."""
         self.engine: list[Event] = []
         self.liquidations: list[Event] = []
         self.rights: list[Event] = []

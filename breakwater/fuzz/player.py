@@ -21,6 +21,7 @@ from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import BadFeedMock
+from breakwater.observation import exposure
 from breakwater.observation.words import decoded, mapped
 from breakwater.units import BPS, RAY, WAD
 
@@ -157,9 +158,9 @@ class Player:
         return decoded(code)
 
     def cap_left(self, id: int) -> int:
-        """What a collateral's cap leaves."""
+        """What a collateral's cap leaves, and its growth limit."""
         book = self.watch.books[id]
-        return max(decoded(book >> 120 & 0xFFFFFF) - (book & _M112), 0)
+        return max(exposure.reachable(book, self.watch.now) - (book & _M112), 0)
 
     def amount(self, i: int, id: int) -> int:
         """Of a collateral that an account holds."""

@@ -111,6 +111,10 @@ class Listing:
     takes_fee: bool = False
     supply_limit: int = 0
     """[BPS] of growth in a day; 0: not watched."""
+    growth: int = 0
+    """[percent of the cap] that a day may add; 0: no limit."""
+    depth: int = 0
+    """[dollars] that liquidations may seize in an hour; 0: no limit."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     vault: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,29 +140,31 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
         ),
         Listing(
             "USDC", 6, 1, sources=_AGGREGATORS[:2], pegged=True, band=100, cash=2_000_000,
+            growth=5, depth=25_000,
             rules={"jump_band": 500, "borrow_ltv": 7_700, "borrow_ltv_floor": 7_700,
                    "volatility_slope": 0},
             vault={"flash_fee": 5, "reserve_factor": 2_000},
         ),
         Listing(
             "WBTC", 8, 50_000, sources=_CLAMPED, clamps=(2_000, 1_250_000), band=300,
-            market="UniswapTwapFeed", cash=1_000_000,
+            market="UniswapTwapFeed", cash=1_000_000, growth=2,
             rules={"borrow_ltv": 7_000, "borrow_ltv_floor": 7_000, "volatility_slope": 0,
                    "closes_whole": True, "debt_weight": 10_500},
         ),
         Listing(
             "HOOK", 18, 10, token="HookTokenMock", sources=("BadFeedMock",), cash=500_000,
+            growth=3,
             rules={"borrow_ltv": 5_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 6_000,
                    "jump_band": 6_000, "max_leverage": 30_000, "target_slope": 0},
             vault={"flash_fee": 9, "min_adaptive_debt": 10**21},
         ),
         Listing(
             "wstETH", 18, 2_000, token="StakedTokenMock", sources=(), rate_over="WETH",
-            supply_limit=500,
+            supply_limit=500, depth=3_000,
         ),
         Listing(
             "ODD", 12, 3, token="OddTokenMock", sources=(), market="CurveEmaFeed", band=500,
-            takes_fee=True, cap=1_000_000,
+            takes_fee=True, cap=1_000_000, growth=10, depth=2_000,
             rules={"borrow_ltv": 4_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 5_000,
                    "volatility_slope": 0},
         ),

@@ -6,6 +6,7 @@ from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
 from breakwater.fuzz.state import M40, M64, M112
+from breakwater.observation import exposure
 from breakwater.observation.words import SENSORS, latched
 from breakwater.units import BPS, WAD
 
@@ -174,10 +175,20 @@ class Rulings(Books):
         self._vaults_ruled(touched)
         storage = self.evm.storage
         for asset in self._listed:
-            self.books[asset.id] = storage(self._engine, asset.book)
+            book = storage(self._engine, asset.book)
+            if book != self.books[asset.id]:
+                self._limited(asset, self.books[asset.id], book)
+                self.books[asset.id] = book
             self.least[asset.id] = self._read_least(asset)
         if proved is not None:
             self._proved(proved, before)
+
+    def _limited(self, asset: Asset, old: int, new: int) -> None:
+        """An owner's change gives no more room today than a limit left."""
+        most, stands = exposure.cap(new), exposure.limit(new)
+        if exposure.growth(old) and exposure.growth(new) and exposure.day(old) == exposure.day(new):
+            most = min(most, exposure.limit(old))
+        self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 
     def _rewritten(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         """GATE-3: health moves along a ramp, and what is fixed at listing stays."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
 from breakwater.fuzz.slots import slot
-from breakwater.observation.words import decoded, mapped
-from breakwater.promises.liveness import TOO_RECENT
+from breakwater.observation import exposure
+from breakwater.observation.words import mapped
+from breakwater.promises.liveness import FLOOD, TOO_RECENT
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
 
@@ -111,9 +112,9 @@ class Trials:
         """A little of a collateral that an account holds; None where it need not be possible."""
         watch = self.watch
         book = watch.books[asset.id]
-        room = decoded(book >> 120 & 0xFFFFFF) - (book & _M112)
+        room = exposure.reachable(book, watch.now) - (book & _M112)
         if room < 2 and not watch._is_stamped(watch.accounts[i]):
-            room = watch.shortfall(watch.legs[i], asset.id)  # above the cap who is weak may
+            room = watch.shortfall(watch.legs[i], asset.id)  # above the limit who is weak may
         if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
             return None
         amount = 1
@@ -195,6 +196,11 @@ class Trials:
                     0, int(fresh and not reasons),
                 )  # fmt: skip
                 reason = send(call)
+                if reason == FLOOD:
+                    # what is never held back: a slice of twice the least debt
+                    small = 2 * watch.least[debt]
+                    args = (*call[3][:3], small, *call[3][4:])
+                    reason = send((*call[:3], args, 0, 0)) if small else None
                 if reason is None:
                     watch._exact.add("GATE-4")
                     if added not in (None, "blocked"):

@@ -23,8 +23,8 @@ from operator import ne
 from typing import Any
 
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
+from breakwater.fuzz.exposures import Exposures
 from breakwater.fuzz.grants import Grants
-from breakwater.fuzz.liquidations import Liquidations
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD
 from breakwater.fuzz.rulings import Rulings
@@ -32,8 +32,6 @@ from breakwater.fuzz.state import M112, M128, SENTENCES, padded
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.trials import Send, Trials
 from breakwater.fuzz.world import Result, World
-from breakwater.observation.asset import TARGET_CEILING
-from breakwater.observation.words import decoded
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS
 
@@ -51,11 +49,8 @@ _PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 _CALLBACKS = frozenset({"flashLoan", "liquidate", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
-_SPENDS = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
-"""What an operator needs a grant for."""
 
-
-class Watch(Grants, Liquidations, Rulings):
+class Watch(Grants, Exposures, Rulings):
     """Judges calls on one market. The market must be as it is meant to be when a watch begins."""
 
     def __init__(self, world: World) -> None:
@@ -174,7 +169,7 @@ class Watch(Grants, Liquidations, Rulings):
             changed = self._accounts(told.named, ids)
         for id in ids:
             if id < 128:
-                more, unit = self._collateral_moved(id)
+                more, unit = self._collateral_moved(id, told)
                 gain += more
                 fuzz += unit
         if ids or told.books:
@@ -193,6 +188,7 @@ class Watch(Grants, Liquidations, Rulings):
             self._caps(told, changed, is_engine)
             if told.liquidations:
                 self._liquidated(told, changed)
+                self._flood(told, changed)
             agreed = self._operated(target, told, changed, moved)
         if losses or told.liquidations:
             self._unpaid(told, losses)
@@ -306,7 +302,7 @@ class Watch(Grants, Liquidations, Rulings):
             self.funds[v] = self._read_fund(self._vaults[v])
         return gain, fuzz, losses
 
-    def _collateral_moved(self, id: int) -> tuple[int, int]:
+    def _collateral_moved(self, id: int, told: Told) -> tuple[int, int]:
         """Judge what the engine holds of an asset: the value of what left it, and of a unit."""
         storage, asset = self.evm.storage, self._listed[id - 1]
         book = storage(self._engine, asset.book)
@@ -320,6 +316,9 @@ class Watch(Grants, Liquidations, Rulings):
             self._room("SOLV-1", held + lost - total, 0, "the engine's balance of {}", asset.symbol)
             if lost:
                 self.lost[id] = max(min(lost, total - held), 0)
+        old = told.books_before[id] = self.books[id]
+        if book != old:
+            self._opened(asset, old, book)
         unit = self.counted(id) * asset.scale
         left = self.held[id] - held
         self.books[id] = book
@@ -429,50 +428,6 @@ class Watch(Grants, Liquidations, Rulings):
             if left:
                 self._room("CAP-1", left - least, least, "debt left to {}", self._name(i))
 
-    def _caps(self, told: Told, changed: list[Change], is_engine: bool) -> None:
-        """Above its cap an account below maintenance may add what it lacks. Backwards, since the
-        books are known as they are after the call."""
-        totals: dict[int, int] = {}
-        for at in range(len(told.engine) - 1, -1, -1):
-            event = told.engine[at]
-            if event.name == "Liquidate" or event.name == "Seize":
-                return  # what was seized may have left the books, or not
-            if event.name != "DepositCollateral" and event.name != "WithdrawCollateral":
-                continue
-            id = self._by_topic.get(event.topics[2], 0)
-            if id == 0:
-                continue
-            book = self.books[id]
-            total, amount = totals.get(id, book & M112), event.words[-1]
-            if event.name == "WithdrawCollateral":
-                totals[id] = total + amount
-                continue
-            totals[id] = total - amount
-            cap = decoded(book >> 120 & 0xFFFFFF)
-            room = cap - total
-            if room < 0:
-                earlier = told.engine[:at] if is_engine else []
-                room = max(room, self._lacking(event, id, earlier, changed, at > 0) - amount)
-            self._room("CAP-1", room, cap, "cap of collateral {}", self._listed[id - 1].symbol)
-
-    def _lacking(
-        self, event: Event, id: int, earlier: list[Event], changed: list[Change], moved: bool
-    ) -> int:
-        """What an account below maintenance may add above a cap: to what it holds, up to the
-        health that a liquidation restores, unless it raised its risk in this block."""
-        account = event.topics[1]
-        for _, other, words, before, _ in changed:
-            if other != account:
-                continue
-            named = [one.name for one in earlier if account in one.topics[1:3]]
-            if self._is_stamped(words) or not _SPENDS.isdisjoint(named):
-                return 0
-            if not named and all(tag != id for tag, _ in before):
-                return 0
-            # what came before it may have brought a collateral with a higher target
-            return self.shortfall(before, id, TARGET_CEILING if moved else 0)
-        return 0
-
     # ------------------------------------------------------------ losses and net worth
 
     def _unpaid(self, told: Told, losses: dict[int, int]) -> None:
@@ -572,6 +527,9 @@ class Watch(Grants, Liquidations, Rulings):
             room = held + self.lost[id] - total
             self._room("SOLV-1", room, 0, "the engine's balance of {}", asset.symbol)
             self.held[asset.id] = held
+        if book != self.books[id]:
+            self._room("GATE-1", -1, 0, "book of {} changed by nobody", asset.symbol)
+            self.books[id] = book
         rules, least = self._read_rules(asset), self._read_least(asset)
         old = self.rules[id]
         if rules == old and least == self.least[id]:

@@ -420,6 +420,10 @@ class World:
             if listing.cap:
                 cap = listing.amount(listing.cap)
                 self._do("engine", "list_collateral", token, cap, listing.takes_fee)
+            if listing.growth:
+                self._do("engine", "set_growth", token, listing.growth)
+            if listing.depth:
+                self._do("engine", "set_depth", token, listing.amount(listing.depth))
 
     def _open(self, listing: Listing) -> None:
         symbol, owner = listing.symbol, self.roles["owner"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant, view
+from breakwater.model.exposure import MAX_TOTAL, NO_BOOK, Book, decoded, encoded
 from breakwater.model.legs import DEBT, MAX_AMOUNT, NO_STAMPS, NOTHING, Account, Packed
 from breakwater.model.operators import (
     ALL_ACTIONS,
@@ -24,22 +25,11 @@ from breakwater.model.operators import (
 from breakwater.model.owned import Owned
 from breakwater.units import MAX_UINT256, RAY
 
-MAX_TOTAL = 2**112 - 1
-"""Of a book."""
 STAMPS = 2**20 - 1
 """Blocks after which a stamp comes again."""
 MAX_BATCH = 16
 MAX_DATA = 1_024
 NO_ACCOUNT = bytes(32)
-
-
-class Book(NamedTuple):
-    """A collateral token. Without an id it is none."""
-
-    id: int = 0
-    held: int = 0
-    cap: int = 0
-    takes_fee: bool = False
 
 
 class Debt(NamedTuple):
@@ -48,9 +38,6 @@ class Debt(NamedTuple):
     id: int
     vault: str
     min_debt: int = 0
-
-
-NO_BOOK = Book()
 
 
 class Touched:
@@ -77,7 +64,7 @@ class CreditEngine(Owned, Operators):
 
     def deposit_collateral(self, sender: str, account: bytes, asset: str, amount: int) -> int:
         """What arrived."""
-        book = self._book(asset)
+        book = self._book(asset).opened(self.chain.now)
         received = amount
         if book.takes_fee:
             before = self._ask(asset, "balanceOf", self.address)
@@ -92,12 +79,14 @@ class CreditEngine(Owned, Operators):
             raise Refused("amount is too large")
         holder = self._account(account)
         is_new = holder.find(book.id) is None
-        if book.held + received > book.cap and (
+        if received > book.room and (
             is_new
             or self._stamp() in holder.stamps
             or received > self._ask(self.risk, "shortfall", self._position(holder), book.id)
         ):
-            raise Refused("collateral cap is reached")
+            if book.held + received > book.cap:
+                raise Refused("collateral cap is reached")
+            raise Refused("exposure growth limit is reached")
         if book.held + received > MAX_TOTAL:
             raise Refused("amount is too large")
         if is_new:
@@ -181,6 +170,8 @@ class CreditEngine(Owned, Operators):
             raise AssertionError("there are terms for a debt that is not held")
 
         # the collateral leaves the account, leg by leg
+        now = self.chain.now
+        may_pass = write_off != 0 or repay <= 2 * debt.min_debt
         legs = list(holder.legs)
         taken: list[tuple[str, int]] = []
         seized = 0
@@ -194,11 +185,13 @@ class CreditEngine(Owned, Operators):
                 seized = amount
             else:
                 self.emit("Seize", account=account, asset=asset, amount=amount)
+            book = self.get("books", asset).after_seizure(now, amount, may_pass)
             if credit == NO_ACCOUNT:
-                book = self.get("books", asset)
-                self.put(book._replace(held=book.held - amount), "books", asset)
+                book = book.opened(now)
+                book = book._replace(held=book.held - amount)
             else:
                 self._credit(sender, credit, asset, tag, amount)
+            self.put(book, "books", asset)
             taken.append((asset, amount))
         if seized < min_seized:
             raise Refused("too little would be seized")
@@ -322,15 +315,29 @@ class CreditEngine(Owned, Operators):
         if self.get("books", asset, default=NO_BOOK).id:
             raise Refused("collateral is listed already")
         id = self._listed_id(asset)
-        self.put(Book(id, takes_fee=takes_fee), "books", asset)
         self.emit("ListCollateral", asset=asset, id=id, cap=cap, takes_fee=takes_fee)
-        self._set_cap(asset, cap)
+        self._set_cap(asset, Book(id, takes_fee=takes_fee), cap)
 
     def set_cap(self, sender: str, asset: str, cap: int) -> None:
         """How much all accounts together may hold."""
         self._check_owner(sender)
-        self._book(asset)
-        self._set_cap(asset, cap)
+        self._set_cap(asset, self._book(asset), cap)
+
+    def set_growth(self, sender: str, asset: str, growth: int) -> None:
+        """What a day may add, in percent of the cap; 0: no limit."""
+        self._check_owner(sender)
+        book = self._book(asset)
+        if growth > 100:
+            raise Refused("growth is above 100 percent")
+        self.put(book.limited(self.chain.now, book.cap, growth), "books", asset)
+        self.emit("SetGrowth", asset=asset, growth=growth)
+
+    def set_depth(self, sender: str, asset: str, depth: int) -> None:
+        """What liquidations may seize in an hour; 0: no limit."""
+        self._check_owner(sender)
+        book = self._book(asset).deep(depth)
+        self.put(book, "books", asset)
+        self.emit("SetDepth", asset=asset, depth=book.depth)
 
     def list_debt(self, sender: str, vault: str, min_debt: int) -> None:
         """Accounts may borrow what `vault` lends."""
@@ -353,10 +360,10 @@ class CreditEngine(Owned, Operators):
             raise Refused("asset is not listed")
         return id
 
-    def _set_cap(self, asset: str, cap: int) -> None:
-        kept = decoded(encoded(cap))
-        self.put(self.get("books", asset)._replace(cap=kept), "books", asset)
-        self.emit("SetCap", asset=asset, cap=kept)
+    def _set_cap(self, asset: str, book: Book, cap: int) -> None:
+        book = book.limited(self.chain.now, cap, book.growth)
+        self.put(book, "books", asset)
+        self.emit("SetCap", asset=asset, cap=book.cap)
 
     def _write_debt(self, asset: str, debt: Debt, min_debt: int) -> None:
         written = debt._replace(min_debt=decoded(encoded(min_debt)))
@@ -380,7 +387,13 @@ class CreditEngine(Owned, Operators):
     def book_of(self, sender: str, asset: str) -> tuple[int, int, int, bool]:
         """Id, total held, cap, whether it takes a fee."""
         book: Book = self.get("books", asset, default=NO_BOOK)
-        return book
+        return book[:4]
+
+    @view
+    def book_word(self, sender: str, asset: str) -> int:
+        """As stored."""
+        book: Book = self.get("books", asset, default=NO_BOOK)
+        return book.word
 
     @view
     def debt_of(self, sender: str, asset: str) -> tuple[int, str, int]:
@@ -409,6 +422,7 @@ class CreditEngine(Owned, Operators):
         self.authorize(sender, account, WITHDRAW, asset, sent)
         self._check_receiver(receiver)
         after = self._taken_from(account, holder, i, sent)
+        book = book.opened(self.chain.now)
         self.put(book._replace(held=book.held - sent), "books", asset)
         if checked and after.has_debt:
             self._ask(self.risk, "check_initial", self._position(after), book.id)
@@ -558,8 +572,7 @@ class CreditEngine(Owned, Operators):
             for i, word in enumerate((value or NOTHING).packed()):
                 yield Word(name, (*keys, i), word)
         elif name == "books":
-            id, held, cap, takes_fee = value or NO_BOOK
-            yield Word(name, keys, held | id << 112 | encoded(cap) << 120 | takes_fee << 144)
+            yield Word(name, keys, (value or NO_BOOK).word)
         elif name in ("debts", "debts_by_id"):
             id, vault, least = value or Debt(0, ZERO_ADDRESS)
             yield Word(name, keys, int(vault, 16) | id << 160 | encoded(least) << 168)
@@ -572,14 +585,3 @@ class CreditEngine(Owned, Operators):
 def owed(shares: int, index: int) -> int:
     """What debt shares owe [token units], rounded up."""
     return -(-shares * index // RAY)
-
-
-def encoded(amount: int) -> int:
-    """An amount in 24 bits: a mantissa of 16 and an exponent of 8, rounded down."""
-    exponent = max(0, amount.bit_length() - 16)
-    return amount >> exponent | exponent << 16
-
-
-def decoded(code: int) -> int:
-    """The amount that a code of 24 bits stands for."""
-    return (code & 65_535) << (code >> 16)

@@ -10,10 +10,11 @@ from typing import Any
 
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Contract, Refused
 from breakwater.model.engine import STAMPS, owed
+from breakwater.model.exposure import MAX_TOTAL, Book
 from breakwater.model.legs import DEBT, MAX_AMOUNT, MAX_LEGS, Account, Packed
-from breakwater.model.operators import ALL_ACTIONS, BORROW, WITHDRAW
+from breakwater.model.operators import ALL_ACTIONS, BORROW, DEPOSIT, WITHDRAW
 from breakwater.model.oracle import IS_FEED, rule_of, term_of
-from breakwater.units import BPS, MAX_UINT256, RAY, WAD, mul_div_up
+from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD, mul_div_up
 
 MAX_ACCOUNTS = 32
 PARTS = 40
@@ -94,10 +95,25 @@ class Lens(Contract):
                 most = middle
         return passes if after(passes) >= least else 0
 
+    def max_deposit(self, sender: str, id: bytes, asset: str) -> int:
+        """Most that the owner could add now."""
+        book = self._book(asset)
+        if book.id == 0:
+            return 0
+        holder = unpacked(self._ask(self.engine, "words_of", id))
+        i = holder.find(book.id)
+        if i is None and self._why_not_new(holder, book.id):
+            return 0
+        held = 0 if i is None else holder.legs[i][1]
+        most = max(book.room, self._lacking(id, i, book.id))
+        return min(most, MAX_AMOUNT - held, MAX_TOTAL - book.held)
+
     def why_blocked(self, sender: str, id: bytes, action: int, asset: str, amount: int) -> str:
-        """Why the owner's BORROW or WITHDRAW would be refused; empty when it would pass."""
+        """Why the owner's BORROW, WITHDRAW or DEPOSIT would be refused; empty when it passes."""
         if action > ALL_ACTIONS:
             raise Refused()
+        if action == DEPOSIT:
+            return self._why_not_deposited(id, asset, amount)
         position = unpacked(self._ask(self.engine, "position_of", id))
         if action == BORROW:
             return self._why_no_loan(id, position, asset, amount)
@@ -116,6 +132,44 @@ class Lens(Contract):
         if not position.has_debt:
             return ""
         return self._check(_with_amount(position, i, held - taken), tag)
+
+    def _why_not_deposited(self, id: bytes, asset: str, amount: int) -> str:
+        book = self._book(asset)
+        if book.id == 0:
+            return "asset is no collateral"
+        if amount == 0:
+            return "amount is zero"
+        if amount > MAX_AMOUNT:
+            return "amount is too large"
+        holder = unpacked(self._ask(self.engine, "words_of", id))
+        i = holder.find(book.id)
+        if amount > max(book.room, self._lacking(id, i, book.id)):
+            if book.held + amount > book.cap:
+                return "collateral cap is reached"
+            return "exposure growth limit is reached"
+        if book.held + amount > MAX_TOTAL:
+            return "amount is too large"
+        if i is None:
+            return self._why_not_new(holder, book.id)
+        return "amount is too large" if holder.legs[i][1] + amount > MAX_AMOUNT else ""
+
+    def _why_not_new(self, holder: Account, tag: int) -> str:
+        """Why the account cannot be given a collateral that it does not hold; or empty."""
+        try:
+            self._ask(self.risk, "check_listable", tag)
+        except Refused as refused:
+            return refused.reason or "reverted without a reason"
+        return "account holds 8 assets" if len(holder.legs) == MAX_LEGS else ""
+
+    def _lacking(self, id: bytes, i: int | None, tag: int) -> int:
+        """What an account below maintenance may add above the limits."""
+        stamp = 1 + self.chain.block % STAMPS
+        words = self._ask(self.engine, "words_of", id)
+        if i is None or any(word >> 224 & STAMPS == stamp for word in words):
+            return 0
+        return int(
+            self._ask(self.risk, "shortfall", self._ask(self.engine, "position_of", id), tag)
+        )
 
     def _why_no_loan(self, id: bytes, position: Account, asset: str, amount: int) -> str:
         debt_id, vault, least = self._ask(self.engine, "debt_of", asset)
@@ -155,12 +209,14 @@ class Lens(Contract):
             max_repay,
             least,
         )
+        may_pass = write_off != 0 or repay <= 2 * least
         seized, assets, amounts = 0, [], []
         for i, (tag, _) in enumerate(unpacked(position).legs):
             taken = seize[i >> 1] >> 104 * (i & 1) & MAX_AMOUNT
             if taken:
                 seized = taken if tag == wanted else seized
                 assets.append(self._ask(self.risk, "asset_of", tag))
+                self._book(assets[-1]).after_seizure(self.chain.now, taken, may_pass)
                 amounts.append(taken)
         found = repay, fee, write_off, seized, health, incentive
         return *found, tuple(assets), tuple(amounts)
@@ -198,6 +254,23 @@ class Lens(Contract):
             bool(term.closes_whole),
         )
 
+    def collateral(self, sender: str, asset: str) -> tuple[Any, ...]:
+        """What is held of a collateral, and what its limits leave; zeros when it is none."""
+        book, now = self._book(asset), self.chain.now
+        if book.id == 0:
+            return (ZERO_ADDRESS, *[0] * 8)
+        return (
+            asset,
+            book.held,
+            book.cap,
+            book.growth,
+            book.room,
+            (now // DAY + 1) * DAY if book.growth else 0,
+            book.depth,
+            book.depth_left(now) if book.depth else MAX_UINT256,
+            (now // HOUR + 1) * HOUR if book.depth else 0,
+        )
+
     def vault(self, sender: str, asset: str) -> tuple[Any, ...]:
         """The vault that lends `asset`; zeros when there is none."""
         debt_id, vault, _ = self._ask(self.engine, "debt_of", asset)
@@ -219,6 +292,10 @@ class Lens(Contract):
         )
 
     # ------------------------------------------------------------ parts
+
+    def _book(self, asset: str) -> Book:
+        """Of a collateral, with the limit of today."""
+        return Book.of(self._ask(self.engine, "book_word", asset)).opened(self.chain.now)
 
     def _ask(self, contract: str, function: str, *args: Any) -> Any:
         return self.chain.call(self.address, contract, function, args)

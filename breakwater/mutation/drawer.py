@@ -51,9 +51,9 @@ _ACTING = {"engine": 40, "vault": 30, "fund": 14, "breaker": 13, "risk": 1, "con
 _LOOKING = {"engine": 5, "vault": 12, "fund": 7, "breaker": 4, "risk": 12, "configurator": 1,
             "lens": 16, "feed": 4}  # fmt: skip
 _OWNERS = {
-    "list_collateral", "set_cap", "list_debt", "set_min_debt", "set_config", "set_caps",
-    "set_breaker", "set_configurator", "transfer_ownership", "connect", "add_vault",
-    "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
+    "list_collateral", "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt",
+    "set_config", "set_caps", "set_breaker", "set_configurator", "transfer_ownership", "connect",
+    "add_vault", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
 }  # fmt: skip
 _WAITS = ((0, 60), (12, 8), (61, 6), (300, 6), (901, 8), (3_600, 5), (14_400, 2), (86_400, 2),
           (700_000, 1), (2_600_000, 0.4))  # fmt: skip

@@ -77,6 +77,8 @@ class Observation:
     assets: Mapping[str, Asset]
     collateral: Mapping[str, tuple[int, int, int]]
     """By asset: total in the books, cap, the engine's balance of the token [token units]."""
+    books: Mapping[str, int]
+    """By asset: the same as stored, with the limits; see `breakwater.observation.exposure`."""
     debts: Mapping[str, int]
     """By asset: the least debt [token units]."""
     accounts: Mapping[bytes, Words]

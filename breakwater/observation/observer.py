@@ -62,11 +62,13 @@ class Observer:
         engine = self.engine
         if not call:
             self._known.clear()
+        books = {}
         collateral = {}
         debts = {}
         for asset, slots in self._assets.items():
             book = storage(engine, slots["book"])
             if bits(book, 112, 8):
+                books[asset] = book
                 code = bits(book, 120, 24)
                 collateral[asset] = (
                     book & M112,
@@ -86,6 +88,7 @@ class Observer:
             vaults={asset: self._vault(asset) for asset in self._vaults},
             assets={asset: self._asset(asset, now) for asset in self._assets},
             collateral=collateral,
+            books=books,
             debts=debts,
             accounts={account: self._words(account) for account in self.accounts},
             logs=tuple(logs),

@@ -192,7 +192,7 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "CAP-1",
-            "Caps hold on every path that raises exposure.",
+            "Caps and limits of a day or an hour hold on every path that raises exposure.",
             caps,
         ),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from breakwater.host import Log
-from breakwater.observation import Observation
+from breakwater.observation import Observation, exposure
 from breakwater.observation.asset import JUMP, TARGET_CEILING
 from breakwater.observation.vault import Vault
 from breakwater.observation.words import SENSORS, bits, latched, legs, stamp, stamps
@@ -113,6 +113,11 @@ def caps(o: Observation) -> Iterator[Finding]:
 
 def _collateral_caps(o: Observation, before: Observation) -> Iterator[Finding]:
     """Backwards, since the books are known as they are after the call."""
+    for asset, old in before.books.items():
+        new = o.books[asset]
+        if (old ^ new) & exposure.SET == 0:
+            yield Finding(exposure.slack(old, new, before.now), f"limit of {asset} today")
+    yield from _flood(o, before)
     totals = {asset: total for asset, (total, _, _) in o.collateral.items()}
     logs = [timed.log for timed in o.logs if timed.log.address == o.engine]
     for at in range(len(logs) - 1, -1, -1):
@@ -122,15 +127,46 @@ def _collateral_caps(o: Observation, before: Observation) -> Iterator[Finding]:
         if log.name == "WithdrawCollateral":
             totals[log.asset] += log.amount
         elif log.name == "DepositCollateral":
-            room = o.collateral[log.asset][1] - totals[log.asset]
+            most = exposure.reachable(o.books[log.asset], before.now)
+            room = most - totals[log.asset]
             if room < 0 and log.account in before.accounts:
                 room = max(room, _lacking(before, log, logs[:at]) - log.amount)
-            yield Finding(room, f"cap of collateral {log.asset}")
+            yield Finding(room, f"limit of collateral {log.asset}")
             totals[log.asset] -= log.amount
 
 
+def _flood(o: Observation, before: Observation) -> Iterator[Finding]:
+    """What liquidations seize above the depth: slices of twice the least debt at most, and what
+    accounts under water give."""
+    counts: dict[str, int] = {}
+    taken: list[tuple[str, int]] = []
+    for timed in o.logs:
+        log = timed.log
+        if log.address != o.engine or log.name not in ("Seize", "Liquidate"):
+            continue
+        if log.name == "Seize":
+            taken.append((log.asset, log.amount))
+            continue
+        taken.append((log.collateral, log.seized))
+        passes = log.bad_debt or log.repaid <= 2 * before.debts[log.debt_asset]
+        if log.account in before.accounts and not passes:
+            tip = before.health(before.accounts[log.account], before.now).tip
+            passes = log.incentive == tip
+        for asset, amount in taken:
+            book = before.books.get(asset, 0)
+            if amount and exposure.depth(book):
+                count = counts.get(asset, exposure.counted(book, before.now))
+                counts[asset] = count = exposure.more(count, amount, exposure.depth(book))
+                if not passes:
+                    yield Finding(exposure.PARTS - count, f"depth of {asset}")
+        taken = []
+    for asset, count in counts.items():
+        gap = count - exposure.counted(o.books[asset], before.now)
+        yield Finding(-abs(gap), f"what was seized of {asset}")
+
+
 def _lacking(before: Observation, log: Log, earlier: Iterable[Log]) -> int:
-    """What an account below maintenance may add above a cap: to what it holds, up to the health
+    """What an account below maintenance may add above a limit: to what it holds, up to the health
     that a liquidation restores, unless it raised its risk in this block."""
     words = before.accounts[log.account]
     named = {

@@ -10,6 +10,9 @@ from breakwater.promises.verdicts import Check, Finding
 TOO_RECENT = "price jump is too recent"
 """The stated hold of LIVE-3."""
 
+FLOOD = "liquidation limit is reached"
+"""The other one: of what is more than a slice of twice the least debt, for the rest of the hour."""
+
 
 def tried(promise: str) -> Check:
     """How a promise is judged by its trials alone."""

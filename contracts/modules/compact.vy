@@ -13,11 +13,11 @@
 def _encode(amount: uint256) -> uint256:
     mantissa: uint256 = amount
     exponent: uint256 = 0
-    for i: uint256 in range(240):
-        if mantissa < 65_536:
-            break
-        mantissa = mantissa >> 1
-        exponent += 1
+    # by halves: where 16 bits stay, the lower ones go
+    for bits: uint256 in [128, 64, 32, 16, 8, 4, 2, 1]:
+        if mantissa >> bits >= 32_768:
+            mantissa = mantissa >> bits
+            exponent = unsafe_add(exponent, bits)
     return mantissa | (exponent << 16)
 
 

@@ -125,6 +125,47 @@ def _compacted(words: uint256[4]) -> uint256[4]:
     return after
 
 
+@pure
+@internal
+def _sub_amount(words: uint256[4], leg: uint256, amount: uint256) -> uint256:
+    """
+    @dev What leaves a collateral leg when `amount` is asked for.
+    """
+    if leg == MAX_LEGS:
+        self._fail("account has no such collateral")
+    held: uint256 = self._amount(words, leg)
+    if amount == max_value(uint256):
+        return held
+    if amount == 0:
+        self._fail("amount is zero")
+    if amount > held:
+        self._fail("not enough collateral")
+    return amount
+
+
+@view
+@internal
+def _sub(words: uint256[4], leg: uint256, amount: uint256) -> uint256[4]:
+    after: uint256[4] = words
+    left: uint256 = self._amount(words, leg) - amount
+    after[leg >> 1] = self._set_amount(words[leg >> 1], leg & 1, left)
+    if left == 0:
+        return self._compacted(after)
+    return after
+
+
+@view
+@internal
+def _lower(words: uint256[4], leg: uint256, amount: uint256) -> uint256[4]:
+    """
+    @dev Less collateral; with debt this raises risk, and the word is stamped.
+    """
+    stamped: uint256[4] = words
+    if self._has_debt(words):
+        stamped[leg >> 1] = self._stamp(words[leg >> 1])
+    return self._sub(stamped, leg, amount)
+
+
 @view
 @internal
 def _stamp(word: uint256) -> uint256:

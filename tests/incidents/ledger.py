@@ -175,11 +175,11 @@ MAINTENANCE_IS_ENOUGH = _bug(
     "CreditEngine",
     "contracts/CreditEngine.vy",
     (
-        "        assert staticcall IRiskEngine(RISK_ENGINE)"
-        ".check_initial(self._position(after), id)\n"
+        "        assert staticcall register.RISK_ENGINE"
+        ".check_initial(register._position(after), id)\n"
         "    log ICreditEngine.WithdrawCollateral(\n",
-        "        assert (staticcall IRiskEngine(RISK_ENGINE)"
-        ".health_of(self._position(after))).health_factor >= 10**18\n"
+        "        assert (staticcall register.RISK_ENGINE"
+        ".health_of(register._position(after))).health_factor >= 10**18\n"
         "    log ICreditEngine.WithdrawCollateral(\n",
     ),
 )

@@ -115,6 +115,12 @@ SEQUENCES = {
         *price("WETH", 1_800, 3),
         liquidate("borrower_1#0", "USDC", "WETH"),
     ],
+    "growth_opened_after": [
+        engine(
+            "borrower_3", "deposit_collateral", "borrower_3#0", "@token.USDC", usdc(1_000),
+            wait=2 * HOUR, blocks=1,
+        )
+    ],
     "halted_collateral_counted": [
         call("guardian", "breaker", "trip", "@token.WETH", 2, DAY),
         borrow("borrower_1#0", "USDC", usdc(1_000)),

@@ -11,6 +11,8 @@ TESTS = ROOT / "tests" / "unit"
 SOURCES = {
     "CreditEngine.vy": ["credit_engine"],
     "modules/operators.vy": ["credit_engine"],
+    "modules/register.vy": ["credit_engine"],
+    "modules/exposure.vy": ["credit_engine"],
     "modules/legs.vy": ["credit_engine"],
     "RiskEngine.vy": ["risk_engine", "credit_engine"],
     "modules/initial_margin.vy": ["risk_engine", "credit_engine"],

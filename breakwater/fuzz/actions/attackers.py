@@ -168,6 +168,8 @@ def intrude(p: Player, g: Gene) -> list[Call]:
         (vault, "open", ("@attacker", 1, 1, 1)),
         (vault, "transfer_ownership", ("@attacker",)),
         ("engine", "set_cap", (token, amount)),
+        ("engine", "set_growth", (token, 100)),
+        ("engine", "set_depth", (token, amount)),
         ("engine", "set_min_debt", (token, amount)),
         ("engine", "list_debt", (f"@{vault}", amount)),
         ("engine", "list_collateral", (token, amount, False)),

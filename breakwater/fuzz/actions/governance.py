@@ -44,7 +44,7 @@ def trip(p: Player, g: Gene) -> list[Call]:
 
 def _rule(p: Player, g: Gene) -> Step:
     """What an owner may change."""
-    kind = g[2] % 9
+    kind = g[2] % 11
     v = g[4] % p.vault_count
     id = p.collateral(g[4], [], 0)
     symbol = p.debts[v]
@@ -81,6 +81,13 @@ def _rule(p: Player, g: Gene) -> Step:
         rules: list[Any] = list(p.world.configs["LATE"])
         rules[0] = "@source.LATE.0"
         return Step("timelock", "configurator", "list_asset", ("@token.LATE", rules))
+    if kind == 9:
+        growth = (0, 1, 5, 50, 100, 101)[g[3] % 6]
+        return Step("timelock", "engine", "set_growth", (p.token(id), growth))
+    if kind == 10:
+        total = p.watch.books[id] & (2**112 - 1)
+        depth = (0, 1, total // 100, total)[g[3] & 3]
+        return Step("timelock", "engine", "set_depth", (p.token(id), depth))
     if kind == 8:
         return _nothing_new(g, symbol, p.token(id))
     if g[3] & 4:
@@ -153,6 +160,9 @@ def botch(p: Player, g: Gene) -> list[Call]:
             ("engine", "list_collateral", (f"@token.{p.world.collaterals[0]}", 1, False)),
             ("engine", "list_collateral", (f"@{vault}", 1, False)),
             ("engine", "set_cap", (f"@{vault}", 1)),
+            ("engine", "set_growth", (f"@{vault}", 1)),
+            ("engine", "set_growth", (f"@token.{p.world.collaterals[0]}", 101)),
+            ("engine", "set_depth", (f"@{vault}", 1)),
             ("engine", "set_min_debt", (f"@{vault}", 1)),
             ("configurator", "list_asset", (token, _NO_RULES)),
             ("configurator", "set_borrow_ltv", (token, 9_900)),

@@ -5,7 +5,7 @@ import pytest
 from breakwater.host import Reverted
 from breakwater.model import margin
 from breakwater.units import MAX_UINT256, RAY, WAD
-from tests.market import BORROW, DEPOSIT, WITHDRAW, refuses
+from tests.market import BORROW, REPAY, WITHDRAW, refuses
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_why_blocked__without_debt_nothing_holds_a_withdrawal(market):
 
 def test_why_blocked__other_actions_revert(market):
     with refuses("action is not explained"):
-        market.lens.why_blocked(market.account(), DEPOSIT, market.assets["WETH"], 1)
+        market.lens.why_blocked(market.account(), REPAY, market.assets["WETH"], 1)
 
 
 def test_preview_liquidate__refusals(indebted):

@@ -354,9 +354,16 @@ class Pair:
         symbol = self.pick(*self.world.debts)
         listing = self.world.listings[symbol]
         held = self.model.get("books", self.token(symbol)).held
-        if self.random.random() < 0.6:
+        kind = self.random.random()
+        if kind < 0.4:
             cap = self.pick(0, held, listing.amount(listing.cap), MAX_UINT256)
             self.order("engine", "set_cap", self.token(symbol), cap)
+        elif kind < 0.6:
+            growth = self.pick(0, 1, 5, 100, 101)
+            self.order("engine", "set_growth", self.token(symbol), growth)
+        elif kind < 0.8:
+            depth = self.pick(0, 1, held // 10, MAX_UINT256)
+            self.order("engine", "set_depth", self.token(symbol), depth)
         else:
             least = listing.amount(self.pick(0, 100, 100, 1_000))
             self.order("engine", "set_min_debt", self.token(symbol), least)
@@ -377,6 +384,7 @@ class Pair:
         self.do("keeper", "engine", "words_of", account)
         self.do("keeper", "engine", "position_of", account)
         self.do("keeper", "engine", "book_of", asset)
+        self.do("keeper", "engine", "book_word", asset)
         self.do("keeper", "engine", "debt_of", asset)
         self.do("keeper", "engine", "operator_of", account, self.address("operator"), asset)
         self.do("keeper", "engine", "is_nonce_used", self.address("borrower_1"), 128)
@@ -384,12 +392,13 @@ class Pair:
         self.do("keeper", "lens", "health_factors", [account] * 3)
         self.do("keeper", "lens", "liquidation_price", account, asset)
         self.do("keeper", "lens", "max_borrow", account, asset)
-        for action in (WITHDRAW, BORROW, MOVE):
+        self.do("keeper", "lens", "max_deposit", account, asset)
+        for action in (WITHDRAW, BORROW, MOVE, DEPOSIT):
             amount = self.pick(0, 10**6, 10**20, MAX_UINT256)
             self.do("keeper", "lens", "why_blocked", account, action, asset, amount)
         pair = self.target(account)
         self.do("keeper", "lens", "preview_liquidate", *pair, self.pick(10**8, MAX_UINT256))
-        for about in ("quote", "config_of", "vault"):
+        for about in ("quote", "config_of", "vault", "collateral"):
             self.do("keeper", "lens", about, asset)
         for getter in ("DOMAIN_SEPARATOR", "owner", "risk_engine", "is_unlocked"):
             self.do("keeper", "engine", getter)

@@ -190,6 +190,16 @@ def test_sender__a_lie_about_the_call_is_an_error(fast):
 # ------------------------------------------------------------ where words are
 
 
+def moved(layout, name):
+    """The layout with another name for a variable, of the contract or of a module."""
+    return {
+        f"{key}_of_old" if key == name and "slot" in entry else key: (
+            entry if "slot" in entry else moved(entry, name)
+        )
+        for key, entry in layout.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("contract", "name"),
     [("CreditEngine", "accounts"), ("LendingVault", "_claims"), ("AggregatorMock", "answer")],
@@ -202,8 +212,7 @@ def test_slots__a_changed_layout_is_followed_or_refused(monkeypatch, contract, n
         found = plain(wanted, *args)
         if wanted != contract:
             return found
-        storage = dict(found.layout["storage_layout"])
-        storage[f"{name}_of_old"] = storage.pop(name)
+        storage = moved(found.layout["storage_layout"], name)
         return replace(found, layout={**found.layout, "storage_layout": storage})
 
     monkeypatch.setattr(artifacts, "load", renamed)

@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from breakwater.fuzz.compare import slot_of
 from breakwater.host import interface_of
 from breakwater.model.chain import Contract
-from breakwater.model.engine import decoded, encoded
+from breakwater.model.exposure import decoded, encoded
 from breakwater.model.operators import EIP_1271_MAGIC, SET_OPERATOR_TYPE
 from breakwater.model.protocol import deploy
 from breakwater.model.signature import CURVE_ORDER, digest, domain, hashed
@@ -259,6 +259,7 @@ def test_model__largest_amounts() -> None:
     pair = Pair()
     late, me, full = pair.token("WBTC"), pair.address("borrower_1"), 2**104 - 1
     pair.passes("keeper", "token.WBTC", "mint", me, 2**113)
+    pair.order("engine", "set_growth", late, 0)
     pair.order("engine", "set_cap", late, MAX_UINT256)
     deposit = "borrower_1", "engine", "deposit_collateral"
     pair.passes(*deposit, account_id(me, 1_000), late, full)

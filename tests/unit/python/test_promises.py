@@ -262,12 +262,55 @@ def cap_passed(seen: list[Observation]) -> Observation:
     return with_vault(o, lent(o), debt_cap=1)
 
 
-def collateral_cap_passed(seen: list[Observation]) -> Observation:
-    o = calls(seen, "DepositCollateral")[0]
-    asset = o.events("DepositCollateral")[0].asset
-    total, _, balance = o.collateral[asset]
-    return replace(o, collateral={**o.collateral, asset: (total, total - 1, balance)})
+def with_book(o: Observation, asset: str, change: Callable[[int], int]) -> Observation:
+    return replace(o, books={**o.books, asset: change(o.books[asset])})
 
+
+def collateral_cap_passed(seen: list[Observation]) -> Observation:
+    """The limit of the day is that of no more than nothing."""
+    o = calls(seen, "DepositCollateral")[0]
+    return with_book(o, o.events("DepositCollateral")[0].asset, lambda book: book & ~LIMIT)
+
+
+def day_opened_from_more(seen: list[Observation]) -> Observation:
+    """The limit that is stored is above what the book before the call allows."""
+    o = calls(seen, "DepositCollateral")[0]
+    return with_book(o, o.events("DepositCollateral")[0].asset, lambda book: book + (1 << 168))
+
+
+def day_not_opened(seen: list[Observation]) -> Observation:
+    o = calls(seen, "DepositCollateral")[0]
+    return with_book(o, o.events("DepositCollateral")[0].asset, lambda book: book ^ 1 << 176)
+
+
+def deep(seen: list[Observation], depth: int) -> tuple[Observation, str]:
+    """A liquidation of no small part, as if the depth before it had been that."""
+    for o in calls(seen, "Liquidate"):
+        event, before = o.events("Liquidate")[0], o.previous
+        assert before is not None
+        asset, least = event.collateral, before.debts[event.debt_asset]
+        tip = before.health(before.accounts[event.account], before.now).tip
+        if event.bad_debt == 0 and event.repaid > 2 * least and event.incentive != tip:
+            was = with_book(before, asset, lambda book: book & (2**192 - 1) | depth << 192)
+            hour = before.now // 3_600 & 2**20 - 1
+
+            def flooded(book: int, hour: int = hour) -> int:
+                return book & (2**192 - 1) | depth << 192 | hour << 216 | (2**20 - 1) << 236
+
+            return replace(with_book(o, asset, flooded), previous=was), asset
+    pytest.fail("no liquidation that a depth would hold back")
+
+
+def depth_passed(seen: list[Observation]) -> Observation:
+    return deep(seen, 1)[0]
+
+
+def seizure_not_counted(seen: list[Observation]) -> Observation:
+    o, asset = deep(seen, 65_535 | 87 << 16)
+    return with_book(o, asset, lambda book: book & (2**236 - 1))
+
+
+LIMIT = 0xFFFFFF << 152
 
 DOCTORED: list[tuple[str, Doctor]] = [
     ("SOLV-1", custody),
@@ -301,6 +344,10 @@ DOCTORED: list[tuple[str, Doctor]] = [
     ("GATE-4", tried("GATE-4")),
     ("CAP-1", cap_passed),
     ("CAP-1", collateral_cap_passed),
+    ("CAP-1", day_opened_from_more),
+    ("CAP-1", day_not_opened),
+    ("CAP-1", depth_passed),
+    ("CAP-1", seizure_not_counted),
 ]
 
 

@@ -96,6 +96,14 @@ SILENT = [
     call("keeper", "source.WBTC.0", "set", 50_000 * 10**8, wait=25 * HOUR, blocks=1),
 ]
 
+SHALLOW = [
+    *ruled("engine", "set_depth", "@token.USDC", usdc(5_000)),
+    *price("WBTC", 50_000),
+    borrow("borrower_3#0", "WBTC", 12_500_000),
+    *price("WBTC", 57_000),
+]
+"""20,000 USDC against 0.285 WBTC, below maintenance; an hour may seize 5,000 of them."""
+
 GROWN = [
     POKE,
     call("keeper", "breaker", "poke", "@token.WETH", wait=24 * HOUR, blocks=1),
@@ -109,6 +117,43 @@ MUTANTS = {
         "RiskEngine", "", "shortfall",
         "return maintenance._shortfall(position, tag)", "return 2**100",
         [*ruled("engine", "set_cap", "@token.WETH", 0), add("borrower_1#0", "WETH", weth(1))],
+        "CAP-1",
+    ),
+    "day that a deposit does not open": Mutant(
+        "CreditEngine", "", "_deposit",
+        "    book = exposure._opened(book)\n", "",
+        [engine("borrower_3", "deposit_collateral", "borrower_3#0", "@token.USDC", usdc(1),
+                wait=2 * HOUR)],
+        "CAP-1",
+    ),
+    "day that a withdrawal does not open": Mutant(
+        "CreditEngine", "", "_withdraw", "exposure._opened(book) - sent", "book - sent",
+        [engine("borrower_1", "withdraw_collateral", "borrower_1#0", "@token.WETH", 1,
+                "@borrower_1", wait=2 * HOUR)],
+        "CAP-1",
+    ),
+    "growth that is not held back": Mutant(
+        "CreditEngine", "", "_deposit",
+        'legs._fail("exposure growth limit is reached")', "pass",
+        [add("borrower_3#0", "USDC", usdc(600_000))],
+        "CAP-1",
+    ),
+    "growth that is more at once": Mutant(
+        "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
+        [add("borrower_3#0", "USDC", 1), *ruled("engine", "set_growth", "@token.USDC", 50)],
+        "CAP-1",
+    ),
+    "seizure that is not counted": Mutant(
+        "CreditEngine", "", "_liquidate",
+        "book = exposure._seized(book, taken, may_pass)", "pass",
+        [*SHALLOW,
+         engine("liquidator_1", "liquidate", "borrower_3#0", "@token.WBTC", "@token.USDC",
+                2_000_000, 0, "@liquidator_1", NOTHING, "0x", blocks=1)],
+        "CAP-1",
+    ),
+    "depth that holds nothing back": Mutant(
+        "CreditEngine", "modules/exposure", "_seized", "parts > PARTS and", "False and",
+        [*SHALLOW, liquidate("borrower_3#0", "WBTC", "USDC", blocks=1)],
         "CAP-1",
     ),
     "shortfall of a weak account": Mutant(
@@ -208,7 +253,7 @@ MUTANTS = {
     ),
     "stamp of who became safer": Mutant(
         "CreditEngine", "", "_end_check",
-        "self._store(account, after, legs._unstamped(after))", "pass",
+        "accounts._store(account, after, legs._unstamped(after))", "pass",
         SAFER,
         "LIVE-3",
     ),

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 from eth_utils.crypto import keccak
 
-from breakwater import artifacts
 from breakwater.evm import EvmHost
+from breakwater.fuzz.slots import slot
 from breakwater.host import interface_of
 from breakwater.units import DAY, MAX_UINT256, RAY, WAD, account_id
 
@@ -165,17 +165,14 @@ class World:
     # ------------------------------------------------------------ books, by raw words
 
     def word(self, name: str, field: str, *keys: int) -> int:
-        layout = artifacts.load(self.kinds[name]).layout["storage_layout"]
-        slot = {**layout, **layout.get("token", {})}[field]["slot"]
+        at = slot(self.kinds[name], field)
         for key in keys:
-            inner = keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big"))
-            slot = int.from_bytes(inner, "big")
-        return self.host.storage(self.at[name], slot)
+            at = int.from_bytes(keccak(at.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
+        return self.host.storage(self.at[name], at)
 
     def legs(self, account: bytes) -> dict[int, int]:
         """Amounts by tag, from the account's four words."""
-        layout = artifacts.load("CreditEngine").layout["storage_layout"]
-        first = keccak(layout["accounts"]["slot"].to_bytes(32, "big") + account)
+        first = keccak(slot("CreditEngine", "accounts").to_bytes(32, "big") + account)
         words = [
             self.host.storage(self.at["engine"], int.from_bytes(first, "big") + i) for i in range(4)
         ]

@@ -55,8 +55,8 @@ THROUGH_A_LOCK = {
 
 LOCKED_VIEWS = {
     "engine": {
-        *("words_of", "position_of", "book_of", "debt_of", "operator_of", "is_nonce_used"),
-        "is_unlocked",
+        *("words_of", "position_of", "book_of", "book_word", "debt_of", "operator_of"),
+        *("is_nonce_used", "is_unlocked"),
     },
     "vault": {"is_unlocked"},
 }
@@ -159,6 +159,7 @@ INNER_ARGS = {
     "engine.list_collateral": ("new", WAD, False),
     "engine.list_debt": ("new vault", WAD),
     "engine.set_min_debt": ("debt", WAD),
+    "engine.set_growth": ("collateral", 10),
     "engine.borrow": ("healthy", "debt", WAD, "actor"),
     "engine.repay": ("healthy", "debt", WAD),
     "vault.flashLoan": ("receiver", "debt", WAD, b""),

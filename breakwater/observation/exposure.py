@@ -1,0 +1,66 @@
+"""The book of a collateral, see `contracts/modules/exposure.vy`: what its limits allow."""
+
+from __future__ import annotations
+
+from breakwater.observation.words import M112, bits, ceil_div, decoded
+from breakwater.units import DAY, HOUR
+
+PARTS = 2**19
+"""Of the depth, in which what was seized is counted."""
+
+SET = 0xFFFFFF << 120 | 127 << 145
+"""Bits of cap and growth, which the owner sets."""
+
+_MAX_PARTS = 2**20 - 1
+
+
+def growth(book: int) -> int:
+    """What a day may add [percent of the cap]; 0: no limit."""
+    return bits(book, 145, 7)
+
+
+def day(book: int) -> int:
+    """Of the limit that is stored, a number that begins again."""
+    return bits(book, 176, 16)
+
+
+def cap(book: int) -> int:
+    """[token units]"""
+    return decoded(bits(book, 120, 24))
+
+
+def limit(book: int) -> int:
+    """What the total may reach on the day that is stored [token units]."""
+    return decoded(bits(book, 152, 24))
+
+
+def depth(book: int) -> int:
+    """What an hour may seize [token units]; 0: no limit."""
+    return decoded(bits(book, 192, 24))
+
+
+def reachable(book: int, now: int) -> int:
+    """What the total may reach today, by the book as it was before something moves it."""
+    if day(book) == now // DAY & 0xFFFF:
+        return limit(book)
+    most = cap(book)
+    percent = growth(book)
+    return min(most, (book & M112) + most * percent // 100) if percent else most
+
+
+def slack(old: int, new: int, now: int) -> int:
+    """How far the limit that is stored is from what it may be at most after the total moved;
+    -1 where no day was opened."""
+    if day(new) != now // DAY & 0xFFFF:
+        return 0 if (old ^ new) & M112 == 0 else -1
+    return reachable(old, now) - limit(new)
+
+
+def counted(book: int, now: int) -> int:
+    """What liquidations have seized in this hour [parts of the depth]."""
+    return book >> 236 if bits(book, 216, 20) == now // HOUR & 0xFFFFF else 0
+
+
+def more(count: int, taken: int, most: int) -> int:
+    """The count after `taken` more of a collateral with that depth."""
+    return min(count + ceil_div(taken * PARTS, most), _MAX_PARTS)
