@@ -38,7 +38,7 @@ NOTES = FOLDER / "build" / "made.txt"
 
 CALL = "(bool,address,address,uint256,uint256,bytes)"
 NAMES = (
-    "(address,address,address,address,address,address,address,address,"
+    "(address,address,address,address,address,address,address,address,address,"
     "address[],address[],bytes32[])"
 )
 
@@ -83,7 +83,7 @@ def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
             data = function.encode(step.args)
         deploys = step.kind == "deploy"
         calls.append((deploys, step.sender, step.address, step.now, step.block, data))
-    contracts = ("engine", "risk", "breaker", "vault.USDC", "token.WETH", "token.USDC",
+    contracts = ("engine", "risk", "lens", "breaker", "vault.USDC", "token.WETH", "token.USDC",
                  "source.WETH.0", "source.USDC.0")  # fmt: skip
     names = (
         *(world.address(name) for name in contracts),

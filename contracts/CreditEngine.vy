@@ -503,7 +503,7 @@ def _move(
     operators._authorize(source, ICreditEngine.Action.MOVE, asset, moved)
     after: uint256[4] = self._lower(words, leg, moved)
     self._store(source, words, after)
-    self._credit(target, asset, id, moved)
+    self._credit(target, asset, id, moved, False)
     if checked and legs._has_debt(after):
         assert staticcall IRiskEngine(RISK_ENGINE).check_initial(self._position(after), id)
     log ICreditEngine.MoveCollateral(source=source, target=target, asset=asset, amount=moved)
@@ -561,7 +561,7 @@ def _liquidate(
             if credit == empty(bytes32):
                 self.books[asset] = unsafe_sub(self.books[asset], taken)
             else:
-                self._credit(credit, asset, taken_id, taken)
+                self._credit(credit, asset, taken_id, taken, True)
     self._store(account, words, after)
     if seized < min_seized:
         legs._fail("too little would be seized")
@@ -759,15 +759,17 @@ def _lower(words: uint256[4], leg: uint256, amount: uint256) -> uint256[4]:
 
 
 @internal
-def _credit(account: bytes32, asset: address, id: uint256, amount: uint256):
+def _credit(account: bytes32, asset: address, id: uint256, amount: uint256, is_seized: bool):
     """
-    @dev Adds collateral that the engine holds already.
+    @dev Adds collateral that the engine holds already. What was seized had a price, and that its
+         asset may be brought to no account is in no liquidation's way.
     """
     words: uint256[4] = self._load(account)
     leg: uint256 = legs._find(words, id)
     if leg == legs.MAX_LEGS:
         operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
-        assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
+        if not is_seized:
+            assert staticcall IRiskEngine(RISK_ENGINE).check_listable(id)
     self._store(account, words, legs._add(words, leg, id, amount))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OWN = (
     "CircuitBreaker", "Configurator", "CreditEngine", "InsuranceFund", "LendingVault", "Lens",
-    "MedianFeed", "RateFeed", "RiskEngine",
+    "MedianFeed", "RateFeed", "RiskEngine", "SequencerFeed",
 )  # fmt: skip
 """Contracts that are looked at."""
 

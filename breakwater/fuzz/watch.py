@@ -76,6 +76,8 @@ class Watch(Grants, Liquidations, Rulings):
         own = (debts.index(symbol),) if symbol in debts else ()
         if function in ("set_calls", "schedule", "cancel", "set_operators", "cancel_nonce"):
             return QUIET, ()
+        if target in ("uptime", "sequencer"):
+            return QUIET, ()
         if group in ("source", "feed") or function == "set_rate":
             return FEED, ()
         if target == "breaker" and function == "poke":
@@ -377,6 +379,8 @@ class Watch(Grants, Liquidations, Rulings):
             level = 0
             if alone:
                 level = max([self.price(id).level for id in ids if id])
+            if self.outage() is not None:
+                level = max(level, 1)
             room, required, free, exposure, leverage = self.margin_of(i)
             name = self._name(i)
             by_margin = level == 0 and room >= 0 and free >= 0

@@ -23,6 +23,7 @@ MODULES = (
     "market_feeds",
     "mocks",
     "risk",
+    "sequencer",
     "timelock",
     "tokens",
     "vault",

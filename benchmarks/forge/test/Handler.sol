@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IBreaker, IEngine, IFeed, IRisk, IToken, IVault, Names, Vm, vm} from "./Market.sol";
+import {IBreaker, IEngine, IFeed, ILens, IRisk, IToken, IVault, Names, Vm, vm} from "./Market.sol";
 
 // One bounded action a call; it reverts where the protocol does. Amounts come from what the state
 // allows, and sometimes go beyond; where an action has nothing to work on, its opposite is done
@@ -17,6 +17,7 @@ contract Handler {
 
     IEngine immutable engine;
     IRisk immutable risk;
+    ILens immutable lens;
     IBreaker immutable breaker;
     IVault immutable vault;
     IToken immutable weth;
@@ -43,6 +44,7 @@ contract Handler {
     constructor(Names memory names, bool checked_, bool counts_) {
         engine = IEngine(names.engine);
         risk = IRisk(names.risk);
+        lens = ILens(names.lens);
         breaker = IBreaker(names.breaker);
         vault = IVault(names.vault);
         weth = IToken(names.weth);
@@ -103,7 +105,7 @@ contract Handler {
         uint256[4] memory position = engine.position_of(account_);
         uint256 free = _held(position, false);
         if (_held(position, true) != 0) {
-            IRisk.Margin memory margin = risk.margin_of(position);
+            IRisk.Margin memory margin = lens.margin_of(position);
             if (margin.collateral <= margin.required) return _add(account_, seed);
             free = (free * (margin.collateral - margin.required)) / margin.collateral;
         }
@@ -296,7 +298,7 @@ contract Handler {
 
     // What initial margin and cash let an account borrow.
     function _credit(bytes32 account_) internal view returns (uint256) {
-        IRisk.Margin memory margin = risk.margin_of(engine.position_of(account_));
+        IRisk.Margin memory margin = lens.margin_of(engine.position_of(account_));
         if (margin.collateral <= margin.required) return 0;
         uint256 room = (margin.collateral - margin.required) / 1e12;
         uint256 cash = vault.cash();
@@ -386,7 +388,7 @@ contract Handler {
 
     function _margin() internal {
         uint256[4] memory position = engine.position_of(account);
-        IRisk.Margin memory margin = risk.margin_of(position);
+        IRisk.Margin memory margin = lens.margin_of(position);
         if (margin.debt == 0) return;
         _require(margin.collateral >= margin.required, "SOLV-5 margin");
         _require(

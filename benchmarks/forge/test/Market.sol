@@ -98,7 +98,10 @@ interface IRisk {
     }
 
     function health_of(uint256[4] calldata position) external view returns (Health memory);
-    function margin_of(uint256[4] calldata position) external view returns (Margin memory);
+}
+
+interface ILens {
+    function margin_of(uint256[4] calldata position) external view returns (IRisk.Margin memory);
 }
 
 Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
@@ -115,6 +118,7 @@ struct Call {
 struct Names {
     address engine;
     address risk;
+    address lens;
     address breaker;
     address vault;
     address weth;
