@@ -39,7 +39,7 @@ NOTES = FOLDER / "build" / "made.txt"
 
 CALL = "(bool,address,address,uint256,uint256,bytes)"
 NAMES = (
-    "(address,address,address,address,address,address,address,address,address,address,address,"
+    "(address,address,address,address,address,address,address,address,address,address,address,address,"
     "address[],address[],bytes32[],uint256,uint256)"
 )
 
@@ -84,7 +84,7 @@ def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
             data = function.encode(step.args)
         deploys = step.kind == "deploy"
         calls.append((deploys, step.sender, step.address, step.now, step.block, data))
-    contracts = ("engine", "risk", "breaker", "vault.USDC", "token.WETH", "token.USDC",
+    contracts = ("engine", "risk", "lens", "breaker", "vault.USDC", "token.WETH", "token.USDC",
                  "source.WETH.0", "source.USDC.0", "configurator", "timelock",
                  "guardian")  # fmt: skip
     names = (

@@ -39,6 +39,7 @@ from breakwater.host import Receipt
 from breakwater.mocks import ConstantFeedMock, FlashReceiverMock
 from breakwater.units import HOUR, MAX_UINT256, WAD, account_id
 
+ZERO = "0x" + "00" * 20
 TOKEN_JSON = "node_modules/@openzeppelin/contracts/build/contracts/ERC20PresetFixedSupply.json"
 PRICE = 2_000 * 10**8
 LOWER_PRICE = 1_902 * 10**8
@@ -162,7 +163,7 @@ class World:
     def _deploy(self) -> None:
         host, owner = self.host, self.owner
         breaker = CircuitBreaker.deploy(host, owner, host.account("guardian"), sender=owner)
-        risk = RiskEngine.deploy(host, breaker, owner, sender=owner)
+        risk = RiskEngine.deploy(host, breaker, owner, ZERO, sender=owner)
         engine = CreditEngine.deploy(host, risk, owner, sender=owner)
         configurator = Configurator.deploy(host, risk, owner, sender=owner)
         risk.set_configurator(configurator, sender=owner)

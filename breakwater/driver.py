@@ -274,6 +274,14 @@ class CircuitBreaker(Contract):
         """
         return self._transact("trip", (asset, level, duration), sender)
 
+    def hold(self, asset: Address, duration: int, *, sender: Address) -> Receipt:
+        """The guardian holds liquidations that rest on an asset (see `IRiskEngine`); it spends
+        nothing of what his latches may cover. Repaying, adding and all levels stay as they are.
+
+        duration: Seconds from now, at most 4 hours, once in 7 days; 0 ends the hold that runs.
+        """
+        return self._transact("hold", (asset, duration), sender)
+
     def reset(self, asset: Address, *, sender: Address) -> Receipt:
         """Lifts what has expired. For anyone; the guardian also lifts its own latch early."""
         return self._transact("reset", (asset,), sender)
@@ -314,6 +322,21 @@ class CircuitBreaker(Contract):
         """What is known of the growth of an asset's supply."""
         found = self._call("supply_of", (asset,))
         return SupplyGrowth(*found)
+
+    def range_of(self, asset: Address) -> tuple[int, int]:
+        """Lowest and highest spot [WAD] that pokes saw on the last day (UTC) on which one saw
+        any and on the 6 days before; zeros where none ever did. A settlement price lies within.
+        """
+        found: tuple[int, int] = self._call("range_of", (asset,))
+        return found
+
+    def settlement_of(self, asset: Address, price: int) -> int:
+        """The checkpoint of an asset that is wound down at `price` [WAD]: spot and average are
+        the price, volatility is what it was. Reverts for a price out of `range_of`, and for an
+        asset that is settled already.
+        """
+        found: int = self._call("settlement_of", (asset, price))
+        return found
 
     def vault_list(self) -> list[str]:
         """The vaults, in the order they were added."""
@@ -390,6 +413,13 @@ class Configurator(Contract):
         duration: [s] at least 3 days when it falls, at most 180 days.
         """
         return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
+
+    def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
+        """Winds an asset down for good, see `IRiskEngine.settle`.
+
+        price: [WAD] within what pokes saw in 7 days.
+        """
+        return self._transact("settle", (asset, price), sender)
 
     def risk_engine(self) -> str:
         """Where the rules are written."""
@@ -1267,6 +1297,14 @@ class Lens(Contract):
             [LegState(*item) for item in found[4]],
         )
 
+    def margin_of(self, position: Sequence[int]) -> Margin:
+        """The sums behind `IRiskEngine.check_initial`, over all legs. Collateral without a valid
+        price, at HALT or wound down, counts zero; debt without a valid price counts as for
+        `health_of`.
+        """
+        found = self._call("margin_of", (position,))
+        return Margin(*found)
+
     def health_factors(self, ids: Sequence[bytes]) -> list[int]:
         """Health factors of up to 32 accounts [WAD]; max_value without debt."""
         found: list[int] = self._call("health_factors", (ids,))
@@ -1547,9 +1585,17 @@ class RiskEngine(Contract):
     NAME = "RiskEngine"
 
     @classmethod
-    def deploy(cls, host: Host, breaker: Address, owner: Address, *, sender: Address) -> Self:
+    def deploy(
+        cls,
+        host: Host,
+        breaker: Address,
+        owner: Address,
+        sequencer_feed: Address,
+        *,
+        sender: Address,
+    ) -> Self:
         """Deploy a new one."""
-        return cls._deploy(host, (breaker, owner), sender)
+        return cls._deploy(host, (breaker, owner, sequencer_feed), sender)
 
     def owner(self) -> str:
         """`owner()`"""
@@ -1560,12 +1606,13 @@ class RiskEngine(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
-    def poke(self, asset: Address, *, sender: Address) -> Receipt:
-        """Stores the checkpoint of `asset`. For the breaker, whose `poke` is open to anyone.
-
-        Returns: The status.
+    def write_checkpoint(
+        self, asset: Address, checkpoint: int, observation: int, *, sender: Address
+    ) -> Receipt:
+        """Stores what a poke saw. For the breaker alone, which makes both words of the quote and
+        of the two before, and whose `poke` is open to anyone. Layout: see `price_words`.
         """
-        return self._transact("poke", (asset,), sender)
+        return self._transact("write_checkpoint", (asset, checkpoint, observation), sender)
 
     def set_level(
         self,
@@ -1582,18 +1629,36 @@ class RiskEngine(Contract):
         """
         return self._transact("set_level", (asset, caution_until, halt_until, held_until), sender)
 
+    def hold(self, asset: Address, duration: int, *, sender: Address) -> Receipt:
+        """Holds liquidations that rest on `asset`, see `liquidation_terms`. For the breaker
+        alone; callable in mid-call. No write of rules or terms shortens it.
+
+        duration: [s] at least 7 days after the start of the last hold; 0 ends the hold that
+            runs, and an hour of grace begins. More than 4 hours are 4 hours.
+        """
+        return self._transact("hold", (asset, duration), sender)
+
     def write_asset(self, asset: Address, rule: int, term: int, *, sender: Address) -> Receipt:
         """Lists an asset, with a valid price as its first checkpoint, or rewrites its rules and
         terms. For the configurator, which holds the bounds and the ramps.
 
         rule: Packed as `price_oracle.rules`; what is latched is kept.
-        term: Packed as `terms`.
+        term: Packed as `terms`; what is held is kept.
         Returns: Its id, 1 to 127.
         """
         return self._transact("write_asset", (asset, rule, term), sender)
 
+    def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
+        """WIND-DOWN, for good: the source ends, and `price` is spot and average. Volatility
+        stays as it is, rules and terms may still be written. For the configurator.
+
+        price: [WAD] within what pokes saw in 7 days, or the breaker refuses
+            (`ICircuitBreaker.settlement_of`).
+        """
+        return self._transact("settle", (asset, price), sender)
+
     def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
-        """Names the circuit breaker, which alone pokes and latches. For the owner."""
+        """Names the circuit breaker, which alone writes checkpoints and latches. For the owner."""
         return self._transact("set_breaker", (breaker,), sender)
 
     def set_configurator(self, configurator: Address, *, sender: Address) -> Receipt:
@@ -1625,7 +1690,9 @@ class RiskEngine(Contract):
         return found
 
     def check_listable(self, id: int) -> bool:
-        """Reverts unless asset `id` has a valid price: it may become new to an account.
+        """Reverts unless asset `id` may become new to an account: it has a valid price, is not
+        wound down ("asset is settled"), and neither held nor in the hour of grace after a hold
+        ("asset is held").
 
         Returns: True.
         """
@@ -1651,13 +1718,6 @@ class RiskEngine(Contract):
         found = self._call("health_of", (position,))
         return Health(*found)
 
-    def margin_of(self, position: Sequence[int]) -> Margin:
-        """The sums behind `check_initial`, over all legs. Collateral without a valid price, or
-        at HALT, counts zero; debt without a valid price counts as for `health_of`.
-        """
-        found = self._call("margin_of", (position,))
-        return Margin(*found)
-
     def liquidation_terms(
         self,
         position: Sequence[int],
@@ -1669,7 +1729,9 @@ class RiskEngine(Contract):
         """What a liquidator may take who repays at most `max_repay` of debt `debt_tag`.
 
         See docs/specification.md, Liquidation. Reverts for a healthy account, an inadmissible
-            pair, or an asset of the pair without a valid price.
+            pair, or an asset of the pair without a valid price; while the sequencer is down;
+            while an asset is held of which a leg is worth a tenth of all debts; and in the grace
+            after either for an account with a health factor of 0.95 or more.
         max_repay: [debt assets] a cap.
         min_debt: [debt assets] the liquidator leaves no debt above zero and below it, unless the
             collateral of the pair pays for no more.
@@ -1699,6 +1761,11 @@ class RiskEngine(Contract):
         found: tuple[int, int, int] = self._call("latch_of", (asset,))
         return found
 
+    def sequencer_feed(self) -> str:
+        """Where the state of a layer 2's sequencer is read (`ISequencerFeed`); zero: nowhere."""
+        found: str = self._call("sequencer_feed", ())
+        return found
+
     def words_of(self, asset: Address) -> tuple[int, int, int, int]:
         """Rules, terms, checkpoint and observation of an asset, packed as stored;
         `Lens.config_of` unpacks the first two.
@@ -1714,6 +1781,40 @@ class RiskEngine(Contract):
     def configurator(self) -> str:
         """`configurator()`"""
         found: str = self._call("configurator", ())
+        return found
+
+
+class SequencerFeed(Contract):
+    """Whether a layer 2 takes everybody's transactions, by Chainlink's uptime feed of its
+    sequencer: who could not repay is not liquidated for it.
+    """
+
+    NAME = "SequencerFeed"
+
+    @classmethod
+    def deploy(cls, host: Host, feed: Address, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (feed,), sender)
+
+    def poke(self, *, sender: Address) -> Receipt:
+        """Keeps the start of a grace [unix seconds], so that the next is at least a day later.
+        For anyone.
+        """
+        return self._transact("poke", (), sender)
+
+    def state(self) -> int:
+        """0 up, 1 up again for less than an hour, with grace, 2 down."""
+        found: int = self._call("state", ())
+        return found
+
+    def uptime_feed(self) -> str:
+        """`uptime_feed()`"""
+        found: str = self._call("uptime_feed", ())
+        return found
+
+    def last_grace(self) -> int:
+        """`last_grace()`"""
+        found: int = self._call("last_grace", ())
         return found
 
 

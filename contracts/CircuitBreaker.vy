@@ -43,6 +43,7 @@
 
 from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
+from contracts.modules import price_history
 from contracts.modules import supply_growth
 from ethereum.ercs import IERC20
 
@@ -96,6 +97,12 @@ COOL_DOWN: constant(uint256) = 1_800
 STALE_DELAY: constant(uint256) = 900
 STALE_HALT: constant(uint256) = 3_600
 DAY: constant(uint256) = 86_400
+RANGE_DAYS: constant(uint256) = 7
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_96: constant(uint256) = 2**96 - 1
+MAX_HOLD: constant(uint256) = 4 * 3_600
+HOLD_GRACE: constant(uint256) = 3_600  # see `maintenance`
+WIND_DOWN: constant(uint256) = 3
 MAX_DURATION: constant(uint256) = 7 * 86_400
 MAX_VAULTS: constant(uint256) = 32
 
@@ -114,6 +121,10 @@ vaults: DynArray[address, MAX_VAULTS]
 vault_of: public(HashMap[address, address])  # by asset
 # latches of 36 bits (until [unix seconds] 34, level 2), in the order of the reasons
 latches: HashMap[address, uint256]
+# spot that pokes saw on a day (UTC), a ring by asset and day mod 7: low 96, high 96 [WAD], day 64
+ranges: HashMap[address, uint256[7]]
+# day of the last poke that saw a price, since 1970
+last_day: HashMap[address, uint256]
 # first of the pokes in a row that found no price [unix seconds]; 0: the last found one
 stale_since: public(HashMap[address, uint256])
 # end of the last halt for insolvency that the asset's vault took [unix seconds]
@@ -136,7 +147,7 @@ def poke(asset: address) -> uint256:
     """
     assert self.risk_engine != empty(address), "not connected"
     self._check_unlocked()
-    status: uint256 = extcall IRiskEngine(self.risk_engine).poke(asset)
+    status: uint256 = self._write_price(asset)
 
     stale_since: uint256 = self.stale_since[asset]
     if status != STALE:
@@ -224,6 +235,17 @@ def trip(asset: address, level: uint256, duration: uint256):
 
 
 @external
+def hold(asset: address, duration: uint256):
+    """
+    @notice See `ICircuitBreaker.hold`.
+    """
+    assert msg.sender == self.guardian, "caller is not guardian"
+    assert duration <= MAX_HOLD, "duration above 4 hours"
+    assert self.risk_engine != empty(address), "not connected"
+    extcall IRiskEngine(self.risk_engine).hold(asset, duration)
+
+
+@external
 def reset(asset: address):
     """
     @notice See `ICircuitBreaker.reset`.
@@ -239,6 +261,8 @@ def reset(asset: address):
         self.latches[asset] = word
         self._push_risk(asset, word)
         self._push_vault(asset, word)
+    elif self.risk_engine != empty(address) and self._hold_ended(asset):
+        self._push_risk(asset, word)
 
 
 @external
@@ -337,6 +361,50 @@ def supply_of(asset: address) -> ICircuitBreaker.SupplyGrowth:
 @view
 @external
 @reentrant
+def range_of(asset: address) -> (uint256, uint256):
+    """
+    @notice See `ICircuitBreaker.range_of`.
+    """
+    return self._range(asset)
+
+
+@view
+@external
+@reentrant
+def settlement_of(asset: address, price: uint256) -> uint256:
+    """
+    @notice See `ICircuitBreaker.settlement_of`.
+    """
+    risk_engine: IRiskEngine = IRiskEngine(self.risk_engine)
+    assert (staticcall risk_engine.quote(asset)).level != WIND_DOWN, "asset is settled"
+    low: uint256 = 0
+    high: uint256 = 0
+    low, high = self._range(asset)
+    assert price != 0 and price >= low and price <= high, "price is out of range"
+    checkpoint: uint256 = (staticcall risk_engine.words_of(asset))[2]
+    return price_history._settled(checkpoint, price)
+
+
+@view
+@internal
+def _range(asset: address) -> (uint256, uint256):
+    low: uint256 = 0
+    high: uint256 = 0
+    last_day: uint256 = self.last_day[asset]
+    for i: uint256 in range(RANGE_DAYS):
+        word: uint256 = self.ranges[asset][i]
+        if (word >> 192) + RANGE_DAYS <= last_day:
+            continue
+        if high == 0:
+            low = word & MASK_96
+        low = min(low, word & MASK_96)
+        high = max(high, word >> 96 & MASK_96)
+    return low, high
+
+
+@view
+@external
+@reentrant
 def vault_list() -> DynArray[address, MAX_VAULTS]:
     """
     @notice The vaults, in the order they were added.
@@ -344,11 +412,70 @@ def vault_list() -> DynArray[address, MAX_VAULTS]:
     return self.vaults
 
 
+@internal
+def _write_price(asset: address) -> uint256:
+    """
+    @dev Stores at the risk engine what is seen of a price now; its status.
+    """
+    risk_engine: IRiskEngine = IRiskEngine(self.risk_engine)
+    quote: IRiskEngine.Quote = staticcall risk_engine.quote(asset)
+    rule: uint256 = 0
+    term: uint256 = 0
+    checkpoint: uint256 = 0
+    observation: uint256 = 0
+    rule, term, checkpoint, observation = staticcall risk_engine.words_of(asset)
+    if quote.level == WIND_DOWN:
+        return quote.status
+    if quote.price != 0:
+        self._widen_range(asset, quote.price)
+    volatility: uint256 = 0
+    checkpoint, observation, volatility = price_history._poked(quote, rule, checkpoint, observation)
+    extcall risk_engine.write_checkpoint(asset, checkpoint, observation)
+    log ICircuitBreaker.Poke(
+        asset=asset,
+        price=quote.price,
+        average=quote.average,
+        volatility=volatility,
+        status=quote.status,
+    )
+    return quote.status
+
+
+@internal
+def _widen_range(asset: address, price: uint256):
+    """
+    @dev Written only on a new day, or beyond what the day has seen.
+    """
+    day: uint256 = block.timestamp // DAY
+    word: uint256 = self.ranges[asset][day % RANGE_DAYS]
+    low: uint256 = price
+    high: uint256 = price
+    if word >> 192 == day:
+        low = min(word & MASK_96, price)
+        high = max(word >> 96 & MASK_96, price)
+    else:
+        self.last_day[asset] = day
+    if low | high << 96 | day << 192 != word:
+        self.ranges[asset][day % RANGE_DAYS] = low | high << 96 | day << 192
+
+
 @view
 @internal
 def _check_listed(asset: address):
     assert self.risk_engine != empty(address), "not connected"
     assert staticcall IRiskEngine(self.risk_engine).id_of(asset) != 0, "asset is not listed"
+
+
+@view
+@internal
+def _hold_ended(asset: address) -> bool:
+    """
+    @dev Whether there was a hold, and it and its grace are over.
+    """
+    if staticcall IRiskEngine(self.risk_engine).id_of(asset) == 0:
+        return False
+    end: uint256 = (staticcall IRiskEngine(self.risk_engine).words_of(asset))[1] >> 217 & MASK_32
+    return end != 0 and block.timestamp >= end + HOLD_GRACE
 
 
 @view

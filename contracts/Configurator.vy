@@ -131,6 +131,16 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
     )
 
 
+@external
+def settle(asset: address, price: uint256):
+    """
+    @notice Winds an asset down for good, see `IRiskEngine.settle`.
+    @param price [WAD] within what pokes saw in 7 days.
+    """
+    ownable._check_owner()
+    extcall IRiskEngine(RISK_ENGINE).settle(asset, price)
+
+
 @view
 @external
 def risk_engine() -> address:

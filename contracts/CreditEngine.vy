@@ -402,7 +402,7 @@ def _move(
     operators._authorize(source, ICreditEngine.Action.MOVE, asset, moved)
     after: uint256[4] = legs._lower(words, leg, moved)
     accounts._store(source, words, after)
-    self._credit(target, asset, id, moved)
+    self._credit(target, asset, id, moved, False)
     if checked and legs._has_debt(after):
         assert staticcall register.RISK_ENGINE.check_initial(register._position(after), id)
     log ICreditEngine.MoveCollateral(source=source, target=target, asset=asset, amount=moved)
@@ -468,7 +468,7 @@ def _liquidate(
             if credit == empty(bytes32):
                 book = unsafe_sub(exposure._opened(book), taken)
             else:
-                self._credit(credit, asset, taken_id, taken)
+                self._credit(credit, asset, taken_id, taken, True)
             register.books[asset] = book
     accounts._store(account, words, after)
     if seized < min_seized:
@@ -571,15 +571,17 @@ def _end_check():
 
 
 @internal
-def _credit(account: bytes32, asset: address, id: uint256, amount: uint256):
+def _credit(account: bytes32, asset: address, id: uint256, amount: uint256, is_seized: bool):
     """
-    @dev Adds collateral that the engine holds already.
+    @dev Adds collateral that the engine holds already. What was seized had a price, and that its
+         asset may be brought to no account is in no liquidation's way.
     """
     words: uint256[4] = accounts._load(account)
     leg: uint256 = legs._find(words, id)
     if leg == legs.MAX_LEGS:
         operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
-        assert staticcall register.RISK_ENGINE.check_listable(id)
+        if not is_seized:
+            assert staticcall register.RISK_ENGINE.check_listable(id)
     accounts._store(account, words, legs._add(words, leg, id, amount))
 
 

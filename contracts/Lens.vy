@@ -44,6 +44,7 @@ interface IVaultViews:
 WAD: constant(uint256) = 10**18
 RAY: constant(uint256) = 10**27
 BPS: constant(uint256) = 10_000
+MASK_96: constant(uint256) = 2**96 - 1
 MAX_ACCOUNTS: constant(uint256) = 32
 
 
@@ -125,7 +126,7 @@ def account(id: bytes32) -> AccountState:
     position: uint256[4] = staticcall CREDIT_ENGINE.position_of(id)
     state: AccountState = empty(AccountState)
     state.health = staticcall RISK_ENGINE.health_of(position)
-    state.margin = staticcall RISK_ENGINE.margin_of(position)
+    state.margin = self._margin(position)
     state.leverage = self._leverage(state.health)
     for word: uint256 in words:
         if legs._is_stamped(word):
@@ -147,6 +148,17 @@ def account(id: bytes32) -> AccountState:
             )
         )
     return state
+
+
+@view
+@external
+def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
+    """
+    @notice The sums behind `IRiskEngine.check_initial`, over all legs. Collateral without a valid
+            price, at HALT or wound down, counts zero; debt without a valid price counts as for
+            `health_of`.
+    """
+    return self._margin(position)
 
 
 @view
@@ -437,6 +449,44 @@ def _leverage(health: IRiskEngine.Health) -> uint256:
     if health.collateral_value <= health.debt_value:
         return max_value(uint256)
     return health.collateral_value * WAD // (health.collateral_value - health.debt_value)
+
+
+@view
+@internal
+def _margin(position: uint256[4]) -> IRiskEngine.Margin:
+    """
+    @dev Collateral rounded down, what is required up.
+    """
+    margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
+    margin.max_leverage = 255  # [5_000 bps] until the end
+    for i: uint256 in range(8):
+        tag: uint256 = legs._tag(position, i)
+        if tag == 0:
+            break
+        asset: address = staticcall RISK_ENGINE.asset_of(tag & 127)
+        rule: uint256 = 0
+        term: uint256 = 0
+        checkpoint: uint256 = 0
+        observation: uint256 = 0
+        rule, term, checkpoint, observation = staticcall RISK_ENGINE.words_of(asset)
+        quote: IRiskEngine.Quote = staticcall RISK_ENGINE.quote(asset)
+        amount: uint256 = legs._amount(position, i)
+        margin.max_leverage = min(margin.max_leverage, rule >> 214 & 255)
+        if tag >= legs.DEBT:
+            price: uint256 = max(quote.high, quote.average)
+            if quote.price == 0:
+                price = min(checkpoint & MASK_96, checkpoint >> 96 & MASK_96)
+            value: uint256 = asset_config._value_up(amount, price, rule)
+            margin.debt += value
+            margin.required += value * asset_config._debt_weight(rule)
+        elif quote.level < 2:
+            value: uint256 = asset_config._value_down(amount, min(quote.low, quote.average), rule)
+            margin.exposure += value
+            margin.collateral += value * asset_config._borrow_ltv(rule, quote.volatility)
+    margin.collateral = margin.collateral // BPS
+    margin.required = (margin.required + BPS - 1) // BPS
+    margin.max_leverage *= WAD // 2
+    return margin
 
 
 @view

@@ -10,6 +10,7 @@
           P_low = min(spot, average), P_high = max(spot, average);
           borrow_ltv falls with volatility, never below its floor.
           exposure / equity <= the smallest leverage cap among the assets counted.
+          Refused while the sequencer of a layer 2 is down, and for an hour after.
         MAINTENANCE
           health factor = sum of collateral * P * liquidation_ltv / sum of debt * P * debt_weight
           P: see `price_oracle._liquidation_prices`.
@@ -21,17 +22,20 @@
           amounts below 2**104 and prices below 2**94 the largest product, of two sums of values,
           stays below 2**124 * 2**124 < 2**256.
         ROLES
-          configurator: writes rules and terms of assets within the bounds of `Configurator`.
-          breaker: pokes prices, latches levels.
+          configurator: writes rules and terms of assets within the bounds of `Configurator`, and
+          winds an asset down at a price that pokes have seen.
+          breaker: writes what pokes saw of prices, latches levels, holds liquidations.
           owner: names the two.
 """
 
+from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
 from contracts.modules import initial_margin
 from contracts.modules import latch
 from contracts.modules import legs
 from contracts.modules import maintenance
 from contracts.modules import price_oracle
+from contracts.modules import sequencer
 from snekmate.auth import ownable
 
 implements: IRiskEngine
@@ -40,8 +44,12 @@ initializes: ownable
 # levels of assets act where prices are read
 initializes: latch
 initializes: price_oracle[latch := latch]
-initializes: maintenance[price_oracle := price_oracle]
-initializes: initial_margin[price_oracle := price_oracle, maintenance := maintenance]
+# while users of a layer 2 cannot act, nobody is liquidated
+initializes: sequencer
+initializes: maintenance[price_oracle := price_oracle, sequencer := sequencer]
+initializes: initial_margin[
+    price_oracle := price_oracle, maintenance := maintenance, sequencer := sequencer
+]
 
 exports: (ownable.owner, ownable.transfer_ownership)
 
@@ -50,14 +58,16 @@ configurator: public(address)
 
 
 @deploy
-def __init__(breaker: address, owner: address):
+def __init__(breaker: address, owner: address, sequencer_feed: address):
     """
-    @param breaker Circuit breaker that may poke and latch.
+    @param breaker Circuit breaker that writes checkpoints and latches.
     @param owner May replace it, and names the configurator.
+    @param sequencer_feed SequencerFeed of a layer 2, for good; zero: none.
     """
     assert breaker != empty(address), "breaker is zero"
     assert owner != empty(address), "owner is zero"
     ownable.__init__()
+    sequencer.__init__(sequencer_feed)
     ownable._transfer_ownership(owner)
     self.breaker = breaker
     log IRiskEngine.SetBreaker(breaker=breaker)
@@ -67,30 +77,37 @@ def __init__(breaker: address, owner: address):
 
 
 @external
-def poke(asset: address) -> uint256:
-    if msg.sender != self.breaker:
-        legs._fail("caller is not the breaker")
+def write_checkpoint(asset: address, checkpoint: uint256, observation: uint256):
+    self._check_breaker()
     id: uint256 = self._id(asset)
-    quote: IRiskEngine.Quote = price_oracle._poke(id)
-    log IRiskEngine.Poke(
-        asset=asset,
-        price=quote.price,
-        average=quote.average,
-        volatility=quote.volatility,
-        status=quote.status,
-    )
-    return quote.status
+    price_oracle.checkpoints[id] = checkpoint
+    price_oracle.observations[id] = observation
 
 
 @external
 @reentrant
 def set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
-    if msg.sender != self.breaker:
-        legs._fail("caller is not the breaker")
-    if price_oracle.ids[asset] == 0:
-        legs._fail("asset is not listed")
-    price_oracle._set_level(asset, caution_until, halt_until, held_until)
+    self._check_breaker()
+    id: uint256 = self._id(asset)
+    latch._set(asset, caution_until, halt_until, held_until)
+    until: uint256 = max(
+        max(caution_until, halt_until), maintenance._hold_end(id) + maintenance.GRACE_TIME
+    )
+    rule: uint256 = price_oracle.rules[id] & ~price_oracle.LATCHED
+    if until > block.timestamp:
+        rule |= price_oracle.LATCHED
+    price_oracle.rules[id] = rule
     log IRiskEngine.SetLevel(asset=asset, caution_until=caution_until, halt_until=halt_until)
+
+
+@external
+@reentrant
+def hold(asset: address, duration: uint256):
+    self._check_breaker()
+    id: uint256 = self._id(asset)
+    until: uint256 = maintenance._hold(id, duration)
+    price_oracle.rules[id] |= price_oracle.LATCHED
+    log IRiskEngine.Hold(asset=asset, until=until)
 
 
 # ------------------------------------------------------------------ administration
@@ -102,11 +119,10 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
     @notice Lists an asset, with a valid price as its first checkpoint, or rewrites its rules and
             terms. For the configurator, which holds the bounds and the ramps.
     @param rule Packed as `price_oracle.rules`; what is latched is kept.
-    @param term Packed as `terms`.
+    @param term Packed as `terms`; what is held is kept.
     @return Its id, 1 to 127.
     """
-    if msg.sender != self.configurator:
-        legs._fail("caller is not configurator")
+    self._check_configurator()
     id: uint256 = price_oracle.ids[asset]
     if id == 0:
         id = price_oracle.count + 1
@@ -115,17 +131,31 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
         price_oracle.count = id
         price_oracle._begin(asset, id, rule)
     else:
-        latched: uint256 = price_oracle.rules[id] & price_oracle.LATCHED
-        price_oracle.rules[id] = rule & ~price_oracle.LATCHED | latched
-    maintenance.terms[id] = term
+        old: uint256 = price_oracle.rules[id]
+        if (old & price_oracle.SOURCE == 0) != (rule & price_oracle.SOURCE == 0):
+            legs._fail("source cannot come or go")
+        price_oracle.rules[id] = rule & ~price_oracle.LATCHED | old & price_oracle.LATCHED
+    maintenance.terms[id] = term & ~maintenance.HELD | maintenance.terms[id] & maintenance.HELD
     log IRiskEngine.WriteAsset(asset=asset, id=id, rule=rule, term=term)
     return id
 
 
 @external
+def settle(asset: address, price: uint256):
+    self._check_configurator()
+    id: uint256 = self._id(asset)
+    # the breaker knows what pokes saw, and refuses a price beyond that
+    price_oracle.checkpoints[id] = staticcall ICircuitBreaker(self.breaker).settlement_of(
+        asset, price
+    )
+    price_oracle.rules[id] &= ~price_oracle.SOURCE
+    log IRiskEngine.Settle(asset=asset, price=price)
+
+
+@external
 def set_breaker(breaker: address):
     """
-    @notice Names the circuit breaker, which alone pokes and latches. For the owner.
+    @notice Names the circuit breaker, which alone writes checkpoints and latches. For the owner.
     """
     ownable._check_owner()
     if breaker == empty(address):
@@ -153,6 +183,8 @@ def set_configurator(configurator: address):
 @external
 @reentrant
 def check_initial(position: uint256[4], touched: uint256) -> bool:
+    if sequencer.FEED != empty(address):
+        sequencer._check(True)
     why: uint256 = initial_margin._initial(position, touched)
     if why != initial_margin.MARGIN_OK:
         initial_margin._explain(why)
@@ -176,10 +208,13 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             level = state >> 2 & 3
             why = initial_margin._level_reason(state)
     if level == 0:
-        why = initial_margin._initial(after, 0)
+        if sequencer._state() == 0:
+            why = initial_margin._initial(after, 0)
+        else:
+            why = initial_margin.OUTAGE
     if why == initial_margin.MARGIN_OK:
         return True
-    if level == 2 or not initial_margin._is_safer(before, after):
+    if level >= 2 or not initial_margin._is_safer(before, after):
         initial_margin._explain(why)
     return False
 
@@ -188,8 +223,13 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
 @external
 @reentrant
 def check_listable(id: uint256) -> bool:
-    if price_oracle._read(id, price_oracle.rules[id])[1] == 0:
+    rule: uint256 = price_oracle.rules[id]
+    if price_oracle._read(id, rule)[1] == 0:
         legs._fail("price is stale")
+    if rule & price_oracle.SOURCE == 0:
+        legs._fail("asset is settled")
+    if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
+        legs._fail("asset is held")
     return True
 
 
@@ -205,13 +245,6 @@ def shortfall(position: uint256[4], tag: uint256) -> uint256:
 @reentrant
 def health_of(position: uint256[4]) -> IRiskEngine.Health:
     return maintenance._valuation(position, 0, 0, 0).health
-
-
-@view
-@external
-@reentrant
-def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
-    return initial_margin._margin(position)
 
 
 @view
@@ -265,6 +298,13 @@ def latch_of(asset: address) -> (uint256, uint256, uint256):
 @view
 @external
 @reentrant
+def sequencer_feed() -> address:
+    return sequencer.FEED
+
+
+@view
+@external
+@reentrant
 def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
     id: uint256 = self._id(asset)
     return (
@@ -276,6 +316,20 @@ def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
 
 
 # ------------------------------------------------------------------ rules
+
+
+@view
+@internal
+def _check_breaker():
+    if msg.sender != self.breaker:
+        legs._fail("caller is not the breaker")
+
+
+@view
+@internal
+def _check_configurator():
+    if msg.sender != self.configurator:
+        legs._fail("caller is not configurator")
 
 
 @view

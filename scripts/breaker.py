@@ -1,11 +1,11 @@
-"""Circuit breakers: status, trip, reset."""
+"""Circuit breakers: status, trip, hold, reset."""
 
 import click
 
 from breakwater import actions
 
 
-@click.group(short_help="Circuit breakers: status, trip, reset")
+@click.group(short_help="Circuit breakers: status, trip, hold, reset")
 def cli() -> None:
     """Show the level of every asset, or as the guardian raise one or lift what one raised."""
 
@@ -26,6 +26,21 @@ def trip(symbol: str, level: str, duration: tuple[str, ...], network: str, accou
     """Raise SYMBOL to LEVEL for DURATION, such as "4 h": for the guardian, at most 7 days in 30."""
     actions.run(
         lambda session: actions.breaker_trip(session, symbol, level, actions.words(duration)),
+        network,
+        account,
+    )
+
+
+@cli.command()
+@click.argument("symbol")
+@click.argument("duration", nargs=-1)
+@actions.options("TEST::1")
+def hold(symbol: str, duration: tuple[str, ...], network: str, account: str) -> None:
+    """Hold liquidations that rest on SYMBOL for DURATION, at most 4 h, once in 7 days: for the
+    guardian. Without DURATION the hold that runs ends.
+    """
+    actions.run(
+        lambda session: actions.breaker_hold(session, symbol, actions.words(duration)),
         network,
         account,
     )

@@ -24,12 +24,13 @@ from breakwater.driver import (
     Lens,
     MedianFeed,
     RiskEngine,
+    SequencerFeed,
     VaultConfig,
 )
 from breakwater.host import Host, Receipt, Reverted
 from breakwater.mocks import AggregatorMock, TokenMock
 from breakwater.model import liquidation, margin
-from breakwater.units import MAX_UINT256, RAY, WAD, account_id
+from breakwater.units import DAY, MAX_UINT256, RAY, WAD, account_id
 
 ZERO = "0x" + "00" * 20
 NOBODY = bytes(32)
@@ -113,6 +114,7 @@ class Market:
         cash: int = 10**8,
         min_debt: int = 100,
         vault: VaultConfig = VAULT,
+        has_sequencer: bool = False,
     ) -> None:
         """`cash` and `min_debt` are dollars."""
         self.host = host
@@ -121,7 +123,13 @@ class Market:
             setattr(self, name, host.account(name))
         owner = self.owner
         self.breaker = CircuitBreaker.deploy(host, owner, self.guardian, sender=owner)
-        self.risk = RiskEngine.deploy(host, self.breaker, owner, sender=owner)
+        sequencer = ZERO
+        if has_sequencer:
+            self.uptime = AggregatorMock.deploy(host, 0, 0, sender=owner)
+            self.uptime.set_round(1, 0, host.now - 2 * DAY, 1, sender=owner)
+            self.sequencer = SequencerFeed.deploy(host, self.uptime, sender=owner)
+            sequencer = self.sequencer.address
+        self.risk = RiskEngine.deploy(host, self.breaker, owner, sequencer, sender=owner)
         self.configurator = Configurator.deploy(host, self.risk, owner, sender=owner)
         self.engine = CreditEngine.deploy(host, self.risk, owner, sender=owner)
         self.lens = Lens.deploy(host, self.engine, sender=owner)

@@ -6,7 +6,12 @@ process of its own against the protocol in the address book. Whatever goes wrong
 
 from breakwater.actions.arguments import number_option, options, words
 from breakwater.actions.borrowing import borrow, repay
-from breakwater.actions.breakers import breaker_reset, breaker_status, breaker_trip
+from breakwater.actions.breakers import (
+    breaker_hold,
+    breaker_reset,
+    breaker_status,
+    breaker_trip,
+)
 from breakwater.actions.deployment import deploy_market
 from breakwater.actions.lending import supply, withdraw
 from breakwater.actions.liquidation import liquidate
@@ -19,6 +24,7 @@ __all__ = [
     "SENTENCES",
     "Session",
     "borrow",
+    "breaker_hold",
     "breaker_reset",
     "breaker_status",
     "breaker_trip",

@@ -123,7 +123,7 @@ def _why_not(
     halted = [
         one
         for one, token in protocol.tokens.items()
-        if token.address in held and lens.quote(token).level == LEVELS.index("HALT")
+        if token.address in held and lens.quote(token).level >= LEVELS.index("HALT")
     ]
     for one in halted:
         sentence += f" {one} counts nothing as collateral. {level_line(session, one)}"
@@ -146,7 +146,7 @@ def _why_not(
 def _loan_value(session: Session, symbol: str, amount: int) -> int:
     """What an amount of collateral adds to the initial margin, volatility aside [WAD]."""
     quote = session.protocol.lens.quote(session.token(symbol))
-    if quote.level == LEVELS.index("HALT"):
+    if quote.level >= LEVELS.index("HALT"):
         return 0
     ltv = session.protocol.lens.config_of(session.token(symbol)).borrow_ltv
     decimals = session.market.decimals(symbol)

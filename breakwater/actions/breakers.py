@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from breakwater import markets
 from breakwater.actions.arguments import seconds_of
 from breakwater.actions.positions import usd
 from breakwater.actions.refusals import LEVELS, STATUSES, latched
 from breakwater.actions.session import Session
 from breakwater.errors import UserError
+from breakwater.units import HOUR
 
 
 def breaker_status(session: Session) -> None:
@@ -20,19 +22,37 @@ def breaker_status(session: Session) -> None:
         text = f"{symbol}: level {LEVELS[quote.level]}, price {STATUSES[quote.status]}"
         if quote.price:
             text += f" ({usd(quote.price)}, average {usd(quote.average)})"
-        session.say("; ".join([text, *latched(session, token)]))
+        session.say("; ".join([text, *latched(session, token), *_held(session, token)]))
 
 
 def breaker_trip(session: Session, symbol: str, level: str, duration: str) -> None:
     """Raise the level of an asset."""
     symbol = session.symbol(symbol)
-    if level.upper() not in LEVELS[1:]:
+    if level.upper() not in LEVELS[1:3]:
         raise UserError(f"{level} is no level to trip to: CAUTION or HALT")
     number = LEVELS.index(level.upper())
     breaker = session.protocol.breaker
     _only_guardian(session)
     breaker.trip(_listed(session, symbol), number, seconds_of(duration), sender=session.sender)
     session.say(f"{symbol} is at level {LEVELS[number]} for {duration}")
+
+
+def breaker_hold(session: Session, symbol: str, duration: str) -> None:
+    """Hold liquidations that rest on an asset, or end the hold that runs."""
+    symbol = session.symbol(symbol)
+    _only_guardian(session)
+    seconds = seconds_of(duration) if duration else 0
+    token = _listed(session, symbol)
+    receipt = session.protocol.breaker.hold(token, seconds, sender=session.sender)
+    left = max(0, receipt.event("Hold").until - session.host.now)
+    if left:
+        session.say(
+            f"liquidations that rest on {symbol} are held for {markets.show_duration(left)}"
+        )
+    else:
+        session.say(
+            f"liquidations that rest on {symbol} are held no more; an hour of grace follows"
+        )
 
 
 def breaker_reset(session: Session, symbol: str) -> None:
@@ -46,6 +66,17 @@ def breaker_reset(session: Session, symbol: str) -> None:
     is_guardian = session.protocol.breaker.guardian() == session.sender
     if level and not lifted and not is_guardian:
         session.say("what has not expired stays; the guardian's own only the guardian lifts early")
+
+
+def _held(session: Session, token: Any) -> list[str]:
+    """A hold of liquidations that rest on an asset, or the grace after it."""
+    until = session.protocol.risk_engine.words_of(token)[1] >> 217 & 2**32 - 1
+    left = until - session.host.now
+    if left > 0:
+        return [f"liquidations are held for {markets.show_duration(left)} more"]
+    if until and left > -HOUR:
+        return [f"grace after a hold for {markets.show_duration(left + HOUR)} more"]
+    return []
 
 
 def _listed(session: Session, symbol: str) -> Any:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from breakwater.actions.session import Session
 
 
-LEVELS = ("NORMAL", "CAUTION", "HALT")
+LEVELS = ("NORMAL", "CAUTION", "HALT", "WIND-DOWN")
 STATUSES = ("valid", "away from its average", "in dispute between its sources", "stale")
 REASONS = (
     "price jump", "dispersion", "stale price", "guardian", "growth of its supply", "insolvency",
@@ -58,6 +58,16 @@ SENTENCES: Mapping[str, str] = {
     "asset is halted": "The asset is at level HALT: it cannot be borrowed, nor taken out of an "
     "account with debt, and as collateral it carries no new debt. Repaying and adding collateral "
     "work.",
+    "asset is settled": "The asset is wound down at its settlement price: no new risk with it, and "
+    "nobody brings it to an account that holds none. Repaying, adding what is held, and "
+    "liquidating at that price work.",
+    "asset is held": "The guardian holds liquidations that rest on the asset, or did until less "
+    "than an hour ago: meanwhile nobody brings it to an account that holds none.",
+    "price is out of range": "The settlement price is outside of what pokes saw in 7 days.",
+    "sequencer is down": "The chain's sequencer is down: no new risk, and no liquidation, until it "
+    "is back.",
+    "grace after an outage": "The chain's sequencer came back less than an hour ago: no new risk, "
+    "and no liquidation of an account with a health factor of 0.95 or more.",
     "collateral has no valid price": "That collateral has no valid price, so it cannot be seized.",
     "debt has no valid price": "That debt has no valid price, so it cannot be liquidated now.",
     # vaults
@@ -79,6 +89,10 @@ SENTENCES: Mapping[str, str] = {
     "liquidated from the next one.",
     "price jump is too recent": "The account is below maintenance only at a price that jumped a "
     "moment ago: wait until pokes confirm it.",
+    "liquidation is held": "The guardian holds liquidations that rest on one of the account's "
+    "assets, for at most 4 hours. Repaying and adding collateral work.",
+    "grace after a hold": "The guardian's hold of liquidations ended less than an hour ago: an "
+    "account with a health factor of 0.95 or more is not liquidated yet.",
     "pair would lower health": "Taking this collateral for this debt would lower the account's "
     "health: choose another pair.",
     "nothing to repay": "There is nothing to repay here.",
@@ -94,6 +108,8 @@ SENTENCES: Mapping[str, str] = {
     "level must be 1 or 2": "The level must be CAUTION or HALT.",
     "duration is zero": "The duration is zero.",
     "duration above 7 days": "A trip lasts at most 7 days.",
+    "duration above 4 hours": "A hold of liquidations lasts at most 4 hours.",
+    "hold was less than 7 days ago": "Liquidations that rest on an asset are held once in 7 days.",
     "level below the latched one": "The guardian holds a higher level already: reset it first.",
     "expiry before the latched one": "The guardian holds the level for longer already: reset it "
     "first.",
@@ -132,6 +148,8 @@ def level_line(session: Session, symbol: str) -> str:
     token = session.token(symbol)
     quote = session.protocol.lens.quote(token)
     why = ", ".join(latched(session, token)) or f"its price is {STATUSES[quote.status]}"
+    if quote.level == LEVELS.index("WIND-DOWN"):
+        why = "it has its settlement price for good"
     return f"{symbol} is at level {LEVELS[quote.level]}: {why}."
 
 

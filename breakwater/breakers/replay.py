@@ -320,7 +320,7 @@ class Replay:
             for start in range(0, len(ids), 32)
             for found in self._lens.health_factors(ids[start : start + 32])
         ]
-        margin = self._risk.margin_of([self._alone, 0, 0, 0])
+        margin = self._lens.margin_of([self._alone, 0, 0, 0])
         latched = {}
         for index, name in enumerate(self._reasons):
             level, until = self._breaker.latch_of(self.asset, 1 << index)

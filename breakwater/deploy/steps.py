@@ -159,7 +159,7 @@ class Deployment:
         )
         guardian = address_of(self.accounts, governance.guardian)
         self.breaker = self._contract("breaker", CircuitBreaker, me, guardian)
-        self.risk = self._contract("risk_engine", RiskEngine, self.breaker.address, me)
+        self.risk = self._contract("risk_engine", RiskEngine, self.breaker.address, me, ZERO)
         self.configurator = self._contract("configurator", Configurator, self.risk.address, me)
         self.engine = self._contract("credit_engine", CreditEngine, self.risk.address, me)
         self._once(

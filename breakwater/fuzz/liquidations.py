@@ -48,6 +48,9 @@ class Liquidations(State):
         if patience:
             health = self.health(before, patience)
         reported, incentive = event.words[5:7]
+        held = self.stated_hold(before)
+        if held is not None:
+            self._differs("GATE-4", 1, f"{{}} is liquidated: {held}", name)
         room("SOLV-6", WAD - 1 - health.factor, WAD, "health of {} before liquidation", name)
         gap = abs(reported - health.factor)
         room("SOLV-6", -gap, 0, "health reported for {}", name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OWN = (
     "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
     "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
-    "UniswapTwapFeed",
+    "SequencerFeed", "UniswapTwapFeed",
 )  # fmt: skip
 """Contracts that are looked at."""
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from breakwater.fuzz.observing import AGGREGATOR_ROUND
 from breakwater.fuzz.prices import Price, Prices
 from breakwater.observation.asset import target_health
 from breakwater.observation.interest import grow
-from breakwater.units import BPS, MAX_UINT256, RAY, WAD
+from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD
 
 Legs = list[tuple[int, int]]
 """(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
 
 _M32, _M40, _M104, _M112 = (2**bits - 1 for bits in (32, 40, 104, 112))
 _MAX_VALUE = 2**120
+_OUTAGE_GRACE = "grace after an outage"
 _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
@@ -126,6 +128,43 @@ class Positions(Prices):
         factor = collateral * WAD // debt if debt else MAX_UINT256
         return _new(Health, (factor, value_collateral, value_debt, tip, most, priced))
 
+    def outage(self) -> str | None:
+        """What is refused with while the sequencer is down, or was an hour ago."""
+        storage = self.evm.storage
+        number, said, since, answered_in = (
+            storage(self._uptime, AGGREGATOR_ROUND + i) for i in range(4)
+        )
+        elapsed, last = self.now - since, storage(self._sequencer, self._last_grace)
+        if said > 1 or since == 0 or answered_in < number or elapsed < 0:
+            return None
+        if said:
+            return "sequencer is down" if elapsed <= 7 * DAY else None
+        begins = since == last or since >= last + DAY
+        return _OUTAGE_GRACE if begins and elapsed < HOUR else None
+
+    def stated_hold(self, legs: Legs) -> str | None:
+        """Why an account below maintenance is not liquidated for now; None: it may be."""
+        health, outage = self.health(legs), self.outage()
+        has_grace = health.factor >= 95 * WAD // 100
+        if outage is not None and (outage != _OUTAGE_GRACE or has_grace):
+            return outage
+        for tag, amount in legs:
+            id = tag & 127
+            until = self.rules[id][1] >> 217 & _M32
+            if not until or self.now >= until + HOUR:
+                continue
+            asset, price = self._listed[id - 1], self.price(id)
+            at = price.as_collateral
+            if tag >= 128:
+                amount, at = -(-amount * self.index(asset.vault) // RAY), price.as_debt
+            if min(amount * at // asset.unit, _MAX_VALUE) * 10 < health.debt:
+                continue
+            if self.now < until:
+                return "liquidation is held"
+            if has_grace:
+                return "grace after a hold"
+        return None
+
     def _known(self, known: _Known, i: int) -> bool:
         """Whether something that was computed of an account still holds."""
         legs, prices, ids, used, _ = known
@@ -182,7 +221,7 @@ class Positions(Prices):
             if tag >= 128:
                 continue
             price = prices[tag] or self.price(tag)
-            if price.level == 2:
+            if price.level >= 2:
                 continue
             value = amount * price.new_collateral // listed[tag - 1].unit
             if value > _MAX_VALUE:

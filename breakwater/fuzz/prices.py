@@ -20,6 +20,7 @@ from breakwater.observation.words import mapped
 from breakwater.units import BPS, WAD, YEAR
 
 VALID, JUMP, DISPERSED, STALE = range(4)
+WIND_DOWN = 3
 
 _DAY = 86_400
 _M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
@@ -31,6 +32,7 @@ _WAIT_TIME = 1_800
 _GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
 _FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
 _NO_CLAMPS = 0, 2**256
+_SOURCE = 2**160 - 1  # of a rule; zero: the asset is wound down
 _NEVER = 2**64  # a time after all others
 _SAMPLE_TIME = 600
 _VOLATILITY_TIME = 31_163
@@ -110,6 +112,7 @@ class Asset:
         "observation",
         "pegged",
         "pool",
+        "ranges",
         "readings",
         "reference",
         "rule",
@@ -146,6 +149,8 @@ class Asset:
         self.breaker = mapped(slot("CircuitBreaker", "latches"), token)
         self.silent = mapped(slot("CircuitBreaker", "stale_since"), token)
         self.reference = mapped(slot("CircuitBreaker", "_references"), token)
+        first = mapped(slot("CircuitBreaker", "ranges"), token)
+        self.ranges = range(first, first + 7)
         self.readings = mapped(slot("CircuitBreaker", "_readings"), token)
         self.supply = slot(world.contracts[f"token.{symbol}"].NAME, "totalSupply")
         self.vault_halt = mapped(slot("CircuitBreaker", "vault_halts"), token)
@@ -202,12 +207,22 @@ class Prices:
         self._steady: dict[int, tuple[Sequence[int], Quote, Price]] = {}
         """Prices that time alone does not change: of which words, of which quote."""
         self._feeds: dict[str, list[int]] = {}
+        self._uptime = world.contracts["uptime"].address
+        self._sequencer = world.contracts["sequencer"].address
+        self._last_grace = slot("SequencerFeed", "last_grace")
         self._staked_rate = slot("StakedTokenMock", "rate")
         self._reference = slot("RateFeed", "packed_reference")
         dollar = world.contracts.get("nav.dollar")
         self._dollar = "" if dollar is None else dollar.address
 
     def _quote(self, asset: Asset, rule: int) -> Quote:
+        """Of a source, or of the settlement."""
+        if rule and not rule & _SOURCE:
+            price = self.rules[asset.id][2] & _M96
+            return price, price, price, 1
+        return self._sourced(asset, rule)
+
+    def _sourced(self, asset: Asset, rule: int) -> Quote:
         known, until = self.quotes[asset.id]
         now = self.now
         if now <= until:
@@ -320,7 +335,7 @@ class Prices:
         assert asset.base is not None
         assert asset.feed is not None
         base = self._listed[asset.base - 1]
-        low, price, high, status = self._quote(base, self.rules[base.id][0])
+        low, price, high, status = self._sourced(base, self.rules[base.id][0])
         actual = storage(asset.token, self._staked_rate)
         found = _NO_QUOTE
         if price and 10**15 <= actual <= 10**27:
@@ -364,7 +379,7 @@ class Prices:
             spot = found[0]
         else:
             quote, until = self.quotes[id]
-            if self.now > until:
+            if self.now > until or not self.rules[id][0] & _SOURCE:
                 quote = self._quote(self._listed[id - 1], self.rules[id][0])
             spot = quote[1]
         return spot or self.rules[id][2] & _M96
@@ -414,6 +429,8 @@ class Prices:
                 level = 1
             if now < latch >> 64 & _M64:
                 level = 2
+        if rule and not rule & _SOURCE:
+            level = WIND_DOWN
 
         volatility = (checkpoint >> 192 & _M32) * 10**9
         if slope and volatility > reference:
@@ -432,6 +449,8 @@ class Prices:
         """Status that a poke finds of an asset, and the checkpoint and observation it leaves."""
         now = self.now
         rule, _, checkpoint, seen = self.rules[id][:4]
+        if not rule & _SOURCE:
+            return VALID, checkpoint, seen
         _, spot, _, feed_status = self._quote(self._listed[id - 1], rule)
         if spot == 0:
             kept = seen & ~(_M32 << 160) & (1 << 239) - 1

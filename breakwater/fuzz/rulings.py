@@ -5,7 +5,7 @@ from __future__ import annotations
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
-from breakwater.fuzz.state import M40, M64, M112
+from breakwater.fuzz.state import M32, M40, M64, M96, M112
 from breakwater.observation import exposure
 from breakwater.observation.words import SENSORS, latched
 from breakwater.units import BPS, WAD
@@ -23,7 +23,11 @@ _GAP = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
 _GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
+_SOURCE = 2**160 - 1
 _LATCHED = 1 << 227
+_TERM = 2**185 - 1
+"""Bits of a term that an owner writes; above are those of a hold."""
+_MAX_HOLD = 4 * 3_600
 _LTV = 16_383
 _BORROW = _LTV << 184 | 255 << 198
 """Bits of a rule that an owner may change: borrow_ltv, and how far volatility lowers it."""
@@ -103,6 +107,8 @@ class Rulings(Books):
             return
         self.rules[asset.id] = new
         now = self.now
+        if (old[1] ^ new[1]) >> 185:
+            self._held(asset, old[1], new[1])
         if old[5] and old[5] != new[5]:
             for reason in SENSORS:
                 level, until = latched(old[5], reason)
@@ -159,14 +165,21 @@ class Rulings(Books):
             old = self.rules[asset.id]
             if new == old or not old[0]:
                 continue
-            if new[2:4] != old[2:4]:
+            settles = old[0] & _SOURCE != 0 and new[0] & _SOURCE == 0
+            if settles:
+                self._settled(asset, old, new)
+            elif new[2:4] != old[2:4]:
                 self._room("SOLV-11", -1, 0, "stored price of {}", asset.symbol)
-            if new[1] != old[1] or (new[0] ^ old[0]) & ~_LATCHED:
+            if (new[1] ^ old[1]) & _TERM or (new[0] ^ old[0]) & ~_LATCHED:
                 if healthy is None:
                     healthy = [
                         i for i, legs in enumerate(self.legs) if self.health(legs).factor >= WAD
                     ]
-                self._rewritten(asset, old, new)
+                if settles:
+                    # at once at any price that pokes have seen
+                    healthy = []
+                else:
+                    self._rewritten(asset, old, new)
         for asset, new in zip(self._listed, found, strict=True):
             self._latches(asset, new)
         for i in healthy or ():
@@ -190,14 +203,40 @@ class Rulings(Books):
             most = min(most, exposure.limit(old))
         self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 
+    def _settled(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
+        """GATE-1: wound down at a price that pokes saw within a week; all else stays."""
+        price, slots = new[2] & M96, asset.ranges
+        kept = price | price << 96 | old[2] & M32 << 192 | self.now << 224
+        if (new[2], new[0], new[3]) != (kept, old[0] & ~_SOURCE, old[3]):
+            self._room("GATE-1", -1, 0, "the settlement of {}", asset.symbol)
+        words = [self.evm.storage(self._breaker, slot) for slot in slots]
+        last = max(word >> 192 for word in words)
+        seen = [word for word in words if word >> 192 and word >> 192 > last - 7]
+        low = min((word & M96 for word in seen), default=0)
+        high = max((word >> 96 & M96 for word in seen), default=0)
+        room = min(price - low, high - price)
+        self._room("GATE-1", room, high, "settlement price of {}", asset.symbol)
+
+    def _held(self, asset: Asset, old: int, new: int) -> None:
+        """GATE-1: liquidations are held for at most 4 hours, once in 7 days."""
+        start, until = (new >> at & M32 for at in (185, 217))
+        before, ends = (old >> at & M32 for at in (185, 217))
+        what = "hold of liquidations on {}"
+        if start == before:
+            self._room("GATE-1", ends - until, _MAX_HOLD, what, asset.symbol)
+            return
+        self._room("GATE-1", -abs(start - self.now), 0, what, asset.symbol)
+        self._room("GATE-1", start - before - _HOLD, _HOLD, what, asset.symbol)
+        self._room("GATE-1", start + _MAX_HOLD - until, _MAX_HOLD, what, asset.symbol)
+
     def _rewritten(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         """GATE-3: health moves along a ramp, and what is fixed at listing stays."""
         symbol = asset.symbol
-        if (old[0] ^ new[0]) & ~(_BORROW | _LATCHED) or old[1] >> 92 != new[1] >> 92:
+        if (old[0] ^ new[0]) & ~(_BORROW | _LATCHED) or (old[1] ^ new[1]) >> 92 & (_TERM >> 92):
             self._room("GATE-3", -1, 0, "{}: a rule that is fixed at listing", symbol)
         ltv, term = self._price(asset.id, old, 0).liquidation_ltv, new[1]
         end = term >> 14 & _LTV
-        if term != old[1]:
+        if (term ^ old[1]) & _TERM:
             begins = term & _LTV == ltv and term >> 28 & M40 == self.now
             self._room("GATE-3", int(begins) - 1, 0, "{}: a ramp from where it is, now", symbol)
             duration = term >> 68 & 0xFFFFFF

@@ -212,7 +212,10 @@ class Trials:
                         )
                     return
                 reasons.append(reason)
-        # the stated hold: at prices that wait for the jump it is healthy, topped up as it may be
+        # the stated holds: a person's, the sequencer's, and the grace after either
+        if set(reasons) == {watch.stated_hold(watch.legs[i])}:
+            return
+        # at prices that wait for the jump it is healthy, topped up as it may be
         if TOO_RECENT in reasons and watch.health(watch.legs[i], PATIENCE).factor >= WAD:
             return
         if set(reasons) <= _NOTHING_TO_DO and self._is_dust(i, priced):

@@ -75,7 +75,7 @@ class Watch(Grants, Exposures, Rulings):
         own = (debts.index(symbol),) if symbol in debts else ()
         if function in ("set_calls", "schedule", "cancel", "set_operators", "cancel_nonce"):
             return QUIET, ()
-        if group == "factory":
+        if group == "factory" or target in ("uptime", "sequencer"):
             return QUIET, ()
         if group in _PRICES or function == "set_rate":
             return FEED, ()
@@ -377,6 +377,8 @@ class Watch(Grants, Exposures, Rulings):
             level = 0
             if alone:
                 level = max([self.price(id).level for id in ids if id])
+            if self.outage() is not None:
+                level = max(level, 1)
             room, required, free, exposure, leverage = self.margin_of(i)
             name = self._name(i)
             by_margin = level == 0 and room >= 0 and free >= 0

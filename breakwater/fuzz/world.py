@@ -26,6 +26,7 @@ from breakwater.driver import (
     Lens,
     NavFeed,
     RiskEngine,
+    SequencerFeed,
     Timelock,
     VaultConfig,
 )
@@ -37,7 +38,7 @@ from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Host, Log, Reverted, interface_of
 from breakwater.observation.observer import Observer
-from breakwater.units import MAX_UINT256, account_id
+from breakwater.units import DAY, MAX_UINT256, account_id
 
 ZERO = "0x" + "00" * 20
 
@@ -378,7 +379,11 @@ class World:
     def _deploy_protocol(self) -> None:
         owner, roles = self.roles["owner"], self.roles
         breaker = self._deploy("breaker", CircuitBreaker, owner, roles["guardian"])
-        risk = self._deploy("risk", RiskEngine, breaker, owner)
+        uptime = self._deploy("uptime", mocks.AggregatorMock, 0, 0)
+        # up since two days ago
+        self._do("uptime", "set_round", 1, 0, self.host.now - 2 * DAY, 1)
+        sequencer = self._deploy("sequencer", SequencerFeed, uptime)
+        risk = self._deploy("risk", RiskEngine, breaker, owner, sequencer)
         configurator = self._deploy("configurator", Configurator, risk, owner)
         engine = self._deploy("engine", CreditEngine, risk, owner)
         self._deploy("lens", Lens, engine)

@@ -230,3 +230,25 @@ def packed(checkpoint: Checkpoint) -> tuple[int, int]:
         | c.disagrees << 238
         | c.stale_seconds << 239,
     )
+
+
+def unpacked(checkpoint: int, observation: int) -> Checkpoint:
+    """Out of the two words."""
+    c, o = checkpoint, observation
+    price, time = 2**96 - 1, 2**32 - 1
+    return Checkpoint(
+        spot=c & price,
+        average=c >> 96 & price,
+        time=c >> 224,
+        volatility=(c >> 192 & time) * 10**9,
+        reference=o & price,
+        reference_time=o >> 96 & time,
+        jump_since=o >> 128 & time,
+        jump_is_up=bool(o >> 236 & 1),
+        confirmed=bool(o >> 237 & 1),
+        stale_at=o >> 160 & time,
+        stale_seconds=o >> 239,
+        waited_at=o >> 192 & time,
+        waited=o >> 224 & 2**12 - 1,
+        disagrees=bool(o >> 238 & 1),
+    )

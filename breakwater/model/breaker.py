@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from breakwater.model import average
 from breakwater.model.average import DISPERSED, JUMP, STALE
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant, view
 from breakwater.model.feeds import ask, one_word
-from breakwater.model.oracle import CAUTION, HALT, NORMAL
+from breakwater.model.liquidation import GRACE_TIME
+from breakwater.model.oracle import CAUTION, HALT, NORMAL, WIND_DOWN, rule_of, term_of
 from breakwater.model.owned import Owned
 from breakwater.units import BPS, DAY, HOUR, MINUTE
 
@@ -20,6 +22,8 @@ STALE_DELAY = 15 * MINUTE
 STALE_HALT = HOUR
 MAX_DURATION = 7 * DAY
 MAX_VAULTS = 32
+MAX_HOLD = 4 * HOUR
+RANGE_DAYS = 7
 
 SUPPLY_LIMITS = range(10, 10_001)
 """Of a supply's growth in a day [BPS]."""
@@ -59,6 +63,14 @@ class Latches(NamedTuple):
 
 
 NONE = Latches()
+
+
+class DayRange(NamedTuple):
+    """Spot that pokes saw on a day (UTC)."""
+
+    low: int = 0
+    high: int = 0
+    day: int = 0
 
 
 class SupplyGrowth(NamedTuple):
@@ -118,7 +130,7 @@ class CircuitBreaker(Owned):
         self._check_connected()
         self._check_unlocked()
         now = self.chain.now
-        status: int = self._tell(self._named("risk_engine"), "poke", asset)
+        status = self._write_price(asset)
         since = (self._stale_since(asset) or now) if status == STALE else 0
         if since != self._stale_since(asset):
             self.put(since, "stale_since", asset)
@@ -177,6 +189,15 @@ class CircuitBreaker(Owned):
         self._push_risk(asset, latches)
         self._push_vault(asset, latches)
 
+    def hold(self, sender: str, asset: str, duration: int) -> None:
+        """By the guardian: of liquidations that rest on an asset; 0 ends the hold that runs."""
+        if sender != self._named("guardian"):
+            raise Refused("caller is not guardian")
+        if duration > MAX_HOLD:
+            raise Refused("duration above 4 hours")
+        self._check_connected()
+        self._tell(self._named("risk_engine"), "hold", asset, duration)
+
     def reset(self, sender: str, asset: str) -> None:
         """Drops what has expired; the guardian lifts his own as well."""
         latches = self._lifted(asset)
@@ -187,6 +208,8 @@ class CircuitBreaker(Owned):
             self._keep(asset, latches)
             self._push_risk(asset, latches)
             self._push_vault(asset, latches)
+        elif self._hold_ended(asset):
+            self._push_risk(asset, latches)
 
     # ------------------------------------------------------------ administration
 
@@ -270,6 +293,31 @@ class CircuitBreaker(Owned):
     def supply_of(self, sender: str, asset: str) -> SupplyGrowth:
         """What is known of the growth of a supply."""
         return self._growth(asset)
+
+    @reentrant
+    def range_of(self, sender: str, asset: str) -> tuple[int, int]:
+        """Lowest and highest spot of the last 7 days up to the last that saw one."""
+        last = self.get("last_day", asset)
+        days = [self._day_range(asset, at) for at in range(RANGE_DAYS)]
+        days = [one for one in days if one.day and one.day + RANGE_DAYS > last]
+        if not days:
+            return 0, 0
+        return min(one.low for one in days), max(one.high for one in days)
+
+    @reentrant
+    def settlement_of(self, sender: str, asset: str, price: int) -> int:
+        """The checkpoint of an asset that is wound down at a price."""
+        risk, now = self._named("risk_engine"), self.chain.now
+        if risk == ZERO_ADDRESS:
+            raise Refused()
+        if self._tell(risk, "quote", asset)[7] == WIND_DOWN:
+            raise Refused("asset is settled")
+        low, high = self.range_of(sender, asset)
+        if price == 0 or not low <= price <= high:
+            raise Refused("price is out of range")
+        before = average.unpacked(*self._tell(risk, "words_of", asset)[2:])
+        after = before._replace(spot=price, average=price, time=now)
+        return average.packed(after)[0]
 
     @reentrant
     def vault_list(self, sender: str) -> tuple[str, ...]:
@@ -387,6 +435,14 @@ class CircuitBreaker(Owned):
     def _named(self, role: str) -> str:
         return str(self.get(role, default=ZERO_ADDRESS))
 
+    def _hold_ended(self, asset: str) -> bool:
+        """Whether there was a hold, and it and its grace are over."""
+        risk = self._named("risk_engine")
+        if risk == ZERO_ADDRESS or self._tell(risk, "id_of", asset) == 0:
+            return False
+        until = term_of(self._tell(risk, "words_of", asset)[1]).held_until
+        return until != 0 and self.chain.now >= until + GRACE_TIME
+
     def _check_connected(self) -> None:
         if self._named("risk_engine") == ZERO_ADDRESS:
             raise Refused("not connected")
@@ -408,6 +464,40 @@ class CircuitBreaker(Owned):
     def _vault_halt(self, asset: str) -> int:
         return int(self.get("vault_halts", asset, default=0))
 
+    def _write_price(self, asset: str) -> int:
+        """Stores at the risk engine what is seen of a price now; its status."""
+        risk, now = self._named("risk_engine"), self.chain.now
+        price, _, _, mean, volatility, _, status, level = self._tell(risk, "quote", asset)
+        rule, _, *words = self._tell(risk, "words_of", asset)
+        if level == WIND_DOWN:
+            return int(status)
+        if price:
+            self._widen_range(asset, price)
+        before = average.unpacked(*words)
+        after = average.poke(before, price, now, rule_of(rule).band, status == DISPERSED)
+        self._tell(risk, "write_checkpoint", asset, *average.packed(after))
+        if price:
+            volatility = average.poked_volatility(before, price, now)
+        self.emit(
+            "Poke", asset=asset, price=price, average=mean, volatility=volatility, status=status
+        )
+        return int(status)
+
+    def _widen_range(self, asset: str, price: int) -> None:
+        day = self.chain.now // DAY
+        seen = self._day_range(asset, day % RANGE_DAYS)
+        low, high = price, price
+        if seen.day == day:
+            low, high = min(seen.low, price), max(seen.high, price)
+        else:
+            self.put(day, "last_day", asset)
+        if seen != DayRange(low, high, day):
+            self.put(DayRange(low, high, day), "ranges", asset, day % RANGE_DAYS)
+
+    def _day_range(self, asset: str, at: int) -> DayRange:
+        found: DayRange = self.get("ranges", asset, at, default=DayRange())
+        return found
+
     def _tell(self, target: str, function: str, *args: Any) -> Any:
         return self.chain.call(self.address, target, function, args)
 
@@ -422,7 +512,10 @@ class CircuitBreaker(Owned):
             limit, reference, least, highest, start, since = self._growth(*keys)
             yield Word("_references", keys, reference | least << 112 | limit << 224)
             yield Word("_readings", keys, highest | start << 112 | since << 152)
-        elif name in ("stale_since", "vault_halts"):
+        elif name == "ranges":
+            low, high, day = self._day_range(*keys)
+            yield Word(name, keys, low | high << 96 | day << 192)
+        elif name in ("stale_since", "vault_halts", "last_day"):
             yield Word(name, keys, int(self.get(name, *keys)))
         elif name == "vaults":
             vaults = self.get(name, default=())

@@ -110,6 +110,11 @@ class Configurator(Owned):
             ends_at=now + duration,
         )
 
+    def settle(self, sender: str, asset: str, price: int) -> None:
+        """Winds an asset down, for good."""
+        self._check_owner(sender)
+        self.chain.call(self.address, self.risk, "settle", (asset, price))
+
     @view
     def risk_engine(self, sender: str) -> str:
         """Where the rules are written."""

@@ -190,7 +190,7 @@ class CreditEngine(Owned, Operators):
                 book = book.opened(now)
                 book = book._replace(held=book.held - amount)
             else:
-                self._credit(sender, credit, asset, tag, amount)
+                self._credit(sender, credit, asset, tag, amount, is_seized=True)
             self.put(book, "books", asset)
             taken.append((asset, amount))
         if seized < min_seized:
@@ -496,10 +496,21 @@ class CreditEngine(Owned, Operators):
         self.put(after, "accounts", account)
         return after
 
-    def _credit(self, sender: str, account: bytes, asset: str, id: int, amount: int) -> None:
+    def _credit(
+        self,
+        sender: str,
+        account: bytes,
+        asset: str,
+        id: int,
+        amount: int,
+        *,
+        is_seized: bool = False,
+    ) -> None:
         """Adds collateral that the engine holds already."""
         holder = self._account(account)
-        if holder.find(id) is None:
+        if holder.find(id) is None and is_seized:
+            self.authorize(sender, account, DEPOSIT, asset, 0)
+        elif holder.find(id) is None:
             self._check_new(sender, account, asset, id)
         self.put(holder.added(id, amount), "accounts", account)
 

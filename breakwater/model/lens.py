@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from breakwater.model import average, margin
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Contract, Refused
 from breakwater.model.engine import STAMPS, owed
 from breakwater.model.exposure import MAX_TOTAL, Book
 from breakwater.model.legs import DEBT, MAX_AMOUNT, MAX_LEGS, Account, Packed
 from breakwater.model.operators import ALL_ACTIONS, BORROW, DEPOSIT, WITHDRAW
-from breakwater.model.oracle import IS_FEED, rule_of, term_of
+from breakwater.model.oracle import IS_FEED, rule_of, rules_at, term_of
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD, mul_div_up
 
 MAX_ACCOUNTS = 32
@@ -40,7 +41,7 @@ class Lens(Contract):
         words = self._ask(self.engine, "words_of", id)
         position = self._ask(self.engine, "position_of", id)
         health = self._ask(self.risk, "health_of", position)
-        margin = self._ask(self.risk, "margin_of", position)
+        sums = self.margin_of(sender, position)
         stamp = 1 + self.chain.block % STAMPS
         at_risk = any(word >> 224 & STAMPS == stamp for word in words)
         legs = []
@@ -49,7 +50,25 @@ class Lens(Contract):
             quote = self._ask(self.risk, "quote", asset)
             price = self._liquidation_price(health, tag, amount, asset)
             legs.append((asset, tag >= DEBT, amount, quote[0], quote[3], price))
-        return health, margin, leverage(health), at_risk, tuple(legs)
+        return health, sums, leverage(health), at_risk, tuple(legs)
+
+    def margin_of(self, sender: str, position: Packed) -> tuple[int, int, int, int, int]:
+        """Collateral, required, exposure, debt, leverage cap."""
+        legs, rules, prices = [], {}, {}
+        for tag, amount in unpacked(position).legs:
+            id = tag % DEBT
+            asset = self._ask(self.risk, "asset_of", id)
+            rule, term, *words = self._ask(self.risk, "words_of", asset)
+            quote = self._ask(self.risk, "quote", asset)
+            last = average.unpacked(*words)
+            legs.append(margin.Leg(id, amount, tag >= DEBT))
+            rules[id] = rules_at(rule_of(rule), term_of(term), 0)
+            prices[id] = margin.Prices(
+                price=quote[0], low=quote[1], high=quote[2], average=quote[3],
+                volatility=quote[4], status=quote[6], level=quote[7], last_low=last.lowest,
+            )  # fmt: skip
+        sums = margin.margin(legs, rules, prices)
+        return sums.collateral, sums.required, sums.exposure, sums.debt, sums.max_leverage
 
     def health_factors(self, sender: str, ids: Sequence[bytes]) -> tuple[int, ...]:
         """Of up to 32 accounts."""

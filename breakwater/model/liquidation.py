@@ -31,7 +31,7 @@ from breakwater.model.margin import (
     debt_value,
     health,
 )
-from breakwater.units import BPS, WAD, mul_div_down, mul_div_up
+from breakwater.units import BPS, HOUR, WAD, mul_div_down, mul_div_up
 
 FUND_SHARE = 1_000
 """[BPS] of the incentive above the tip, for the insurance fund."""
@@ -43,6 +43,15 @@ DUST_VALUE = WAD
 """[WAD] collateral worth less goes to the liquidator for nothing."""
 
 BPS_WAD = WAD // BPS
+
+HOLD_SHARE = 10
+"""A leg worth this part of all debts is one that a liquidation rests on."""
+
+GRACE_TIME = HOUR
+"""[s] after a hold, and after an outage of the sequencer."""
+
+GRACE_HEALTH = 95 * WAD // 100
+"""Below it grace protects nobody."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,33 @@ def incentive(state: Health, plan: Schedule, weight: int, ltv: int) -> int:
     return result
 
 
+OUTAGE_GRACE = "grace after an outage"
+
+
+def hold_of(
+    legs: Sequence[Leg],
+    rules: Mapping[Any, Rules],
+    prices: Mapping[Any, Prices],
+    state: Health,
+    now: int,
+) -> str | None:
+    """Why a hold of one of its assets, or the grace after one, keeps an account from liquidation:
+    a leg of that asset is worth a tenth of all debts. None where nothing does.
+    """
+    for leg in legs:
+        price, decimals = prices[leg.asset], rules[leg.asset].decimals
+        if price.held_until == 0 or now >= price.held_until + GRACE_TIME:
+            continue
+        at = price.as_debt if leg.is_debt else price.as_collateral
+        if collateral_value(leg.amount, at, decimals) * HOLD_SHARE < state.debt_value:
+            continue
+        if now < price.held_until:
+            return "liquidation is held"
+        if state.health_factor >= GRACE_HEALTH:
+            return "grace after a hold"
+    return None
+
+
 def has_admissible(
     legs: Sequence[Leg],
     rules: Mapping[Any, Rules],
@@ -169,15 +205,22 @@ def terms(
     max_repay: int,
     min_debt: int,
     patient: Callable[[], Mapping[Any, Prices]] | None = None,
+    now: int = 0,
+    outage: str | None = None,
 ) -> Terms:
     """What a liquidator may take who repays at most `max_repay` units of `debt`.
 
     Raises Refused with the reason. `prices` are those of the case at hand, and `patient` gives the
-    prices at which an account is under water: see `average.liquidation_prices`.
+    prices at which an account is under water: see `average.liquidation_prices`. `outage`: what the
+    sequencer refuses with, see `Sequencer`.
     """
     state = health(legs, rules, prices)
     if state.health_factor >= WAD:
         raise Refused("account is healthy")
+    if outage is not None and (outage != OUTAGE_GRACE or state.health_factor >= GRACE_HEALTH):
+        raise Refused(outage)
+    if (why := hold_of(legs, rules, prices, state, now)) is not None:
+        raise Refused(why)
     plan = schedule(legs, rules, prices)
     under_water = is_under_water(state, plan.tip)
     if under_water and patient is not None:

@@ -72,6 +72,8 @@ class Prices:
     """lower of spot and average that the last poke stored"""
     last_high: int = 0
     """higher of the two, not fading"""
+    held_until: int = 0
+    """end of the last hold of liquidations that rest on it [unix seconds]"""
 
     @classmethod
     def flat(cls, price: int, average: int | None = None, volatility: int = 0) -> Self:
@@ -183,7 +185,7 @@ def initial(
     collateral = exposure = 0
     for leg in legs:
         rule, price = rules[leg.asset], prices[leg.asset]
-        if leg.is_debt or price.level == 2:
+        if leg.is_debt or price.level >= 2:
             continue
         value = collateral_value(leg.amount, min(price.low, price.average), rule.decimals)
         exposure += value
@@ -206,7 +208,7 @@ def margin(legs: Sequence[Leg], rules: Mapping[Any, Rules], prices: Mapping[Any,
             value = debt_value(leg.amount, at, rule.decimals)
             debt += value
             required += value * rule.debt_weight
-        elif price.level != 2:
+        elif price.level < 2:
             value = collateral_value(leg.amount, min(price.low, price.average), rule.decimals)
             exposure += value
             collateral += value * dynamic_borrow_ltv(rule, price.volatility)
@@ -255,7 +257,7 @@ def is_safer(
             rule, price = rules[asset], prices[asset]
             weight = rule.liquidation_ltv if weighted else BPS
             has = min(has, had)
-            no_new_debt = price.level == 2 or rule.borrow_ltv == 0
+            no_new_debt = price.level >= 2 or rule.borrow_ltv == 0
             at = 0 if no_new_debt else min(price.low, price.average)
             if has * old < had * new:
                 at = max(price.high, price.average)

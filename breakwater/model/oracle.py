@@ -19,7 +19,7 @@ from breakwater.units import BPS
 
 IS_FEED = 31
 """In place of an aggregator's decimals: the source gives quotes."""
-NORMAL, CAUTION, HALT = range(3)
+NORMAL, CAUTION, HALT, WIND_DOWN = range(4)
 
 
 class Rule(NamedTuple):
@@ -44,6 +44,11 @@ class Rule(NamedTuple):
     """prices from 2^upper are not valid"""
     span: int = 0
     """prices below 2^(upper - span) are not valid"""
+
+    @property
+    def is_settled(self) -> bool:
+        """Wound down, at its settlement price."""
+        return self.source == ZERO_ADDRESS
 
     @property
     def band(self) -> int:
@@ -82,6 +87,9 @@ class Term(NamedTuple):
     target_health: int = 0
     target_slope: int = 0
     closes_whole: int = 0
+    held_from: int = 0
+    """start of the last hold of liquidations"""
+    held_until: int = 0
     rest: int = 0
     """bits that mean nothing"""
 
@@ -92,7 +100,7 @@ class Term(NamedTuple):
         return margin.ramp(self.start, self.target, now - self.since, self.duration)
 
 
-TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 71)
+TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 32, 32, 7)
 """Bits of each, lowest first."""
 
 
@@ -199,6 +207,8 @@ class Reading(NamedTuple):
         """Why the level is above NORMAL."""
         if self.status == STALE:
             return "price is stale"
+        if self.level == WIND_DOWN:
+            return "asset is settled"
         if self.level == HALT:
             return "asset is halted"
         if self.status == VALID:
@@ -209,6 +219,11 @@ class Reading(NamedTuple):
 @lru_cache(maxsize=4_096)
 def reading(rule: Rule, checkpoint: Checkpoint, answer: Answer | None, now: int) -> Reading:
     """Of what the asset's source answered, without what is latched."""
+    if rule.is_settled and checkpoint.spot:
+        price = checkpoint.spot
+        return Reading(
+            price, price, price, price, checkpoint.volatility, VALID, WIND_DOWN, 0, False
+        )
     found = sourced(rule, answer, now)
     mean = average.average_at(checkpoint, now)
     status, level = VALID, NORMAL
@@ -232,7 +247,12 @@ def reading(rule: Rule, checkpoint: Checkpoint, answer: Answer | None, now: int)
 
 
 def prices_of(
-    rule: Rule, checkpoint: Checkpoint, read: Reading, now: int, patience: int
+    rule: Rule,
+    checkpoint: Checkpoint,
+    read: Reading,
+    now: int,
+    patience: int,
+    held_until: int = 0,
 ) -> margin.Prices:
     """A reading with what a liquidation counts the asset at."""
     as_collateral, as_debt, is_priced = average.liquidation_prices(
@@ -259,6 +279,7 @@ def prices_of(
         is_priced=is_priced,
         last_low=checkpoint.lowest,
         last_high=checkpoint.highest,
+        held_until=held_until,
     )
 
 

@@ -25,6 +25,7 @@ MODULES = (
     "mocks",
     "pools",
     "risk",
+    "sequencer",
     "timelock",
     "tokens",
     "vault",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from breakwater.model import average, liquidation, margin
-from breakwater.model.average import DISPERSED, Checkpoint
+from breakwater.model.average import Checkpoint
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, reentrant
 from breakwater.model.chain import view as locked_view
 from breakwater.model.feeds import ask
@@ -34,6 +34,7 @@ from breakwater.model.oracle import (
     term_word,
 )
 from breakwater.model.owned import Owned
+from breakwater.units import DAY, HOUR
 
 MAX_ASSETS = 127
 DEBT = 128
@@ -41,6 +42,10 @@ DEBT = 128
 MAX_AMOUNT = 2**104 - 1
 PATIENCE = 600
 """[s] that a jump lasts before an account is found under water by it"""
+MAX_HOLD = 4 * HOUR
+"""[s] that a person holds liquidations that rest on an asset"""
+HOLD_INTERVAL = 7 * DAY
+"""[s] from the start of a hold to that of the next"""
 
 Position = Sequence[int]
 NO_RULE = Rule()
@@ -81,36 +86,22 @@ class RiskEngine(Owned):
 
     NAME = "RiskEngine"
 
-    def __init__(self, chain: Chain, address: str, breaker: str, owner: str) -> None:
+    def __init__(
+        self, chain: Chain, address: str, breaker: str, owner: str, sequencer_feed: str
+    ) -> None:
         if breaker == ZERO_ADDRESS:
             raise Refused("breaker is zero")
         super().__init__(chain, address, owner)
         self.put(breaker, "breaker")
+        self.sequencer = sequencer_feed
         self.latch = Latch(self)
 
     # ------------------------------------------------------------ prices and levels
 
-    def poke(self, sender: str, asset: str) -> int:
-        """Stores what is seen; the status."""
+    def write_checkpoint(self, sender: str, asset: str, checkpoint: int, observation: int) -> None:
+        """What a poke saw, as two words."""
         self._check_breaker(sender)
-        id = self._id(asset)
-        now = self.chain.now
-        rule, checkpoint = self._rule(id), self._checkpoint(id)
-        read = self._read(id)
-        volatility = checkpoint.volatility
-        if read.price:
-            volatility = average.poked_volatility(checkpoint, read.price, now)
-        after = average.poke(checkpoint, read.price, now, rule.band, read.status == DISPERSED)
-        self.put(after, "checkpoints", id)
-        self.emit(
-            "Poke",
-            asset=asset,
-            price=read.price,
-            average=read.average,
-            volatility=volatility,
-            status=read.status,
-        )
-        return read.status
+        self.put(average.unpacked(checkpoint, observation), "checkpoints", self._id(asset))
 
     @reentrant
     def set_level(
@@ -120,9 +111,25 @@ class RiskEngine(Owned):
         self._check_breaker(sender)
         id = self._id(asset)
         self.latch.set(asset, caution_until, halt_until, held_until)
-        is_latched = max(caution_until, halt_until) > self.chain.now
+        held_until = self._term(id).held_until + liquidation.GRACE_TIME
+        is_latched = max(caution_until, halt_until, held_until) > self.chain.now
         self.put(self._rule(id)._replace(is_latched=int(is_latched)), "rules", id)
         self.emit("SetLevel", asset=asset, caution_until=caution_until, halt_until=halt_until)
+
+    @reentrant
+    def hold(self, sender: str, asset: str, duration: int) -> None:
+        """Holds liquidations that rest on an asset, or ends the hold that runs."""
+        self._check_breaker(sender)
+        id, now = self._id(asset), self.chain.now
+        term = self._term(id)
+        start, until = term.held_from, min(term.held_until, now)
+        if duration:
+            if now < start + HOLD_INTERVAL:
+                raise Refused("hold was less than 7 days ago")
+            start, until = now, now + min(duration, MAX_HOLD)
+        self.put(term._replace(held_from=start, held_until=until), "terms", id)
+        self.put(self._rule(id)._replace(is_latched=1), "rules", id)
+        self.emit("Hold", asset=asset, until=until)
 
     # ------------------------------------------------------------ administration
 
@@ -146,14 +153,33 @@ class RiskEngine(Owned):
             self.put(id, "ids", asset)
             self.put(Checkpoint.first(found.price, self.chain.now), "checkpoints", id)
         else:
+            if self._rule(id).is_settled != written.is_settled:
+                raise Refused("source cannot come or go")
             written = written._replace(is_latched=self._rule(id).is_latched)
         self.put(written, "rules", id)
-        self.put(term_of(term), "terms", id)
+        held = self._term(id)
+        self.put(
+            term_of(term)._replace(held_from=held.held_from, held_until=held.held_until),
+            "terms",
+            id,
+        )
         self.emit("WriteAsset", asset=asset, id=id, rule=rule, term=term)
         return id
 
+    def settle(self, sender: str, asset: str, price: int) -> None:
+        """Winds an asset down at a price that the breaker lets pass."""
+        if sender != self.get("configurator", default=ZERO_ADDRESS):
+            raise Refused("caller is not configurator")
+        id = self._id(asset)
+        args = (asset, price)
+        word = self.chain.call(self.address, self.get("breaker"), "settlement_of", args)
+        _, seen = average.packed(self._checkpoint(id))
+        self.put(average.unpacked(word, seen), "checkpoints", id)
+        self.put(self._rule(id)._replace(source=ZERO_ADDRESS), "rules", id)
+        self.emit("Settle", asset=asset, price=price)
+
     def set_breaker(self, sender: str, breaker: str) -> None:
-        """Names who pokes and latches."""
+        """Names who writes checkpoints and latches."""
         self._check_owner(sender)
         if breaker == ZERO_ADDRESS:
             raise Refused("breaker is zero")
@@ -173,6 +199,8 @@ class RiskEngine(Owned):
     @reentrant
     def check_initial(self, sender: str, position: Position, touched: int) -> bool:
         """Initial margin, leverage, and the level of the leg whose risk was raised (0: none)."""
+        if (outage := self._outage()) is not None:
+            raise Refused(outage)
         why = self._initial(legs_of(position), touched)
         if why is not None:
             raise Refused(why)
@@ -189,20 +217,24 @@ class RiskEngine(Owned):
             touched >>= 8
         legs = legs_of(after)
         if level == NORMAL:
-            why = self._initial(legs, 0)
+            why = self._outage() or self._initial(legs, 0)
         if why is None:
             return True
-        if level == HALT or not self._is_safer(legs_of(before), legs):
+        if level >= HALT or not self._is_safer(legs_of(before), legs):
             raise Refused(why)
         return False
 
     @reentrant
     def check_listable(self, sender: str, id: int) -> bool:
-        """A valid price."""
+        """A valid price, no hold, and no settlement."""
         if id > MAX_ASSETS:
             raise Refused()
         if self._read(id).price == 0:
             raise Refused("price is stale")
+        if self._rule(id).is_settled:
+            raise Refused("asset is settled")
+        if self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME:
+            raise Refused("asset is held")
         return True
 
     @reentrant
@@ -223,13 +255,6 @@ class RiskEngine(Owned):
             state.weighted_collateral,
             state.weighted_debt,
         )
-
-    @reentrant
-    def margin_of(self, sender: str, position: Position) -> tuple[int, int, int, int, int]:
-        """Collateral, required, exposure, debt, leverage cap."""
-        legs = legs_of(position)
-        sums = margin.margin(legs, *self._known(leg.asset for leg in legs))
-        return sums.collateral, sums.required, sums.exposure, sums.debt, sums.max_leverage
 
     @reentrant
     def liquidation_terms(
@@ -254,6 +279,8 @@ class RiskEngine(Owned):
             max_repay,
             min_debt,
             patient=lambda: self._known(ids, PATIENCE)[1],
+            now=self.chain.now,
+            outage=self._outage(),
         )
         seize = [0, 0, 0, 0]
         for i, leg in enumerate(legs):
@@ -309,9 +336,14 @@ class RiskEngine(Owned):
         kept = average.packed(self._checkpoint(id))
         return rule_word(self._rule(id)), term_word(self._term(id)), *kept
 
+    @reentrant
+    def sequencer_feed(self, sender: str) -> str:
+        """Where the state of a sequencer is read; zero: nowhere."""
+        return self.sequencer
+
     @locked_view
     def breaker(self, sender: str) -> str:
-        """Who pokes and latches."""
+        """Who writes checkpoints and latches."""
         return str(self.get("breaker"))
 
     @locked_view
@@ -356,7 +388,7 @@ class RiskEngine(Owned):
                 if read.level != NORMAL:
                     return read.trouble
                 unseen = 0
-            if enough or read.level == HALT:
+            if enough or read.level >= HALT:
                 continue
             rules = rules_at(self._rule(id), NO_TERM, 0)
             value = margin.collateral_value(amount, read.lowest, rules.decimals)
@@ -372,6 +404,13 @@ class RiskEngine(Owned):
             if read.level != NORMAL:
                 return read.trouble
         return None
+
+    def _outage(self) -> str | None:
+        """What the sequencer refuses new risk with."""
+        if self.sequencer == ZERO_ADDRESS:
+            return None
+        state = self.chain.call(self.address, self.sequencer, "state", ())
+        return (None, liquidation.OUTAGE_GRACE, "sequencer is down")[state]
 
     def _is_safer(self, before: Sequence[Leg], after: Sequence[Leg]) -> bool:
         return margin.is_safer(before, after, *self._known(leg.asset for leg in (*before, *after)))
@@ -424,7 +463,9 @@ class RiskEngine(Owned):
             if id not in rules:
                 rule, term = self._rule(id), self._term(id)
                 rules[id] = rules_at(rule, term, term.liquidation_ltv(now))
-                prices[id] = prices_of(rule, self._checkpoint(id), self._read(id), now, patience)
+                prices[id] = prices_of(
+                    rule, self._checkpoint(id), self._read(id), now, patience, term.held_until
+                )
         return rules, prices
 
     def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:

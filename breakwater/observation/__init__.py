@@ -172,7 +172,7 @@ class Observation:
         yield Margin(collateral, required, exposure, debt, most)
         for tag, amount in legs(words):
             asset = self.by_id[tag & 127]
-            if tag >= DEBT or asset.level(now) == 2:
+            if tag >= DEBT or asset.level(now) >= 2:
                 continue
             price = min(asset.source.low, asset.average(now))
             value = min(amount * price // 10**asset.decimals, _MAX_VALUE)

@@ -11,6 +11,9 @@ from breakwater.units import BPS, WAD
 VALID, JUMP, DISPERSED, STALE = range(4)
 """Status of a price."""
 
+WIND_DOWN = 3
+"""Level of an asset that is settled."""
+
 TARGET_CEILING = 1_250 * 10**15
 """[WAD] Where a liquidation with a higher target health closes whole debts."""
 
@@ -117,8 +120,20 @@ class Asset:
         band = bits(self.rule, 177, 7) * 50
         return abs(self.source.price - average) * BPS > average * band
 
+    @property
+    def is_settled(self) -> bool:
+        """Wound down: it has its settlement price for good."""
+        return bits(self.rule, 0, 160) == 0
+
+    @property
+    def hold(self) -> tuple[int, int]:
+        """Start and end of the last hold of liquidations [unix seconds]."""
+        return bits(self.term, 185, 32), bits(self.term, 217, 32)
+
     def level(self, now: int) -> int:
         """What is true now, or latched."""
+        if self.is_settled:
+            return WIND_DOWN
         true = (0, 1, 1, 2)[self.status(now)]
         latched = 0
         if now < bits(self.latch, 0, 64):

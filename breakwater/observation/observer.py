@@ -12,7 +12,7 @@ from breakwater.host import Host, Reverted
 from breakwater.observation import Observation, Timed, Trial
 from breakwater.observation.asset import NO_PRICE, Asset, Source
 from breakwater.observation.vault import Vault
-from breakwater.observation.words import M112, M128, Words, bits, decoded, mapped
+from breakwater.observation.words import M96, M112, M128, Words, bits, decoded, mapped
 from breakwater.units import BPS, YEAR
 
 LEAST_FULL_RATE = 6_341_958_397
@@ -179,17 +179,19 @@ class Observer:
 
     def _asset(self, asset: str, now: int) -> Asset:
         slots, storage, risk = self._assets[asset], self.host.storage, self.risk
-        rule = storage(risk, slots["rule"])
+        rule, checkpoint = (storage(risk, slots[name]) for name in ("rule", "checkpoint"))
+        price = checkpoint & M96
+        settled = Source(price, price, price, now, 1)
         return Asset(
             address=asset,
             id=slots["id"],
             rule=rule,
             term=storage(risk, slots["term"]),
-            checkpoint=storage(risk, slots["checkpoint"]),
+            checkpoint=checkpoint,
             seen=storage(risk, slots["seen"]),
             latch=storage(risk, slots["latch"]),
             breaker=storage(self.breaker, slots["breaker"]),
-            source=self._source(rule, now),
+            source=self._source(rule, now) if bits(rule, 0, 160) else settled,
         )
 
     def _balance(self, token: str, owner: str) -> int:

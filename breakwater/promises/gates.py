@@ -11,10 +11,11 @@ from breakwater.observation.asset import JUMP, TARGET_CEILING
 from breakwater.observation.vault import Vault
 from breakwater.observation.words import SENSORS, bits, latched, legs, stamp, stamps
 from breakwater.promises.verdicts import Finding, before_call, name_of
-from breakwater.units import WAD
+from breakwater.units import HOUR, WAD
 
 DAY = 86_400
 HOLD = 7 * DAY
+MAX_HOLD = 4 * HOUR
 COOL_DOWN = 1_800
 PRICE_JUMP, DISPERSION, STALE, GUARDIAN = range(4)
 """The breaker's reasons, in the order of its latches."""
@@ -37,6 +38,12 @@ class GuardianBudget:
                 holds[-1][1] = max(end, o.now)
             elif end > o.now:
                 holds.append([o.now, end])
+            start, until = asset.hold
+            what = f"hold of liquidations on {asset.address}"
+            yield Finding(start + MAX_HOLD - until, f"{what} lasts at most 4 hours")
+            before = o.previous.assets.get(asset.address) if o.previous is not None else None
+            if before is not None and before.hold[0] != start:
+                yield Finding(start - before.hold[0] - HOLD, f"{what} once in 7 days")
         for address, holds in self._holds.items():
             for _, end in holds:
                 begin = end - 30 * DAY
@@ -69,7 +76,7 @@ def cool_down(o: Observation) -> Iterator[Finding]:
 
 
 def no_sudden_rules(o: Observation) -> Iterator[Finding]:
-    """GATE-3"""
+    """GATE-3. An asset that is wound down is at its settlement price at once."""
     previous = o.previous
     if previous is None:
         return

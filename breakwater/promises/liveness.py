@@ -8,7 +8,7 @@ from breakwater.observation import Observation
 from breakwater.promises.verdicts import Check, Finding
 
 TOO_RECENT = "price jump is too recent"
-"""The stated hold of LIVE-3."""
+"""A stated hold of LIVE-3: of who is below maintenance only by a jump a moment ago."""
 
 FLOOD = "liquidation limit is reached"
 """The other one: of what is more than a slice of twice the least debt, for the rest of the hour."""

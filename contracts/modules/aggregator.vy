@@ -32,6 +32,7 @@ AGGREGATOR_NEED: constant(uint256) = AGGREGATOR_GAS * 64 // 63 + 2_600 + GAS_MAR
 CALL_GAS: constant(uint256) = 3_600  # spent around a call beside its limit: a cold address, words
 MAX_CLAMP: constant(uint256) = 2**191 - 1
 MAX_ANSWER: constant(uint256) = 2**128 - 1
+MAX_ROUND: constant(uint256) = 2**80 - 1
 
 
 @view
@@ -40,11 +41,11 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
     """
     @dev The answer of a Chainlink aggregator.
     @param source_decimals 0 to 30.
-    @param max_age [seconds] an answer older than this is not valid
+    @param max_age [seconds] an answer older than this is not valid; below the present time
     @return price [WAD per whole token] and updated_at [unix seconds]; zeros when not valid.
     """
     if msg.gas < AGGREGATOR_NEED:
-        raise "too little gas"
+        self._starve()
     ok: bool = False
     data: Bytes[192] = b""
     # one word more than is wanted, so that a longer answer shows
@@ -64,14 +65,12 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
     answer: uint256 = words[1]  # a negative int256 is above MAX_ANSWER
     updated_at: uint256 = words[3]
     answered_in_round: uint256 = words[4]
+    # below zero it wraps to above all: an answer of zero, the future
     if (
-        answer == 0
-        or answer > MAX_ANSWER
-        or round_id > convert(max_value(uint80), uint256)
-        or answered_in_round > convert(max_value(uint80), uint256)
+        unsafe_sub(answer, 1) >= MAX_ANSWER
+        or answered_in_round > MAX_ROUND
         or answered_in_round < round_id
         or updated_at == 0
-        or updated_at > block.timestamp
         or unsafe_sub(block.timestamp, updated_at) > max_age
     ):
         return 0, 0
@@ -81,7 +80,7 @@ def _read(source: address, source_decimals: uint256, max_age: uint256) -> (uint2
         price = unsafe_mul(answer, 10**unsafe_sub(18, source_decimals))
     else:
         price = unsafe_div(answer, 10**unsafe_sub(source_decimals, 18))
-    if price == 0 or price > MAX_ANSWER:
+    if unsafe_sub(price, 1) >= MAX_ANSWER:
         return 0, 0
     return price, updated_at
 
@@ -97,7 +96,7 @@ def _read_feed(
             zeros when not valid.
     """
     if msg.gas < gas_limit * 64 // 63 + 2_600 + GAS_MARGIN:
-        raise "too little gas"
+        self._starve()
     ok: bool = False
     data: Bytes[192] = b""
     # one word more than is wanted, so that a longer answer shows
@@ -139,7 +138,7 @@ def _word(source: address, data: Bytes[36], gas_limit: uint256) -> (bool, uint25
     @dev The one word that a call answers, and whether it did.
     """
     if msg.gas < self._need(gas_limit):
-        raise "too little gas"
+        self._starve()
     ok: bool = False
     answer: Bytes[64] = b""
     # one word more than is wanted, so that a longer answer shows
@@ -211,6 +210,12 @@ def _need(gas_limit: uint256) -> uint256:
     @dev The gas that must be left for a call with this limit.
     """
     return gas_limit * 64 // 63 + 2_600 + GAS_MARGIN
+
+
+@pure
+@internal
+def _starve():
+    raise "too little gas"
 
 
 @view

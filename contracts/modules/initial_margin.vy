@@ -8,14 +8,16 @@
 @dev    Part of the `RiskEngine`. ROUNDING: collateral values down, debt values up.
 """
 
-from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import legs
 from contracts.modules import maintenance
 from contracts.modules import price_oracle
+from contracts.modules import price_words
+from contracts.modules import sequencer
 
 uses: price_oracle
 uses: maintenance
+uses: sequencer
 
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
@@ -30,6 +32,8 @@ LEVEL_DISPERSED: constant(uint256) = 5
 LEVEL_STALE: constant(uint256) = 6
 LEVEL_CAUTION: constant(uint256) = 7
 LEVEL_HALT: constant(uint256) = 8
+LEVEL_SETTLED: constant(uint256) = 9
+OUTAGE: constant(uint256) = 10
 
 
 @view
@@ -117,44 +121,6 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
 
 @view
 @internal
-def _margin(position: uint256[4]) -> IRiskEngine.Margin:
-    """
-    @dev The sums over all legs; unsafe for the same bounds as in `_initial`.
-    """
-    margin: IRiskEngine.Margin = empty(IRiskEngine.Margin)
-    margin.max_leverage = 255  # [5_000 bps] until the end
-    for i: uint256 in range(8):
-        tag: uint256 = legs._tag(position, i)
-        if tag == 0:
-            break
-        rule: uint256 = price_oracle.rules[tag & 127]
-        quote: IRiskEngine.Quote = price_oracle._quote(tag & 127, rule)
-        amount: uint256 = legs._amount(position, i)
-        margin.max_leverage = min(margin.max_leverage, rule >> 214 & 255)
-        if tag >= legs.DEBT:
-            price: uint256 = max(quote.high, quote.average)
-            if quote.status == price_oracle.STALE:
-                price = price_oracle._last(tag & 127)[0]
-            value: uint256 = asset_config._value_up(amount, price, rule)
-            margin.debt = unsafe_add(margin.debt, value)
-            margin.required = unsafe_add(
-                margin.required, unsafe_mul(value, asset_config._debt_weight(rule))
-            )
-        elif quote.level != 2:
-            value: uint256 = asset_config._value_down(amount, min(quote.low, quote.average), rule)
-            margin.exposure = unsafe_add(margin.exposure, value)
-            margin.collateral = unsafe_add(
-                margin.collateral,
-                unsafe_mul(value, asset_config._borrow_ltv(rule, quote.volatility)),
-            )
-    margin.collateral = margin.collateral // BPS
-    margin.required = unsafe_add(margin.required, BPS - 1) // BPS
-    margin.max_leverage = unsafe_mul(margin.max_leverage, WAD // 2)
-    return margin
-
-
-@view
-@internal
 def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
     """
     @dev Whether `after` owes no more of anything, and neither health nor collateral over debt is
@@ -233,20 +199,22 @@ def _level_reason(state: uint256) -> uint256:
     @dev Why a level above NORMAL holds, out of what `price_oracle._read` returns.
     """
     status: uint256 = state & 3
-    if status == price_oracle.STALE:
+    if status == price_words.STALE:
         return LEVEL_STALE
     if state & 8 != 0:
-        return LEVEL_HALT
-    if status == price_oracle.JUMP:
+        return LEVEL_SETTLED if state & 4 != 0 else LEVEL_HALT
+    if status == price_words.JUMP:
         return LEVEL_JUMP
-    if status == price_oracle.DISPERSED:
+    if status == price_words.DISPERSED:
         return LEVEL_DISPERSED
     return LEVEL_CAUTION
 
 
-@pure
+@view
 @internal
 def _explain(why: uint256):
+    if why == OUTAGE:
+        sequencer._check(True)
     if why == MARGIN_LOW:
         legs._fail("initial margin is not met")
     if why == LEVERAGE_HIGH:
@@ -259,4 +227,6 @@ def _explain(why: uint256):
         legs._fail("price sources disagree")
     if why == LEVEL_CAUTION:
         legs._fail("asset is in caution")
-    legs._fail("asset is halted")
+    if why == LEVEL_HALT:
+        legs._fail("asset is halted")
+    legs._fail("asset is settled")

@@ -29,6 +29,8 @@
         (t - WINDOW, t].
 """
 
+from contracts.modules import legs
+
 MAX_LATCH: constant(uint256) = 7 * 86_400
 MAX_HOLD: constant(uint256) = 7 * 86_400
 WINDOW: constant(uint256) = 30 * 86_400
@@ -50,9 +52,8 @@ def _set(key: address, caution_until: uint256, halt_until: uint256, held_until: 
     @param halt_until [unix seconds] end of HALT
     @param held_until [unix seconds] end of what counts against the budget
     """
-    assert (
-        max(max(caution_until, halt_until), held_until) <= block.timestamp + MAX_LATCH
-    ), "latch is too long"
+    if max(max(caution_until, halt_until), held_until) > block.timestamp + MAX_LATCH:
+        legs._fail("latch is too long")
 
     self._expiries[key] = caution_until | halt_until << 64 | held_until << 128
     self._hold(key, held_until)
@@ -85,7 +86,8 @@ def _hold(key: address, end: uint256):
         for hold: uint256 in holds:
             if (hold & MASK) + WINDOW >= block.timestamp:
                 kept.append(hold)
-        assert len(kept) < MAX_INTERVALS, "hold budget is spent"
+        if len(kept) >= MAX_INTERVALS:
+            legs._fail("hold budget is spent")
         kept.append(block.timestamp << 64 | end)
         holds = kept
 
@@ -93,7 +95,8 @@ def _hold(key: address, end: uint256):
     for hold: uint256 in holds:
         start: uint256 = max((hold >> 64) + WINDOW, end) - WINDOW
         held += max(hold & MASK, start) - start
-    assert held <= MAX_HOLD, "hold budget is spent"
+    if held > MAX_HOLD:
+        legs._fail("hold budget is spent")
     self._holds[key] = holds
 
 

@@ -14,8 +14,10 @@ from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import legs
 from contracts.modules import price_oracle
+from contracts.modules import sequencer
 
 uses: price_oracle
+uses: sequencer
 
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
@@ -25,12 +27,20 @@ TARGET_CEILING: constant(uint256) = 1_250 * 10**15  # [WAD] a higher target clos
 JUMP_PATIENCE: constant(uint256) = 600  # [s] before an account is found under water by a jump
 DUST_VALUE: constant(uint256) = WAD  # collateral worth less goes to the liquidator for free
 
+MAX_HOLD: constant(uint256) = 4 * 3_600  # [s] a person holds liquidations that rest on an asset
+HOLD_INTERVAL: constant(uint256) = 7 * 86_400  # [s] from the start of a hold to that of the next
+HOLD_SHARE: constant(uint256) = 10  # a leg worth this part of all debts is rested on
+GRACE_TIME: constant(uint256) = 3_600  # [s] after a hold
+GRACE_HEALTH: constant(uint256) = 95 * 10**16  # [WAD] below it grace protects nobody
+MASK_32: constant(uint256) = 2**32 - 1
+
 
 # A position valued for maintenance, with what a liquidation of one pair needs.
 struct Valuation:
     health: IRiskEngine.Health
     priced_value: uint256  # [WAD] of the collateral that has a valid price
     unpriced: uint256  # bit i: leg i has no valid price
+    latched: uint256  # bit i: the asset of leg i may be held
     debt_leg: uint256  # index of the pair's debt; MAX_LEGS: not held
     debt_price: uint256  # [WAD]
     debt_value: uint256  # [WAD]
@@ -57,7 +67,10 @@ struct Valuation:
 #   bits 150-163  target_health [bps]
 #   bits 164-183  target_slope [bps]
 #   bit  184      closes whole debts
+#   bits 185-216  start of the last hold of liquidations [unix seconds]
+#   bits 217-248  its end
 terms: uint256[128]
+HELD: constant(uint256) = (2**64 - 1) << 185
 
 
 @view
@@ -72,6 +85,10 @@ def _liquidation_terms(
     valuation: Valuation = self._valuation(position, 0, debt_tag, collateral_tag)
     if valuation.health.health_factor >= WAD:
         legs._fail("account is healthy")
+    if sequencer.FEED != empty(address):
+        sequencer._check(valuation.health.health_factor >= GRACE_HEALTH)
+    if valuation.latched != 0:
+        self._check_hold(position, valuation)
     under_water: bool = self._is_under_water(valuation)
     if under_water:
         # a loss that rests on a jump waits for it to last
@@ -90,6 +107,71 @@ def _liquidation_terms(
     if valuation.unpriced >> valuation.collateral_leg & 1 == 1:
         legs._fail("collateral has no valid price")
     return self._terms_standard(position, valuation, collateral_tag, max_repay, min_debt)
+
+
+@view
+@internal
+def _check_hold(position: uint256[4], valuation: Valuation):
+    """
+    @dev Who rests on an asset that is held is not liquidated: with a leg of it worth a tenth of all
+         debts, so that no dust shields. For an hour after only who is below GRACE_HEALTH is.
+    """
+    for i: uint256 in range(8):
+        if valuation.latched >> i & 1 == 0:
+            continue
+        tag: uint256 = legs._tag(position, i)
+        if not self._is_held(tag & 127):
+            continue
+        rule: uint256 = price_oracle.rules[tag & 127]
+        price: uint256 = 0
+        as_debt: uint256 = 0
+        volatility: uint256 = 0
+        priced: bool = False
+        price, as_debt, volatility, priced = price_oracle._liquidation_prices(tag & 127, rule, 0)
+        if tag >= legs.DEBT:
+            price = as_debt
+        value: uint256 = asset_config._value_down(legs._amount(position, i), price, rule)
+        if value * HOLD_SHARE < valuation.health.debt_value:
+            continue
+        if block.timestamp < self._hold_end(tag & 127):
+            legs._fail("liquidation is held")
+        if valuation.health.health_factor >= GRACE_HEALTH:
+            legs._fail("grace after a hold")
+
+
+@view
+@internal
+def _is_held(id: uint256) -> bool:
+    """
+    @dev Or in the grace after a hold.
+    """
+    return block.timestamp < self._hold_end(id) + GRACE_TIME
+
+
+@view
+@internal
+def _hold_end(id: uint256) -> uint256:
+    """
+    @dev Of the last hold [unix seconds]; 0: there was none.
+    """
+    return self.terms[id] >> 217 & MASK_32
+
+
+@internal
+def _hold(id: uint256, duration: uint256) -> uint256:
+    """
+    @dev Begins a hold, or with a duration of zero ends the one that runs; its end.
+    """
+    term: uint256 = self.terms[id]
+    start: uint256 = term >> 185 & MASK_32
+    end: uint256 = min(term >> 217 & MASK_32, block.timestamp)
+    if duration != 0:
+        if block.timestamp < start + HOLD_INTERVAL:
+            legs._fail("hold was less than 7 days ago")
+        start = block.timestamp
+        end = block.timestamp + min(duration, MAX_HOLD)
+    self.terms[id] = term & ~HELD | start << 185 | end << 217
+    return end
 
 
 @view
@@ -126,6 +208,8 @@ def _valuation(
         )
         if not priced:
             result.unpriced |= 1 << i
+        if rule & price_oracle.LATCHED != 0:
+            result.latched |= 1 << i
         if tag >= legs.DEBT:
             value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, as_debt, rule)
             result.health.debt_value = unsafe_add(result.health.debt_value, value)

@@ -17,9 +17,8 @@
           one print followed by silence moves the average by less than a third of the print.
           The weight 1 - exp(-x) is taken as x - x**2/2 + x**3/6, above it by at most x**4/24
           (5.2e-4 at x = 1/3).
-        VOLATILITY
-          Daily, from squared returns between samples at least SAMPLE_TIME apart, averaged with
-          weight x/(1 + x), x = elapsed / VOLATILITY_TIME.
+        WIND-DOWN
+          An asset without a source has its settlement price, which is valid, and level 3.
         STATUS
           0 VALID, 1 JUMP (spot away from its average by more than the band), 2 DISPERSED (the
           feed's sources disagree), 3 STALE (no valid price).
@@ -28,40 +27,26 @@
 from contracts.interfaces import IRiskEngine
 from contracts.modules import aggregator
 from contracts.modules import latch
+from contracts.modules import legs
+from contracts.modules import price_words
 
 uses: latch
 
 WAD: constant(uint256) = 10**18
-BPS: constant(uint256) = 10_000
-DAY: constant(uint256) = 86_400
 
-VALID: constant(uint256) = 0
-JUMP: constant(uint256) = 1
-DISPERSED: constant(uint256) = 2
-STALE: constant(uint256) = 3
 AGREED: constant(uint256) = 16  # see `_read`
 FEED_AGREED: constant(uint256) = 2  # see IPriceFeed
 FEED_DISPERSED: constant(uint256) = 3
 
 AVERAGE_TIME: constant(uint256) = 2_700  # [s] half-life 31 minutes
-SAMPLE_TIME: constant(uint256) = 600  # [s]
-VOLATILITY_TIME: constant(uint256) = 31_163  # [s] half-life 6 hours
-CONFIRM_TIME: constant(uint256) = 60  # [s] between two pokes that saw the same jump
-WAIT_TIME: constant(uint256) = 1_800  # [s] dispersion delays liquidation this long in a day
-FADE_TIME: constant(uint256) = 86_400  # [s] seen without a price until a value of zero
-MAX_GAP: constant(uint256) = 3_600  # [s] between two pokes for which what both saw is believed
 
-VOLATILITY_UNIT: constant(uint256) = 10**9
-MAX_VOLATILITY: constant(uint256) = 2**32 - 1
-
-MASK_17: constant(uint256) = 2**17 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 IS_FEED: constant(uint256) = 31
 
 
 # Rules of an asset, one word by id:
-#   bits   0-159  source
+#   bits   0-159  source; zero: wound down, at the price of the checkpoint
 #   bits 160-171  highest age [minutes]
 #   bits 172-176  decimals of the aggregator, 31: the source keeps IPriceFeed
 #   bits 177-183  jump band [50 bps]
@@ -70,28 +55,17 @@ IS_FEED: constant(uint256) = 31
 #   bits 206-213  debt_weight - 1 [100 bps]
 #   bits 214-221  highest leverage [5_000 bps]
 #   bits 222-226  decimals of the token
-#   bit  227      a level may be latched
+#   bit  227      a level or a hold may be latched
 #   bits 228-234  volatility slope [1_000 bps]
 #   bits 235-242  volatility reference [10 bps]
 #   bits 243-249  u: prices from 2**u are not valid
 #   bits 250-255  r: prices below 2**(u - r) are not valid
 rules: uint256[128]
+SOURCE: constant(uint256) = 2**160 - 1
 LATCHED: constant(uint256) = 1 << 227
 
-# Checkpoint, one word by id: spot 96 | average 96 | volatility 32 [1e-9] | time 32
+# What pokes store, two words by id: layout in price_words, made by price_history
 checkpoints: uint256[128]
-
-# What only `poke` touches, one word by id:
-#   bits   0-95   reference price of the volatility sample
-#   bits  96-127  its time
-#   bits 128-159  since when pokes, none MAX_GAP after the one before, have seen a jump
-#   bits 160-191  when a poke last saw no price; 0: the last poke saw one
-#   bits 192-223  when dispersed sources last delayed anything
-#   bits 224-235  seconds waited since a day went by without
-#   bit  236      the jump is upwards
-#   bit  237      the jump was seen twice, CONFIRM_TIME apart
-#   bit  238      the last poke saw dispersed sources
-#   bits 239-255  seconds without a price that pokes have seen, at most FADE_TIME
 observations: uint256[128]
 
 assets: address[128]
@@ -105,7 +79,7 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
     """
     @dev low, price, high, updated_at and the feed's status; a price of 0 is not valid.
     """
-    source: address = convert(rule & (2**160 - 1), address)
+    source: address = convert(rule & SOURCE, address)
     feed_decimals: uint256 = (rule >> 172) & 31
     max_age: uint256 = unsafe_mul((rule >> 160) & 4095, 60)
     low: uint256 = 0
@@ -157,7 +131,7 @@ def _read(id: uint256, rule: uint256) -> (uint256, uint256, uint256, uint256, ui
     """
     @dev low, price, high, average [WAD] and the state of asset `id`, packed since a loan reads it:
            bits   0-1    status
-           bits   2-3    level
+           bits   2-3    level, 3 is WIND-DOWN
            bit    4      at least two sources agree
            bits  64-95   volatility [1e-9]
            bits 128-255  updated_at [unix seconds]
@@ -170,16 +144,23 @@ def _read(id: uint256, rule: uint256) -> (uint256, uint256, uint256, uint256, ui
     feed_status: uint256 = 0
     low, price, high, updated_at, feed_status = self._source_quote(rule)
     average: uint256 = self._average(checkpoint)
-    state: uint256 = (((checkpoint >> 192) & MASK_32) << 64) | (updated_at << 128)
+    state: uint256 = checkpoint >> 128 & MASK_32 << 64 | updated_at << 128
     level: uint256 = 0
     if price == 0:
-        state |= STALE
-        level = 2
+        # looked at last, so that it costs nobody else
+        if rule & SOURCE == 0 and checkpoint != 0:
+            price = checkpoint & MASK_96
+            low = price
+            high = price
+            level = 3
+        else:
+            state |= price_words.STALE
+            level = 2
     elif feed_status == FEED_DISPERSED:
-        state |= DISPERSED
+        state |= price_words.DISPERSED
         level = 1
-    elif self._is_jump(price, average, rule):
-        state |= JUMP
+    elif price_words._is_jump(price, average, rule):
+        state |= price_words.JUMP
         level = 1
     if feed_status == FEED_AGREED:
         state |= AGREED
@@ -207,15 +188,7 @@ def _volatility_of(state: uint256) -> uint256:
     """
     @dev [WAD] out of what `_read` returns.
     """
-    return unsafe_mul((state >> 64) & MASK_32, VOLATILITY_UNIT)
-
-
-@internal
-@pure
-def _is_jump(price: uint256, average: uint256, rule: uint256) -> bool:
-    # prices below 2**128, band below 2**14
-    gap: uint256 = unsafe_sub(max(price, average), min(price, average))
-    return unsafe_mul(gap, BPS) > unsafe_mul(average, unsafe_mul((rule >> 177) & 127, 50))
+    return unsafe_mul((state >> 64) & MASK_32, price_words.VOLATILITY_UNIT)
 
 
 @internal
@@ -239,18 +212,18 @@ def _liquidation_prices(
     low, price, high, average, state = self._read(id, rule)
     volatility: uint256 = self._volatility_of(state)
     status: uint256 = state & 3
-    if status == VALID:
+    if status == price_words.VALID:
         return high, low, volatility, True
     seen: uint256 = self.observations[id]
     checkpoint: uint256 = self.checkpoints[id]
-    if status == JUMP:
+    if status == price_words.JUMP:
         up: bool = price > average
         since: uint256 = (seen >> 128) & MASK_32
         poked: bool = (
             since != 0
             and up == ((seen >> 236) & 1 == 1)
-            and block.timestamp <= unsafe_add(checkpoint >> 224, MAX_GAP)
-            and not self._is_jump(price, checkpoint & MASK_96, rule)
+            and block.timestamp <= unsafe_add(checkpoint >> 224, price_words.MAX_GAP)
+            and not price_words._is_jump(price, checkpoint & MASK_96, rule)
         )
         confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
         if patience != 0:
@@ -258,12 +231,13 @@ def _liquidation_prices(
         if confirmed:
             return high, low, volatility, True
         return max(high, average), min(low, average), volatility, True
-    if status == DISPERSED:
-        if self._waited(seen, checkpoint) >= WAIT_TIME:
+    if status == price_words.DISPERSED:
+        if price_words._waited(seen, checkpoint) >= price_words.WAIT_TIME:
             return price, price, volatility, True
         return high, low, volatility, True
     low, high = self._last(id)
-    return high * (FADE_TIME - self._faded(seen)) // FADE_TIME, low, volatility, False
+    high = high * (price_words.FADE_TIME - price_words._faded(seen)) // price_words.FADE_TIME
+    return high, low, volatility, False
 
 
 @internal
@@ -280,149 +254,22 @@ def _last(id: uint256) -> (uint256, uint256):
 
 
 @internal
-@view
-def _faded(seen: uint256) -> uint256:
-    """
-    @dev Seconds without a price, at most FADE_TIME: those that pokes have seen, and since the last
-         of them at most MAX_GAP, so that an outage which ended unseen counts for no more.
-    """
-    last: uint256 = (seen >> 160) & MASK_32
-    if last == 0:
-        return 0
-    return min(unsafe_add(seen >> 239, min(unsafe_sub(block.timestamp, last), MAX_GAP)), FADE_TIME)
-
-
-@internal
-@view
-def _waited(seen: uint256, checkpoint: uint256) -> uint256:
-    """
-    @dev Seconds for which dispersed sources have delayed liquidations, at most WAIT_TIME, since a
-         whole day went by without: so that no 24 hours hold more. The time since a poke that saw
-         them disagree counts, whatever they did since.
-    """
-    waited: uint256 = (seen >> 224) & 4095
-    if (seen >> 238) & 1 == 1:
-        return min(unsafe_add(waited, unsafe_sub(block.timestamp, checkpoint >> 224)), WAIT_TIME)
-    if block.timestamp >= unsafe_add((seen >> 192) & MASK_32, DAY):
-        return 0
-    return waited
-
-
-@internal
-def _poke(id: uint256) -> IRiskEngine.Quote:
-    """
-    @dev Writes checkpoint and observation. Without a valid price the checkpoint stands.
-    """
-    rule: uint256 = self.rules[id]
-    checkpoint: uint256 = self.checkpoints[id]
-    seen: uint256 = self.observations[id]
-    quote: IRiskEngine.Quote = self._quote(id, rule)
-    if quote.status == STALE:
-        self.observations[id] = (
-            (seen & ~((MASK_32 << 160) | (MASK_17 << 239)))
-            | (block.timestamp << 160)
-            | (self._faded(seen) << 239)
-        )
-        return quote
-
-    reference: uint256 = seen & MASK_96
-    reference_time: uint256 = (seen >> 96) & MASK_32
-    # no stored time is in the future, and all are below 2**32
-    elapsed: uint256 = unsafe_sub(block.timestamp, reference_time)
-    if elapsed >= SAMPLE_TIME:
-        quote.volatility = self._volatility(quote, reference, elapsed)
-        reference = quote.price
-        reference_time = block.timestamp
-
-    jump_since: uint256 = 0
-    flags: uint256 = 0
-    if quote.status == JUMP:
-        up: uint256 = 1 if quote.price > quote.average else 0
-        jump_since = (seen >> 128) & MASK_32
-        confirmed: uint256 = (seen >> 237) & 1
-        if jump_since == 0 or up != (seen >> 236) & 1:
-            jump_since = block.timestamp
-            confirmed = 0
-        elif block.timestamp > unsafe_add(checkpoint >> 224, MAX_GAP) or self._is_jump(
-            quote.price, checkpoint & MASK_96, rule
-        ):
-            # nobody looked in between, or it went on by a whole band: it may be another one
-            jump_since = block.timestamp
-            confirmed = 0
-        elif block.timestamp >= unsafe_add(jump_since, CONFIRM_TIME):
-            confirmed = 1
-        flags = (up << 236) | (confirmed << 237)
-
-    waited: uint256 = self._waited(seen, checkpoint)
-    last_wait: uint256 = (seen >> 192) & MASK_32
-    if quote.status == DISPERSED or (seen >> 238) & 1 == 1:
-        last_wait = block.timestamp
-    if quote.status == DISPERSED:
-        flags |= 1 << 238
-
-    self.checkpoints[id] = (
-        quote.price
-        | (quote.average << 96)
-        | (quote.volatility // VOLATILITY_UNIT << 192)
-        | (block.timestamp << 224)
-    )
-    self.observations[id] = (
-        reference
-        | (reference_time << 96)
-        | (jump_since << 128)
-        | (last_wait << 192)
-        | (waited << 224)
-        | flags
-    )
-    return quote
-
-
-@internal
-@pure
-def _volatility(quote: IRiskEngine.Quote, reference: uint256, elapsed: uint256) -> uint256:
-    """
-    @dev Daily volatility [WAD] after one more sample. Saturates at 429 %. Unsafe: prices are
-         below 2**96, the clipped change and the volatility below 2**67, times below 2**32.
-    """
-    gap: uint256 = unsafe_sub(max(quote.price, reference), min(quote.price, reference))
-    change: uint256 = min(unsafe_div(unsafe_mul(gap, WAD), reference), 100 * WAD)
-    variance: uint256 = unsafe_div(unsafe_mul(quote.volatility, quote.volatility), WAD)
-    sample: uint256 = unsafe_div(
-        unsafe_mul(unsafe_div(unsafe_mul(change, change), WAD), DAY), elapsed
-    )
-    weight: uint256 = unsafe_div(unsafe_mul(elapsed, WAD), unsafe_add(elapsed, VOLATILITY_TIME))
-    variance = unsafe_div(
-        unsafe_add(unsafe_mul(variance, unsafe_sub(WAD, weight)), unsafe_mul(sample, weight)),
-        WAD,
-    )
-    return min(isqrt(unsafe_mul(variance, WAD)), MAX_VOLATILITY * VOLATILITY_UNIT)
-
-
-@internal
 def _begin(asset: address, id: uint256, rule: uint256):
     """
     @dev The first checkpoint: spot is its own average. Reverts without a valid price.
     """
+    self.rules[id] = rule
+    self.assets[id] = asset
+    self.ids[asset] = id
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     updated_at: uint256 = 0
     status: uint256 = 0
     low, price, high, updated_at, status = self._source_quote(rule)
-    assert price != 0, "price is not valid"
-    assert status != FEED_DISPERSED, "sources disagree"
-    self.rules[id] = rule
-    self.assets[id] = asset
-    self.ids[asset] = id
+    if price == 0:
+        legs._fail("price is not valid")
+    if status == FEED_DISPERSED:
+        legs._fail("sources disagree")
     self.checkpoints[id] = price | (price << 96) | (block.timestamp << 224)
     self.observations[id] = price | (block.timestamp << 96)
-
-
-@internal
-def _set_level(asset: address, caution_until: uint256, halt_until: uint256, held_until: uint256):
-    latch._set(asset, caution_until, halt_until, held_until)
-    id: uint256 = self.ids[asset]
-    rule: uint256 = self.rules[id] & ~LATCHED
-    if max(caution_until, halt_until) > block.timestamp:
-        rule |= LATCHED
-    self.rules[id] = rule

@@ -70,7 +70,7 @@ class World:
             self.make(asset, "TokenMock", asset, asset.upper(), decimals)
             self.make(f"{asset} feed", "AggregatorMock", 8, PRICES[asset] * 10**8)
         self.make("breaker", "CircuitBreaker", owner, at["guardian"])
-        self.make("risk", "RiskEngine", at["breaker"], owner)
+        self.make("risk", "RiskEngine", at["breaker"], owner, "0x" + "00" * 20)
         self.make("configurator", "Configurator", at["risk"], owner)
         self.make("engine", "CreditEngine", at["risk"], owner)
         self.make("lens", "Lens", at["engine"])

@@ -164,8 +164,8 @@ JUMP_BELIEVED = _bug(
     "RiskEngine",
     "contracts/modules/price_oracle.vy",
     (
-        "    if status == VALID:\n        return high, low, volatility, True\n",
-        "    if status <= JUMP:\n        return high, low, volatility, True\n",
+        "    if status == price_words.VALID:\n        return high, low, volatility, True\n",
+        "    if status <= price_words.JUMP:\n        return high, low, volatility, True\n",
     ),
 )
 

@@ -24,7 +24,7 @@ def test_cap_filled_by_payments(new_market):
     market.engine.batch(steps, b"", sender=market.borrower)
     # 62,449 dollars are owed on 99,999 of RISKY: 24,897 more of it would meet the initial margin
     position = market.engine.position_of(account)
-    margin = market.risk.margin_of(position)
+    margin = market.lens.margin_of(position)
     assert margin.required - margin.collateral > 12_000 * WAD
     assert market.risk.shortfall(position, risky.id) == 0
     market.give("RISKY", market.borrower, 20_000 * WAD)

@@ -12,7 +12,7 @@ from breakwater.host import Reverted, interface_of
 from breakwater.units import DAY, HOUR, MINUTE, WAD
 from tests.market import ASSETS, REPAY, WITHDRAW, Market
 
-CAUTION, HALT = 1, 2
+CAUTION, HALT, WIND_DOWN = 1, 2, 3
 FLASH = bytes.fromhex("439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9")
 SAFER, WETH_ON_DAI, DEBT_FREE, EMPTY, WEAK = range(1, 6)
 """Numbers of the borrower's accounts, see `_accounts`; 0 owes USDC on WETH."""
@@ -28,20 +28,37 @@ LEVELS = {
     "GUARDIAN, HALT": (HALT, HALT, True),
     "SUPPLY": (HALT, 0, True),
     "INSOLVENCY": (HALT, HALT, True),
+    "SETTLEMENT": (WIND_DOWN, 0, True),
+    # these raise no level
+    "HOLD": (0, 0, True),
+    "HOLD, grace after it": (0, 0, True),
+    "OUTAGE": (0, 0, True),
+    "OUTAGE, grace after it": (0, 0, True),
 }
 
 TABLE = {
-    # action: at NORMAL, CAUTION and HALT of the asset, and at HALT without a price
-    "repay": ("yes", "yes", "yes", "yes"),
-    "add what is held": ("yes", "yes", "yes", "yes"),
-    "bring what is new": ("yes", "yes", "yes", "no"),
-    "borrow": ("yes", "no", "no", "no"),
-    "borrow against it": ("yes", "yes", "no", "no"),
-    "withdraw with debt": ("yes", "no", "no", "no"),
-    "withdraw without debt": ("yes", "yes", "yes", "yes"),
-    "batch that is safer": ("yes", "yes", "no", "no"),
-    "liquidate": ("yes", "yes", "yes", "no"),
+    # action: at NORMAL, CAUTION, HALT and WIND-DOWN of the asset, and at HALT without a price
+    "repay": ("yes", "yes", "yes", "yes", "yes"),
+    "add what is held": ("yes", "yes", "yes", "yes", "yes"),
+    "bring what is new": ("yes", "yes", "yes", "no", "no"),
+    "borrow": ("yes", "no", "no", "no", "no"),
+    "borrow against it": ("yes", "yes", "no", "no", "no"),
+    "withdraw with debt": ("yes", "no", "no", "no", "no"),
+    "withdraw without debt": ("yes", "yes", "yes", "yes", "yes"),
+    "batch that is safer": ("yes", "yes", "no", "no", "no"),
+    "liquidate": ("yes", "yes", "yes", "yes", "no"),
 }
+
+REFUSED_BESIDES = {
+    # what is refused at NORMAL; the account to be liquidated has a health of 0.97
+    "HOLD": ("bring what is new", "liquidate"),
+    "HOLD, grace after it": ("bring what is new", "liquidate"),
+    "OUTAGE": ("borrow", "borrow against it", "withdraw with debt", "liquidate"),
+    "OUTAGE, grace after it": ("borrow", "borrow against it", "withdraw with debt", "liquidate"),
+}
+
+LASTING = ("SETTLEMENT", "OUTAGE")
+"""What does not end by itself: the sequencer has to come back."""
 
 LENDERS_TABLE = {
     # action: at NORMAL, CAUTION and HALT of the vault
@@ -53,6 +70,8 @@ LENDERS_TABLE = {
 REASONS = {
     "asset is in caution", "asset is halted", "vault is in caution", "vault is halted",
     "price is stale", "initial margin is not met", "collateral has no valid price",
+    "asset is settled", "asset is held", "liquidation is held", "grace after a hold",
+    "sequencer is down", "grace after an outage",
 }  # fmt: skip
 """What a level refuses with; another reason is another cause."""
 
@@ -80,7 +99,8 @@ def ready():
     """A market whose WETH every sensor watches."""
     weth = {"sources": 2, "jump_band": 500}
     listed = {**ASSETS, "WETH": {**ASSETS["WETH"], **weth}}
-    market = Market(EvmHost(), listed, ("USDC", "DAI", "WETH", "WBTC"))
+    debts = "USDC", "DAI", "WETH", "WBTC"
+    market = Market(EvmHost(), listed, debts, has_sequencer=True)
     _accounts(market)
     token = market.assets["WETH"]
     market.breaker.set_supply_limit(token, 1_000, sender=market.owner)
@@ -147,6 +167,15 @@ def _trip(market, sensor):
         missing = market.breaker.check_solvency(weth, sender=market.other).value
         assert tuple(missing) == (0, 1, 0)
         weth.token.mint(weth.vault.address, 1, sender=market.other)
+    elif sensor == "SETTLEMENT":
+        market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+    elif sensor.startswith("HOLD"):
+        market.breaker.hold(weth, HOUR, sender=market.guardian)
+        market.host.advance(HOUR if sensor.endswith("after it") else 0)
+    elif sensor.startswith("OUTAGE"):
+        market.uptime.set(1, sender=market.other)
+        if sensor.endswith("after it"):
+            market.uptime.set(0, sender=market.other)
     market.host.advance(12)
 
 
@@ -208,7 +237,9 @@ def _expected(action, sensor):
     asset, vault, has_price = LEVELS[sensor]
     if action in LENDERS_TABLE:
         return LENDERS_TABLE[action][vault]
-    return TABLE[action][asset if has_price else 3]
+    if action in REFUSED_BESIDES.get(sensor, ()):
+        return "no"
+    return TABLE[action][asset if has_price else 4]
 
 
 @pytest.mark.parametrize("sensor", LEVELS)
@@ -216,7 +247,7 @@ def test_levels__of_each_sensor(market, sensor):
     _trip(market, sensor)
     weth = market.assets["WETH"]
     asset, vault, has_price = LEVELS[sensor]
-    assert market.breaker.level_of(weth) == asset
+    assert market.breaker.level_of(weth) == (asset if asset != WIND_DOWN else 0)
     assert weth.vault.level() == vault
     quote = market.risk.quote(weth)
     assert quote.level == asset
@@ -239,7 +270,7 @@ def test_action(market, action, sensor):
     assert reason is None or reason in REASONS
 
 
-@pytest.mark.parametrize("sensor", [one for one in LEVELS if one != "NONE"])
+@pytest.mark.parametrize("sensor", [one for one in LEVELS if one != "NONE" and one not in LASTING])
 def test_levels__end_by_themselves(market, sensor):
     """Whatever tripped, the day after its cause is over all is as before."""
     _trip(market, sensor)

@@ -236,7 +236,7 @@ class World(Market):
         found = {}
         for number in self.numbers:
             position = self.engine.position_of(self.account(number))
-            sums = self.risk.margin_of(position)
+            sums = self.lens.margin_of(position)
             power = Fraction(sums.collateral - sums.required, WAD)
             found[number] = (self.risk.health_of(position).health_factor, power)
         return found

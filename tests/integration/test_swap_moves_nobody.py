@@ -42,7 +42,7 @@ def test_swap__moves_nobody(moved):
 
     def watched():
         return (feed.quote()[:3], market.risk.words_of(market.assets["POOL"])[2],
-                market.risk.health_of(position), market.risk.margin_of(position))  # fmt: skip
+                market.risk.health_of(position), market.lens.margin_of(position))  # fmt: skip
 
     before, start = watched(), pool.tick
     pool.swap_to(start + moved)

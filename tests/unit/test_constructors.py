@@ -31,7 +31,7 @@ def test_constructor__logs_the_guardian(market):
 
 
 def test_constructor__logs_the_breaker(market):
-    found = deployed(market, "RiskEngine", market.guardian, market.owner)
+    found = deployed(market, "RiskEngine", market.guardian, market.owner, ZERO)
     assert found == [*owners(market), ("SetBreaker", {"breaker": market.guardian})]
 
 

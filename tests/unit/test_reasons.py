@@ -18,6 +18,8 @@ SOURCES = {
     "modules/initial_margin.vy": ["risk_engine", "credit_engine"],
     "modules/maintenance.vy": ["risk_engine", "credit_engine"],
     "modules/price_oracle.vy": ["price_oracle"],
+    "modules/sequencer.vy": ["risk_engine"],
+    "modules/latch.vy": ["latch"],
     "Configurator.vy": ["configurator"],
     "modules/asset_config.vy": ["configurator"],
     "Lens.vy": ["lens"],
@@ -28,6 +30,7 @@ SOURCES = {
     "feeds/UniswapTwapFeed.vy": ["uniswap_twap_feed"],
     "feeds/NavFeed.vy": ["nav_feed"],
     "feeds/CheckedFeed.vy": ["checked_feed"],
+    "feeds/SequencerFeed.vy": ["sequencer_feed"],
 }
 """Contract, and the folders of its tests."""
 

@@ -6,6 +6,7 @@ import {
     IConfigurator,
     IEngine,
     IFeed,
+    ILens,
     IRisk,
     IToken,
     IVault,
@@ -44,6 +45,7 @@ abstract contract Gates {
 
     IEngine immutable engine;
     IRisk immutable risk;
+    ILens immutable lens;
     IBreaker immutable breaker;
     IVault immutable vault;
     IToken immutable weth;
@@ -72,6 +74,7 @@ abstract contract Gates {
     constructor(Names memory names, bool checked_, bool counts_) {
         engine = IEngine(names.engine);
         risk = IRisk(names.risk);
+        lens = ILens(names.lens);
         breaker = IBreaker(names.breaker);
         vault = IVault(names.vault);
         weth = IToken(names.weth);

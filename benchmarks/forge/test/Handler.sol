@@ -72,7 +72,7 @@ contract Handler is Trials {
         uint256[4] memory position = engine.position_of(account_);
         uint256 free = _held(position, false);
         if (_held(position, true) != 0) {
-            IRisk.Margin memory margin = risk.margin_of(position);
+            IRisk.Margin memory margin = lens.margin_of(position);
             if (margin.collateral <= margin.required) return _add(account_, seed);
             free = (free * (margin.collateral - margin.required)) / margin.collateral;
         }
@@ -272,7 +272,7 @@ contract Handler is Trials {
 
     // What initial margin and cash let an account borrow.
     function _credit(bytes32 account_) internal view returns (uint256) {
-        IRisk.Margin memory margin = risk.margin_of(engine.position_of(account_));
+        IRisk.Margin memory margin = lens.margin_of(engine.position_of(account_));
         if (margin.collateral <= margin.required) return 0;
         uint256 room = (margin.collateral - margin.required) / 1e12;
         uint256 cash = vault.cash();
@@ -359,7 +359,7 @@ contract Handler is Trials {
     // Of who has just raised his risk by an asset.
     function _margin(address asset) internal {
         uint256[4] memory position = engine.position_of(account);
-        IRisk.Margin memory margin = risk.margin_of(position);
+        IRisk.Margin memory margin = lens.margin_of(position);
         if (margin.debt == 0) return;
         _normal(asset);
         _require(margin.collateral >= margin.required, "SOLV-5 margin");

@@ -121,7 +121,10 @@ interface IRisk {
     function latch_of(address asset) external view returns (uint256, uint256, uint256);
     function shortfall(uint256[4] calldata position, uint256 tag) external view returns (uint256);
     function health_of(uint256[4] calldata position) external view returns (Health memory);
-    function margin_of(uint256[4] calldata position) external view returns (Margin memory);
+}
+
+interface ILens {
+    function margin_of(uint256[4] calldata position) external view returns (IRisk.Margin memory);
 }
 
 Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
@@ -138,6 +141,7 @@ struct Call {
 struct Names {
     address engine;
     address risk;
+    address lens;
     address breaker;
     address vault;
     address weth;

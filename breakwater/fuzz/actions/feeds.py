@@ -188,9 +188,29 @@ def vanish(p: Player, g: Gene) -> list[Call]:
 def poke(p: Player, g: Gene) -> list[Call]:
     """A poke, or now and then a look at whether all is there."""
     id = g[2] % p.asset_count + 1
+    if g[3] & 15 == 6:
+        return _outage(p, g)
     if g[3] & 7 == 7:
         return [p.call(g, "keeper", "breaker", "check_solvency", p.token(id))]
     return [p.call(g, "keeper", "breaker", "poke", p.token(id))]
+
+
+def _outage(p: Player, g: Gene) -> list[Call]:
+    """The sequencer goes down or comes back, perhaps as nobody believes, and perhaps is poked."""
+    odd = ((5, 2, 0, 5), (5, 1, 60, 5), (5, 1, 0, 4), (5, 0, -3_599, 5))
+    if g[4] & 3 == 3:
+        number, said, when, answered_in = odd[g[5] & 3]
+        args: tuple[object, ...] = (number, said, {"now": when}, answered_in)
+        calls = [p.call(g, "keeper", "uptime", "set_round", *args)]
+    else:
+        calls = [p.call(g, "keeper", "uptime", "set", int(g[4] & 3 == 0))]
+    if g[4] & 4:
+        calls.append(
+            ("keeper", "uptime", "set", (0,), (60, 3_600, 86_400, 8 * 86_400)[g[7] & 3], 1)
+        )
+    if g[4] & 8:
+        calls.append(("keeper", "sequencer", "poke", (), 0, 0))
+    return calls
 
 
 def wait(p: Player, g: Gene) -> list[Call]:

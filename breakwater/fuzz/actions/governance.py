@@ -18,6 +18,8 @@ def trip(p: Player, g: Gene) -> list[Call]:
     if g[3] & 3 == 3:
         who = "guardian" if g[4] & 1 else "keeper"
         return [p.call(g, who, "breaker", "reset", p.token(id))]
+    if g[3] & 7 == 2:
+        return _hold(p, g, id)
     durations = (60, 3_600, 86_400, 3 * 86_400, 7 * 86_400, 7 * 86_400 + 1)
     duration = durations[g[7] % 6]
     level = 1 + (g[3] & 1)
@@ -40,6 +42,32 @@ def trip(p: Player, g: Gene) -> list[Call]:
         args = p.names[i], token, rung(g[1] & 7, amount), f"@{who}"
         calls.append((who, "engine", "borrow", args, 0, 0))
     return calls
+
+
+def _hold(p: Player, g: Gene, id: int) -> list[Call]:
+    """Liquidations are held that rest on an asset, mostly one that an account holds; perhaps the
+    next hold is tried as well, or this one ended."""
+    if g[4] & 3:
+        id = p.held(g[2], p.legs(p.holder(g[5])))
+    duration = (4 * 3_600, 3_600, 60, 4 * 3_600 + 1)[g[7] & 3]
+    calls = [p.call(g, "guardian", "breaker", "hold", p.token(id), duration)]
+    if g[4] & 12 == 4:
+        calls.append(("guardian", "breaker", "hold", (p.token(id), 0), duration // 2, 1))
+    elif g[4] & 12 == 8:
+        wait = 7 * 86_400 - (g[5] & 1)
+        calls.append(("guardian", "breaker", "hold", (p.token(id), duration), wait, 600))
+    elif g[4] & 12 == 12:
+        calls.append(("keeper", "breaker", "reset", (p.token(id),), duration + 3_600, 1))
+    return calls
+
+
+def _settlement(p: Player, g: Gene, id: int) -> Step:
+    """An asset is wound down, mostly at a price that pokes have seen."""
+    words = [p.evm.storage(p.watch._breaker, slot) for slot in p.watch._listed[id - 1].ranges]
+    word = max(words, key=lambda word: word >> 192)
+    low, high = word & (2**96 - 1), word >> 96 & (2**96 - 1)
+    price = ((low + high) // 2, low, high, high + 1)[g[5] >> 4 & 3]
+    return Step("timelock", "configurator", "settle", (p.token(id), price))
 
 
 def _rule(p: Player, g: Gene) -> Step:
@@ -88,6 +116,8 @@ def _rule(p: Player, g: Gene) -> Step:
         total = p.watch.books[id] & (2**112 - 1)
         depth = (0, 1, total // 100, total)[g[3] & 3]
         return Step("timelock", "engine", "set_depth", (p.token(id), depth))
+    if kind == 8 and g[5] & 7 == 7:
+        return _settlement(p, g, id)
     if kind == 8:
         return _nothing_new(g, symbol, p.token(id))
     if g[3] & 4:

@@ -9,6 +9,7 @@ from breakwater.host import Reverted, decode_reason, interface_of
 # One text for the engines and the vaults: all keep a latch, a status to report and a lock.
 STAND_IN = """
 # pragma version 0.4.3
+from contracts.interfaces import IRiskEngine
 from contracts.modules import latch
 initializes: latch
 
@@ -25,6 +26,17 @@ totalAssets: public(uint256)
 total: uint256
 pushes: public(uint256)
 ids: HashMap[address, uint256]
+price: uint256
+quoted_level: uint256
+term: uint256
+words: public(uint256[2])
+writes: public(uint256)
+held: public(uint256)
+
+@deploy
+def __init__():
+    self.price = 10**18
+    self.words[1] = 10**18
 
 @external
 def set_asset(asset: address, id: uint256):
@@ -61,10 +73,46 @@ def set_books(cash: uint256, flash_out: uint256, debt: uint256, claims: uint256,
 def book_of(asset: address) -> (uint256, uint256, uint256, bool):
     return self.ids[asset], self.total, 0, False
 
+@view
 @external
-def poke(asset: address) -> uint256:
+def quote(asset: address) -> IRiskEngine.Quote:
     assert self.ids[asset] != 0, "asset is not listed"
-    return self.status
+    return IRiskEngine.Quote(
+        price=0 if self.status == 3 else self.price,
+        low=self.price,
+        high=self.price,
+        average=self.price,
+        volatility=0,
+        updated_at=block.timestamp,
+        status=self.status,
+        level=self.quoted_level,
+    )
+
+@view
+@external
+def words_of(asset: address) -> (uint256, uint256, uint256, uint256):
+    return 0, self.term, self.words[0], self.words[1]
+
+@external
+def write_checkpoint(asset: address, checkpoint: uint256, observation: uint256):
+    self.words = [checkpoint, observation]
+    self.writes += 1
+
+@external
+def hold(asset: address, duration: uint256):
+    self.held = duration
+
+@external
+def set_price(price: uint256):
+    self.price = price
+
+@external
+def set_quoted_level(level: uint256):
+    self.quoted_level = level
+
+@external
+def set_term(term: uint256):
+    self.term = term
 
 @view
 @external

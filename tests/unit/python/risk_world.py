@@ -94,7 +94,10 @@ class World(Both):
         super().__init__(seed)
         owner = self.roles["owner"]
         self.breaker = self.deploy("CircuitBreaker", owner, self.roles["guardian"])
-        self.risk = self.deploy("RiskEngine", self.breaker, owner)
+        self.uptime = self.deploy("AggregatorMock", 0, 0)
+        self.run("other", self.uptime, "set_round", 1, 0, self.host.now - 2 * DAY, 1)
+        self.sequencer = self.deploy("SequencerFeed", self.uptime)
+        self.risk = self.deploy("RiskEngine", self.breaker, owner, self.sequencer)
         self.configurator = self.deploy("Configurator", self.risk, owner)
         # answers that its lock is free, or not
         self.engine = self.deploy("BadFeedMock", 18, label="engine")
@@ -384,7 +387,9 @@ class World(Both):
         asset = self.some_asset()
         now = self.host.now
         calls: list[tuple[str, str, tuple[Any, ...]]] = [
-            (self.risk, "poke", (asset,)),
+            (self.risk, "write_checkpoint", (asset, 1, 1)),
+            (self.risk, "hold", (asset, 1)),
+            (self.risk, "settle", (asset, 1)),
             (self.risk, "set_level", (asset, 1, 1, 1)),
             (self.risk, "write_asset", (asset, 1, 1)),
             (self.risk, "set_breaker", (ZERO,)),
@@ -478,7 +483,6 @@ class World(Both):
         rng, legs = self.rng, self.some_legs()
         position = self.position(legs)
         self.run("other", self.risk, "health_of", position)
-        self.run("other", self.risk, "margin_of", position)
         touched = rng.choice([0, self.some_tag(legs)])
         self.run("other", self.risk, "check_initial", position, touched)
         self.run("other", self.risk, "shortfall", position, self.some_tag(legs, False))
@@ -545,7 +549,6 @@ class World(Both):
             self.run("other", source, "set_round", 1, 0, 0, 1)
         position = self.position(legs)
         self.run("other", self.risk, "health_of", position)
-        self.run("other", self.risk, "margin_of", position)
         for _ in range(4):
             self.some_terms(legs, position)
         gone.refresh()

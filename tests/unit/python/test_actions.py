@@ -87,3 +87,33 @@ def test_breaker_reset__of_a_listed_one(session, capsys):
     actions.breaker_trip(guardian, "WETH", "halt", "2 h")
     actions.breaker_reset(guardian, "WETH")
     assert "lifted 1 latch of WETH\nWETH: level NORMAL\n" in capsys.readouterr().out
+
+
+def test_breaker_hold__begins_ends_and_is_told(session, capsys):
+    guardian = session("guardian")
+    actions.breaker_hold(guardian, "weth", "4 h")
+    assert capsys.readouterr().out == "liquidations that rest on WETH are held for 4 h\n"
+    actions.breaker_status(guardian)
+    assert "; liquidations are held for 4 h more" in capsys.readouterr().out
+    actions.breaker_hold(guardian, "WETH", "")
+    actions.breaker_status(guardian)
+    said = capsys.readouterr().out
+    assert said.startswith("liquidations that rest on WETH are held no more")
+    assert "; grace after a hold for 1 h more" in said
+    guardian.host.advance(3_600)
+    actions.breaker_status(guardian)
+    assert "hold" not in capsys.readouterr().out.partition("\n")[2]
+
+
+def test_breaker_hold__is_the_guardians(session):
+    with pytest.raises(UserError, match="only the guardian"):
+        actions.breaker_hold(session("lender"), "WETH", "4 h")
+
+
+def test_level_line__of_a_settled_asset(session, monkeypatch):
+    borrower = session("borrower")
+    lens = borrower.protocol.lens
+    quote = lens.quote(borrower.protocol.tokens["WETH"])._replace(level=3)
+    monkeypatch.setattr(type(lens), "quote", lambda _, token: quote)
+    said = actions.refusal(borrower, Reverted("asset is halted"))
+    assert "WETH is at level WIND-DOWN: it has its settlement price for good." in said

@@ -15,8 +15,8 @@ def test_model__constructors():
     fine = [both.deploy("AggregatorMock", 8, 1) for _ in range(3)]
     odd = both.deploy("AggregatorMock", 31, 1)
     source = fine[0]
-    assert both.refuses("RiskEngine", ZERO, owner) == "breaker is zero"
-    assert both.refuses("RiskEngine", owner, ZERO) == "owner is zero"
+    assert both.refuses("RiskEngine", ZERO, owner, ZERO) == "breaker is zero"
+    assert both.refuses("RiskEngine", owner, ZERO, ZERO) == "owner is zero"
     assert both.refuses("CircuitBreaker", ZERO, owner) == "owner is zero"
     assert both.refuses("Configurator", owner, owner) == "risk engine has no code"
     assert both.refuses("Configurator", source, ZERO) == "owner is zero"

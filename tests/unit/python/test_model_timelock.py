@@ -24,7 +24,7 @@ class Delayed(Both):
         owner, other = self.roles["owner"], self.roles["other"]
         self.lock = self.deploy("Timelock", 100, [owner], [other], owner)
         self.breaker = self.deploy("CircuitBreaker", self.lock, owner)
-        self.risk = self.deploy("RiskEngine", self.breaker, self.lock)
+        self.risk = self.deploy("RiskEngine", self.breaker, self.lock, ZERO)
         self.roles["lock"] = self.lock
         self.known: list[tuple[bool, tuple[Any, ...], bytes]] = []
         """Whether a batch, arguments of its execution, id."""

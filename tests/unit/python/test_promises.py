@@ -18,6 +18,7 @@ from breakwater.observation.words import DEBT, legs, stamp
 from breakwater.promises import Ledger, catalogue
 from breakwater.promises.gates import DAY, GuardianBudget
 from breakwater.promises.verdicts import Held, Promise, Violation
+from breakwater.units import HOUR
 
 Doctor = Callable[[list[Observation]], Observation]
 
@@ -368,6 +369,26 @@ def test_guardian_budget__counts_what_is_held_and_not_what_sensors_halt(seen):
     assert worst(at(0, 4), at(10, 3)) == 0
     assert worst(at(0, 4), at(10, 4)) == -DAY
     assert worst(*(at(day, 0, halt_days=1) for day in range(20))) >= 0
+
+
+def test_guardian_budget__holds_of_liquidations(seen):
+    """At most 4 hours, and 7 days from start to start."""
+    first = next(iter(seen[-1].assets))
+
+    def at(start, seconds, previous=None):
+        o = seen[-1]
+        start += o.now
+        asset = replace(o.assets[first], latch=0, term=start << 185 | (start + seconds) << 217)
+        return replace(o, now=start, assets={first: asset}, previous=previous)
+
+    def worst(observation):
+        return min(finding.slack for finding in GuardianBudget()(observation))
+
+    once = at(0, 4 * HOUR)
+    assert worst(once) == 0
+    assert worst(at(0, 4 * HOUR + 1)) == -1
+    assert worst(at(7 * DAY, HOUR, once)) == 0
+    assert worst(at(7 * DAY - 1, HOUR, once)) == -1
 
 
 @pytest.mark.parametrize(

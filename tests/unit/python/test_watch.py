@@ -112,7 +112,60 @@ GROWN = [
     call("keeper", "breaker", "poke", "@token.WETH", wait=600, blocks=1),
 ]
 
+HOLD = call("guardian", "breaker", "hold", "@token.WETH", HOUR)
+DOWN = call("keeper", "uptime", "set", 1)
+SEEN = [one for dollars in (2_000, 1_900) for one in (*price("WETH", dollars, 3), POKE)]
+
+
+def settled(dollars):
+    return [*SEEN, *ruled("configurator", "settle", "@token.WETH", dollars * 10**18)]
+
+
 MUTANTS = {
+    "hold of a day": Mutant(
+        "RiskEngine", "modules/maintenance", "_hold", "min(duration, MAX_HOLD)", "86_400",
+        [HOLD],
+        "GATE-1",
+    ),
+    "hold every hour": Mutant(
+        "RiskEngine", "modules/maintenance", "_hold", "start + HOLD_INTERVAL", "start",
+        [HOLD, call("guardian", "breaker", "hold", "@token.WETH", HOUR, wait=HOUR, blocks=1)],
+        "GATE-1",
+    ),
+    "hold that holds nothing": Mutant(
+        "RiskEngine", "modules/maintenance", "_liquidation_terms", "valuation.latched != 0",
+        "valuation.latched > 255",
+        [HOLD, *WEAK],
+        "GATE-4",
+    ),
+    "hold without grace": Mutant(
+        "RiskEngine", "modules/maintenance", "_is_held", "+ GRACE_TIME", "",
+        [HOLD, *price("WETH", 980, 3),
+         liquidate("borrower_1#0", "USDC", "WETH", wait=HOUR, blocks=1)],
+        "GATE-4",
+    ),
+    "outage that stops nobody": Mutant(
+        "RiskEngine", "modules/maintenance", "_liquidation_terms",
+        "sequencer.FEED != empty(address)", "sequencer.FEED == empty(address)",
+        [DOWN, *WEAK],
+        "GATE-4",
+    ),
+    "loan in an outage": Mutant(
+        "RiskEngine", "", "check_initial",
+        "sequencer.FEED != empty(address)", "sequencer.FEED == empty(address)",
+        [DOWN, borrow("borrower_1#0", "USDC", usdc(600))],
+        "GATE-2",
+    ),
+    "settled above what pokes saw": Mutant(
+        "CircuitBreaker", "", "settlement_of", "price <= high", "price <= 2 * high",
+        settled(2_100),
+        "GATE-1",
+    ),
+    "settled and poked": Mutant(
+        "CircuitBreaker", "", "_write_price", "quote.level == WIND_DOWN", "quote.level == 9",
+        [*settled(1_950), POKE],
+        "SOLV-11",
+    ),
     "shortfall without end": Mutant(
         "RiskEngine", "", "shortfall",
         "return maintenance._shortfall(position, tag)", "return 2**100",
@@ -186,7 +239,7 @@ MUTANTS = {
         "SOLV-5",
     ),
     "safer at HALT": Mutant(
-        "RiskEngine", "", "check_batch", "level == 2 or not", "not",
+        "RiskEngine", "", "check_batch", "level >= 2 or not", "not",
         [trip("WETH", 2), SAFER[-1]],
         "GATE-2",
     ),
@@ -290,13 +343,13 @@ MUTANTS = {
         "SOLV-6",
     ),
     "spot stored as average": Mutant(
-        "RiskEngine", "modules/price_oracle", "_poke",
+        "CircuitBreaker", "modules/price_history", "_poked",
         "(quote.average << 96)", "(quote.price << 96)",
         [*price("WETH", 1_950, 3), call("keeper", "breaker", "poke", "@token.WETH", wait=60)],
         "SOLV-11",
     ),
     "volatility that nobody samples": Mutant(
-        "RiskEngine", "modules/price_oracle", "_poke",
+        "CircuitBreaker", "modules/price_history", "_poked",
         "elapsed >= SAMPLE_TIME", "elapsed >= 99 * SAMPLE_TIME",
         [*price("WETH", 1_950, 3), call("keeper", "breaker", "poke", "@token.WETH", wait=700)],
         "SOLV-11",

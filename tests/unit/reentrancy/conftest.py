@@ -54,7 +54,7 @@ class World:
         for name, price in (("collateral", PRICE), ("debt", 10**8), ("other", 10**8)):
             self.make(f"{name} feed", "AggregatorMock", 8, price)
         self.make("breaker", "CircuitBreaker", actor, actor)
-        self.make("risk", "RiskEngine", self.at["breaker"], actor)
+        self.make("risk", "RiskEngine", self.at["breaker"], actor, "0x" + "00" * 20)
         self.make("configurator", "Configurator", self.at["risk"], actor)
         self.make("engine", "CreditEngine", self.at["risk"], actor)
         for name, token in (("vault", "debt"), ("new vault", "new")):

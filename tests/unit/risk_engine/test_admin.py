@@ -10,19 +10,22 @@ from tests.market import ZERO, refuses
 def test_constructor__refusals(market):
     owner = market.owner
     with refuses("breaker is zero"):
-        RiskEngine.deploy(market.host, ZERO, owner, sender=owner)
+        RiskEngine.deploy(market.host, ZERO, owner, ZERO, sender=owner)
     with refuses("owner is zero"):
-        RiskEngine.deploy(market.host, market.breaker, ZERO, sender=owner)
+        RiskEngine.deploy(market.host, market.breaker, ZERO, ZERO, sender=owner)
 
 
 @pytest.mark.everywhere
-def test_poke__breaker_alone(market):
+def test_write_checkpoint__breaker_alone(market):
+    weth = market.assets["WETH"]
     with refuses("caller is not the breaker"):
-        market.risk.poke(market.assets["WETH"], sender=market.owner)
+        market.risk.write_checkpoint(weth, 1, 2, sender=market.owner)
+    before = market.risk.words_of(weth)
     market.risk.set_breaker(market.other, sender=market.owner)
-    assert market.risk.poke(market.assets["WETH"], sender=market.other).value == 0
+    market.risk.write_checkpoint(weth, 2**256 - 1, 2**255, sender=market.other)
+    assert market.risk.words_of(weth) == (*before[:2], 2**256 - 1, 2**255)
     with refuses("asset is not listed"):
-        market.risk.poke(market.other, sender=market.other)
+        market.risk.write_checkpoint(market.other, 1, 2, sender=market.other)
 
 
 @pytest.mark.everywhere

@@ -59,7 +59,7 @@ def test_margin_and_health__random_positions(rich):
             amount = int(worth / float(asset.dollars[0]) * asset.unit)
             legs.append((name, min(max(amount, 1), 2**104 - 1), is_debt))
         position, told, prices = market.position(*legs), legs_of(*legs), prices_of(market)
-        assert market.risk.margin_of(position) == (
+        assert market.lens.margin_of(position) == (
             *margin.margin(told, rules, prices).__dict__.values(),
         )
         state = margin.health(told, rules, prices)
@@ -92,7 +92,7 @@ def test_health_of__saturates(rich, amount):
     wanted = margin.health(told, rich.rules(), prices_of(rich))
     assert state.health_factor == wanted.health_factor
     assert state.collateral_value == wanted.collateral_value <= 4 * margin.MAX_VALUE
-    rich.risk.margin_of(position)
+    rich.lens.margin_of(position)
 
 
 def test_health_of__without_debt(market):
@@ -121,7 +121,7 @@ def test_check_initial__stale_debt(market):
     position = market.position(("WETH", WAD, False), ("DAI", WAD, True))
     with refuses("price is stale"):
         market.risk.check_initial(position, 0)
-    sums = market.risk.margin_of(position)
+    sums = market.lens.margin_of(position)
     assert sums.debt == WAD  # at its last
 
 
@@ -271,7 +271,7 @@ def test_margin_of__borrow_ltv_falls_to_its_floor(new_market, base, floor):
     market.settle(rounds=8)
     assert market.risk.quote(market.assets["WETH"]).volatility > 2 * 10**16
     position = market.position(("WETH", WAD, False))
-    sums = market.risk.margin_of(position)
+    sums = market.lens.margin_of(position)
     assert sums.collateral == sums.exposure * floor // 10_000
 
 

@@ -1,0 +1,177 @@
+"""WIND-DOWN: a settlement price for good, within what pokes saw in a week."""
+
+import pytest
+
+from breakwater.units import DAY, HOUR, WAD
+from tests.market import WITHDRAW, refuses
+
+
+@pytest.fixture
+def market(market):
+    """The borrower owes 15,000 USDC on 10 WETH; pokes saw WETH at 1,900 to 2,100 USD."""
+    market.deposit("WETH", 10)
+    market.borrow("USDC", 15_000)
+    for dollars in (2_100, 1_900, 2_000):
+        market.host.advance(900)
+        market.price("WETH", dollars)
+        market.poke("WETH")
+    return market
+
+
+def settle(market, dollars, name="WETH"):
+    price = dollars if dollars > 10**9 else dollars * WAD
+    asset = market.assets[name]
+    return market.configurator.settle(asset, price, sender=market.owner)
+
+
+def test_settle__price_for_good(market):
+    weth, risk = market.assets["WETH"], market.risk
+    rule, term, word, seen = risk.words_of(weth)
+    event = settle(market, 1_950).event("Settle")
+    assert event.args == {"asset": weth.address, "price": 1_950 * WAD}
+    price, now = 1_950 * WAD, market.host.now
+    volatility = (word >> 192) & (2**32 - 1)
+    assert risk.words_of(weth) == (
+        rule >> 160 << 160, term, price | price << 96 | volatility << 192 | now << 224, seen,
+    )  # fmt: skip
+    assert volatility
+    market.price("WETH", 5_000)
+    for wait in (0, HOUR, 30 * DAY):
+        market.host.advance(wait)
+        quote = risk.quote(weth)
+        assert quote[:4] == (price,) * 4
+        assert (quote.volatility, quote.status, quote.level) == (volatility * 10**9, 0, 3)
+        # a poke stores nothing more
+        assert not market.poke("WETH").logs
+    assert risk.words_of(weth)[2] == price | price << 96 | volatility << 192 | now << 224
+
+
+@pytest.mark.parametrize("dollars", [1_900, 2_100])
+def test_settle__at_the_ends_of_the_range(market, dollars):
+    assert market.breaker.range_of(market.assets["WETH"]) == (1_900 * WAD, 2_100 * WAD)
+    settle(market, dollars)
+
+
+@pytest.mark.parametrize("price", [0, 1_900 * WAD - 1, 2_100 * WAD + 1, 2**255])
+def test_settle__out_of_the_range_reverts(market, price):
+    with refuses("price is out of range"):
+        market.configurator.settle(market.assets["WETH"], price, sender=market.owner)
+
+
+def test_settle__of_what_no_poke_saw_reverts(market):
+    with refuses("price is out of range"):
+        settle(market, 1, "DAI")
+
+
+def test_settle__refusals(market):
+    weth = market.assets["WETH"]
+    with refuses("caller is not configurator"):
+        market.risk.settle(weth, 2_000 * WAD, sender=market.owner)
+    with refuses("ownable: caller is not the owner"):
+        market.configurator.settle(weth, 2_000 * WAD, sender=market.guardian)
+    market.risk.set_configurator(market.other, sender=market.owner)
+    with refuses("asset is not listed"):
+        market.risk.settle(market.other, 2_000 * WAD, sender=market.other)
+    market.risk.settle(weth, 2_000 * WAD, sender=market.other)
+    with refuses("asset is settled"):
+        market.risk.settle(weth, 2_000 * WAD, sender=market.other)
+
+
+def test_write_asset__source_neither_ends_nor_comes_back(market):
+    weth, other = market.assets["WETH"], market.other
+    rule, term, *_ = market.risk.words_of(weth)
+    ended = rule >> 160 << 160
+    market.risk.set_configurator(other, sender=market.owner)
+    with refuses("source cannot come or go"):
+        market.risk.write_asset(weth, ended, term, sender=other)
+    market.risk.settle(weth, 2_000 * WAD, sender=other)
+    with refuses("source cannot come or go"):
+        market.risk.write_asset(weth, rule, term, sender=other)
+    market.risk.write_asset(weth, ended, term, sender=other)
+    assert market.risk.quote(weth).level == 3
+
+
+def test_settle__ltvs_may_still_be_moved(market):
+    weth = market.assets["WETH"]
+    settle(market, 2_000)
+    market.configurator.ramp_liquidation_ltv(weth, 4_000, 3 * DAY, sender=market.owner)
+    market.host.advance(3 * DAY)
+    market.refresh()
+    market.liquidate("USDC", "WETH")
+
+
+def test_settle__liquidation_at_the_settlement_price(market):
+    """1,900 USD leave a health of 1.0513; what the feed says no longer counts, on either side."""
+    settle(market, 1_900)
+    market.price("WETH", 1_000)
+    health = market.risk.health_of(market.engine.position_of(market.account()))
+    assert health.collateral_value == 19_000 * WAD
+    with refuses("account is healthy"):
+        market.liquidate("USDC", "WETH")
+    market.price("USDC", "1.1")
+    expected = market.terms("USDC", "WETH", WETH=market.spot()["DAI"].flat(1_900 * WAD))
+    paid, seized = market.liquidate("USDC", "WETH").value
+    assert (paid, seized) == (expected.repay + expected.fund_fee, expected.seize["WETH"])
+
+
+def test_settle__of_a_debt_at_the_settlement_price(market):
+    account = market.account(1)
+    market.deposit("USDC", 30_000, account)
+    market.borrow("WETH", 10, account)
+    market.host.advance(12)
+    settle(market, 2_100)
+    market.price("USDC", "0.8")
+    assert market.risk.health_of(market.engine.position_of(account)).debt_value >= 21_000 * WAD
+    market.liquidate("WETH", "USDC", account=account)
+
+
+def test_settle__new_risk_is_refused(market):
+    settle(market, 2_000)
+    weth, me = market.assets["WETH"], market.borrower
+    with refuses("asset is settled"):
+        market.engine.withdraw_collateral(market.account(), weth, 1, me, sender=me)
+    assert market.lens.why_blocked(market.account(), WITHDRAW, weth, 1) == "asset is settled"
+    with refuses("initial margin is not met"):
+        market.borrow("USDC", 1)
+    market.deposit("USDC", 10_000, market.account(3))
+    with refuses("asset is settled"):
+        market.borrow("WETH", "0.1", market.account(3))
+    with refuses("asset is settled"):
+        market.deposit("WETH", 1, market.account(3))
+    with refuses("asset is settled"):
+        market.risk.check_listable(weth.id)
+    margin = market.lens.margin_of(market.engine.position_of(market.account()))
+    assert (margin.collateral, margin.exposure) == (0, 0)
+
+
+def test_settle__dead_asset_at_what_pokes_saw_last(market):
+    market.break_feed("WETH")
+    for _ in range(20):
+        market.host.advance(DAY)
+        market.poke("WETH")
+    settle(market, 2_000)
+    assert market.risk.quote(market.assets["WETH"]).status == 0
+
+
+def test_settle__hold_and_latches_go_on(market):
+    weth = market.assets["WETH"]
+    market.breaker.hold(weth, HOUR, sender=market.guardian)
+    settle(market, 1_900)
+    market.price("USDC", "1.1")
+    with refuses("liquidation is held"):
+        market.liquidate("USDC", "WETH")
+    market.breaker.trip(weth, 2, DAY, sender=market.guardian)
+    assert market.risk.quote(weth).level == 3
+
+
+def test_health_of__id_that_is_not_listed_has_no_settlement(market):
+    """It has no price, as before."""
+    position = [WAD | (99 | 128) << 208, 0, 0, 0]
+    tags = 128 | 99, market.assets["WETH"].id
+    assert market.risk.health_of(position).debt_value == 0
+    with refuses("price is stale"):
+        market.risk.check_listable(99)
+    both = market.position(("WETH", 1, False), ("USDC", 10**12, True))
+    both[1] = position[0]
+    with refuses("debt has no valid price"):
+        market.risk.liquidation_terms(both, *tags, 1, 0)
