@@ -94,6 +94,10 @@ class State(Positions):
     """Who may move whose tokens and shares, people only."""
     armed: bool
     """Whether a token calls back."""
+    steps: dict[tuple[int, int], int]
+    """By asset and parameter, when it was last loosened."""
+    listed: dict[int, tuple[int, int]]
+    """By asset that was listed since and is new, when, and its first cap."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, _DECIMALS)
@@ -192,10 +196,10 @@ class State(Positions):
 
     def reload(self) -> None:
         """Take everything as it stands after calls were undone; what is known of the past stays."""
-        kept = self.holds, self.approved, self.armed
+        kept = self.holds, self.approved, self.armed, self.steps, self.listed
         known = list(self.grants)
         self.load()
-        (self.holds, self.approved, self.armed) = kept
+        self.holds, self.approved, self.armed, self.steps, self.listed = kept
         for grant in known:
             self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
 
@@ -206,6 +210,8 @@ class State(Positions):
         self.holds = {}
         self.approved = set()
         self.armed = False
+        self.steps = {}
+        self.listed = {}
         self.sliced: dict[tuple[bytes, int, int], Slice] = {}
         self.waited: dict[bytes, Waited] = {}
 

@@ -118,7 +118,7 @@ class Watch(Grants, Liquidations, Rulings):
                     self.prices[id] = None
                     self.quotes[id] = UNREAD
             elif kind == RULES:
-                self._ruled(touched)
+                self._ruled(function, touched)
             elif (asset := self._by_name.get(args[0] if args else "")) is not None:
                 self._poked(asset)
         if self.thorough and kind != QUIET:

@@ -18,6 +18,7 @@ from breakwater.artifacts import Artifact
 from breakwater.contract import Contract
 from breakwater.driver import (
     AssetConfig,
+    BlendFeed,
     CircuitBreaker,
     Configurator,
     CreditEngine,
@@ -32,7 +33,16 @@ from breakwater.driver import (
 )
 from breakwater.errors import UserError
 from breakwater.fuzz.observing import MockObserver
-from breakwater.fuzz.profiles import ACCOUNTS, DELAY, PROFILES, ROLES, RULES, VAULT, Listing
+from breakwater.fuzz.profiles import (
+    ACCOUNTS,
+    DELAY,
+    NEW_LIMIT,
+    PROFILES,
+    ROLES,
+    RULES,
+    VAULT,
+    Listing,
+)
 from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Host, Log, Reverted, interface_of
@@ -52,7 +62,7 @@ class Setup:
     """One deployment or call that the market was set up with."""
 
     kind: str
-    """"deploy" or "call"."""
+    """"deploy", "blueprint" or "call"."""
     name: str
     """Of the contract in the world."""
     contract: str
@@ -320,6 +330,15 @@ class World:
         self._names[contract.address] = name
         return contract
 
+    def _blueprint(self, kind: type[Contract]) -> str:
+        """Creation code of a contract, from `compile` where that was given; its address."""
+        sender = self.roles["owner"]
+        self._note("blueprint", kind.NAME, kind, "", "", (), sender)
+        artifact = kind.artifact() if self._compile is None else self._compile(kind.NAME)
+        address = self.host.deploy_blueprint(artifact.bytecode, sender=sender)
+        self.record[-1] = Setup(**{**vars(self.record[-1]), "address": address})
+        return address
+
     def _do(self, name: str, function: str, *args: Any, sender: str = "owner") -> Any:
         """A call of the set-up; a contract may be the sender."""
         contract = self.contracts[name]
@@ -356,12 +375,15 @@ class World:
         owner, roles = self.roles["owner"], self.roles
         breaker = self._deploy("breaker", CircuitBreaker, owner, roles["guardian"])
         risk = self._deploy("risk", RiskEngine, breaker, owner)
-        configurator = self._deploy("configurator", Configurator, risk, owner)
         engine = self._deploy("engine", CreditEngine, risk, owner)
+        blend = self._blueprint(BlendFeed)
+        configurator = self._deploy("configurator", Configurator, engine, blend, NEW_LIMIT, owner)
         self._deploy("lens", Lens, engine)
         self._deploy("timelock", Timelock, DELAY, [roles["governor"]], [ZERO], ZERO)
         self._deploy("attacker", mocks.FlashBorrowerMock)
         self._do("risk", "set_configurator", configurator)
+        for name in ("risk", "engine"):
+            self._do(name, "transfer_ownership", configurator)
         self._do("breaker", "connect", risk, engine)
 
     def _list(self, listing: Listing) -> None:
@@ -400,19 +422,24 @@ class World:
             config["is_feed"] = True
         else:
             feed = sources[0]
+        # a new asset is valid up to four times its price at most
+        rise = 10**5 if listing.listed else 3
         config.update(
             source=feed.address,
             min_price=max(dollars * 10**18 // 10**5, 10**9),
-            max_price=min(dollars * 10**18 * 10**5, 10**28),
+            max_price=min(dollars * 10**18 * rise, 10**28),
         )
+        if not listing.rate_over:
+            self._deploy(f"source.{symbol}.next", mocks.AggregatorMock, 8, dollars * 10**8)
         self.configs[symbol] = AssetConfig(**config)
         if listing.listed:
-            self._do("configurator", "list_asset", token, self.configs[symbol])
+            cap = listing.amount(listing.cap)
+            self._do(
+                "configurator", "list_asset", token, self.configs[symbol], cap, listing.takes_fee,
+                ZERO, 0,
+            )  # fmt: skip
             if listing.supply_limit:
                 self._do("breaker", "set_supply_limit", token, listing.supply_limit)
-            if listing.cap:
-                cap = listing.amount(listing.cap)
-                self._do("engine", "list_collateral", token, cap, listing.takes_fee)
 
     def _open(self, listing: Listing) -> None:
         symbol, owner = listing.symbol, self.roles["owner"]
@@ -432,12 +459,14 @@ class World:
             f"vault.{symbol}", "open", fund, seed,
             listing.amount(listing.cash * 3), listing.amount(listing.cash * 2),
         )  # fmt: skip
-        self._do("engine", "list_debt", vault, listing.amount(listing.min_debt))
+        self._do("configurator", "list_debt", vault, listing.amount(listing.min_debt))
         self._do("breaker", "add_vault", vault)
 
     def _hand_over(self) -> None:
         timelock = self.contracts["timelock"]
-        for name in ("configurator", "risk", "engine", "breaker"):
+        self._do("configurator", "set_steward", self.roles["steward"])
+        self._do("configurator", "seal")
+        for name in ("configurator", "breaker"):
             self._do(name, "transfer_ownership", timelock)
         for symbol in self.debts:
             self._do(f"vault.{symbol}", "transfer_ownership", timelock)

@@ -82,6 +82,8 @@ class Term(NamedTuple):
     target_health: int = 0
     target_slope: int = 0
     closes_whole: int = 0
+    is_new: int = 0
+    """nobody may add above its cap"""
     rest: int = 0
     """bits that mean nothing"""
 
@@ -92,7 +94,7 @@ class Term(NamedTuple):
         return margin.ramp(self.start, self.target, now - self.since, self.duration)
 
 
-TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 71)
+TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 1, 70)
 """Bits of each, lowest first."""
 
 

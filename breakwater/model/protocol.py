@@ -8,12 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from breakwater.errors import UserError
+from breakwater.model.blend import Blueprint
 from breakwater.model.chain import Chain, Contract
 
 if TYPE_CHECKING:
     from breakwater.fuzz.world import World
 
 MODULES = (
+    "blend",
     "breaker",
     "configurator",
     "engine",
@@ -53,6 +55,9 @@ def mirror(world: World) -> Chain:
     chain = Chain(first.now, first.block, world.host.chain_id)
     for setup in world.record:
         chain.now, chain.block = setup.now, setup.block
+        if setup.kind == "blueprint":
+            Blueprint(chain, setup.address, setup.contract)
+            continue
         if setup.kind == "deploy":
             deploy(chain, setup.contract, setup.address, setup.args)
             continue

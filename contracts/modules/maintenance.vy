@@ -57,6 +57,7 @@ struct Valuation:
 #   bits 150-163  target_health [bps]
 #   bits 164-183  target_slope [bps]
 #   bit  184      closes whole debts
+#   bit  185      is new: nobody may add above its cap
 terms: uint256[128]
 
 
@@ -182,7 +183,7 @@ def _shortfall(position: uint256[4], tag: uint256) -> uint256:
     weight: uint256 = unsafe_mul(
         valuation.collateral_price, asset_config._liquidation_ltv(self.terms[tag])
     )
-    if weight == 0 or valuation.unpriced >> leg & 1 == 1:
+    if weight == 0 or (valuation.unpriced >> leg | self.terms[tag] >> 185) & 1 == 1:
         return 0
     missing: uint256 = self._lacking(valuation, min(valuation.target, TARGET_CEILING))
     unit: uint256 = 10**asset_config._decimals(price_oracle.rules[tag])

@@ -360,11 +360,11 @@ class Pair:
         listing = self.world.listings[symbol]
         held = self.model.get("books", self.token(symbol)).held
         if self.random.random() < 0.6:
-            cap = self.pick(0, held, listing.amount(listing.cap), MAX_UINT256)
-            self.order("engine", "set_cap", self.token(symbol), cap)
+            cap = self.pick(0, held, listing.amount(listing.cap), 2**128 - 1)
+            self.order("configurator", "set_cap", self.token(symbol), cap)
         else:
             least = listing.amount(self.pick(0, 100, 100, 1_000))
-            self.order("engine", "set_min_debt", self.token(symbol), least)
+            self.order("configurator", "set_min_debt", self.token(symbol), least)
 
     def order(self, name: str, function: str, *args: Any) -> None:
         """Have the timelock make a call."""
@@ -375,6 +375,14 @@ class Pair:
         self.do("governor", "timelock", "schedule", *call, DELAY)
         self.host.advance(DELAY, 300)
         self.do("keeper", "timelock", "execute", *call)
+
+    def cap(self, asset: str, cap: int) -> None:
+        """A cap as genesis might have set it."""
+        book = self.model.get("books", asset)._replace(cap=decoded(encoded(cap)))
+        self.model.put(book, "books", asset)
+        (word,) = self.model.words("books", (asset,))
+        slot = self.comparison._slot("CreditEngine", word)
+        self.host._evm.insert_account_storage(self.engine, slot, word.value)
 
     def look(self) -> None:
         """The views."""
@@ -531,7 +539,7 @@ def test_model__cap_lets_rescuers_in(pair: Pair) -> None:
     one, weth, usdc = pair.world.account("borrower_1#0"), pair.token("WETH"), pair.token("USDC")
     most = pair.view("lens", "max_borrow", one, usdc)
     pair.passes("borrower_1", "engine", "borrow", one, usdc, most, pair.address("borrower_1"))
-    pair.order("engine", "set_cap", weth, 1)
+    pair.order("configurator", "set_cap", weth, 1)
     for name in ("source.WETH.0", "source.WETH.1", "source.WETH.2"):
         pair.passes("keeper", name, "set", 1_800 * 10**8)
     position = pair.view("engine", "position_of", one)
@@ -642,7 +650,7 @@ def test_model__largest_amounts() -> None:
     pair = Pair()
     late, me, full = pair.token("WBTC"), pair.address("borrower_1"), 2**104 - 1
     pair.passes("keeper", "token.WBTC", "mint", me, 2**113)
-    pair.order("engine", "set_cap", late, MAX_UINT256)
+    pair.cap(late, MAX_UINT256)
     deposit = "borrower_1", "engine", "deposit_collateral"
     pair.passes(*deposit, account_id(me, 1_000), late, full)
     pair.refused("amount is too large", *deposit, account_id(me, 1_000), late, 1)
@@ -659,7 +667,7 @@ def test_model__debt_that_no_leg_can_tell() -> None:
     pair = Pair()
     hook, weth, one = pair.token("HOOK"), pair.token("WETH"), pair.world.account("borrower_1#2")
     pair.order("vault.HOOK", "set_caps", MAX_UINT256, MAX_UINT256)
-    pair.order("engine", "set_cap", weth, MAX_UINT256)
+    pair.cap(weth, MAX_UINT256)
     pair.do("keeper", "source.HOOK.0", "set_words", [7, 10**9, pair.host.now, pair.host.now, 7])
     pair.passes("keeper", "token.HOOK", "mint", pair.address("lender_1"), 2**104)
     pair.passes("keeper", "token.WETH", "mint", pair.address("borrower_1"), 2**104)
@@ -676,7 +684,7 @@ def test_model__debt_that_no_leg_can_tell() -> None:
 
 def test_model__cap_may_be_reached(pair: Pair) -> None:
     weth, one = pair.token("WETH"), pair.world.account("borrower_1#2")
-    pair.order("engine", "set_cap", weth, 65_535 << 48)
+    pair.cap(weth, 65_535 << 48)
     room = (65_535 << 48) - pair.model.get("books", weth).held
     deposit = "borrower_1", "engine", "deposit_collateral", one, weth
     pair.refused("collateral cap is reached", *deposit, room + 1)

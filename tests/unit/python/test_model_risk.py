@@ -18,6 +18,7 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz.compare import Comparison
 from breakwater.host import Reverted, interface_of
 from breakwater.model import exact
+from breakwater.model.blend import Blueprint
 from breakwater.model.chain import Chain, Refused
 from breakwater.model.protocol import deploy
 from breakwater.model.timelock import ADMIN, CANCELLER, EXECUTOR, PROPOSER
@@ -54,6 +55,13 @@ class Both:
         address = self.host.deploy(name, *args, sender=self.roles["owner"])
         deploy(self.chain, name, address, args)
         self.names[address] = label or name
+        return address
+
+    def blueprint(self, name: str) -> str:
+        """Creation code, on both; its address."""
+        code = artifacts.load(name).bytecode
+        address = self.host.deploy_blueprint(code, sender=self.roles["owner"])
+        Blueprint(self.chain, address, name)
         return address
 
     def refuses(self, name: str, *args: Any) -> str:
@@ -108,7 +116,11 @@ class World(Both):
         owner = self.roles["owner"]
         self.breaker = self.deploy("CircuitBreaker", owner, self.roles["guardian"])
         self.risk = self.deploy("RiskEngine", self.breaker, owner)
-        self.configurator = self.deploy("Configurator", self.risk, owner)
+        # whose books nobody uses
+        books = self.deploy("CreditEngine", self.risk, owner)
+        blend = self.blueprint("BlendFeed")
+        self.configurator = self.deploy("Configurator", books, blend, 10**6 * WAD, owner)
+        self.run("owner", books, "transfer_ownership", self.configurator)
         # answers that its lock is free, or not
         self.engine = self.deploy("BadFeedMock", 18, label="engine")
         self.feeds: list[Feed] = []
@@ -192,19 +204,24 @@ class World(Both):
             self.places.append(decimals)
             self.unlisted.append((token, AssetConfig(**config)))
 
+    def list(self, token: str, config: AssetConfig, who: str = "owner") -> Any:
+        """The id, if it succeeds; an asset is a collateral as often as not."""
+        cap = self.rng.choice([0, 10**20, 10**24])
+        return self.run(who, self.configurator, "list_asset", token, config, cap, False, ZERO, 0)
+
     def begin(self) -> None:
         """What an owner does."""
         self.run("owner", self.engine, "set_words", (1, 0, 0, 0, 0))
         self.run("other", self.breaker, "poke", self.tokens[0])
         self.run("guardian", self.breaker, "trip", self.tokens[0], 1, 1)
-        self.run("owner", self.configurator, "list_asset", *self.unlisted[0])
+        self.list(*self.unlisted[0])
         self.run("owner", self.risk, "set_configurator", self.configurator)
         self.run("owner", self.breaker, "connect", self.risk, ZERO)
         self.run("owner", self.breaker, "connect", ZERO, self.engine)
         self.run("owner", self.breaker, "connect", self.risk, self.engine)
         self.run("owner", self.breaker, "connect", self.risk, self.engine)
         for token, config in self.unlisted:
-            assert self.run("owner", self.configurator, "list_asset", token, config)
+            assert self.list(token, config)
         owner = self.roles["owner"]
         for i in range(2):
             vault = self.deploy(
@@ -385,7 +402,7 @@ class World(Both):
         if rng.random() < 0.1:
             token = rng.choice([self.tokens[0], ZERO])
         who = rng.choice(["owner"] * 9 + ["other"])
-        listed = self.run(who, self.configurator, "list_asset", token, config._replace(**changes))
+        listed = self.list(token, config._replace(**changes), who)
         if listed:
             i = [one[1].source for one in self.unlisted].index(config.source)
             self.tokens.append(token)
@@ -591,10 +608,9 @@ def test_model__every_edge_of_a_listing():
     for name, values in world.edges().items():
         for value in values:
             for _, config in (world.unlisted[0], world.unlisted[1]):
-                listing = (world.token(18), config._replace(**{name: value}))
-                world.run("owner", world.configurator, "list_asset", *listing)
+                world.list(world.token(18), config._replace(**{name: value}))
     apart = world.unlisted[0][1]._replace(min_price=10**9, max_price=10**28)
-    world.run("owner", world.configurator, "list_asset", world.token(18), apart)
+    world.list(world.token(18), apart)
     seen = {reason for function, reason in world.reasons if function == "list_asset"}
     ranged = {f"{name} out of range" for name in world.edges()}
     ranged -= {f"{one} out of range" for one in
@@ -739,11 +755,10 @@ def test_model__slice_of_the_tightest_listing():
         ({"target_health": 10_000}, "target_health out of range"),
         ({"debt_weight": 9_900}, "debt_weight out of range"),
     ):
-        world.run("owner", world.configurator, "list_asset", world.token(6),
-                  config._replace(**beyond))  # fmt: skip
+        world.list(world.token(6), config._replace(**beyond))
         assert world.comparison.outcome.reason == reason
     for _ in range(2):
-        assert world.run("owner", world.configurator, "list_asset", world.token(6), config)
+        assert world.list(world.token(6), config)
     # just below health 1, and above water: 1.3837 of the debt
     owed = 10**16
     for held in (owed * 13_837 // 10_000 + 1, owed * 10_000 // 7_227):
@@ -759,8 +774,8 @@ def test_model__as_many_assets_and_vaults_as_there_may_be():
     world.begin()
     _, config = world.unlisted[-1]
     for _ in range(127 - len(world.tokens)):
-        assert world.run("owner", world.configurator, "list_asset", world.token(18), config)
-    assert not world.run("owner", world.configurator, "list_asset", world.token(18), config)
+        assert world.list(world.token(18), config)
+    assert not world.list(world.token(18), config)
     assert world.reasons["list_asset", "too many assets"] == 1
     world.run("owner", world.breaker, "add_vault", ZERO)
     for i in range(31):
@@ -810,8 +825,9 @@ def test_model__constructors():
     assert both.refuses("RiskEngine", ZERO, owner) == "breaker is zero"
     assert both.refuses("RiskEngine", owner, ZERO) == "owner is zero"
     assert both.refuses("CircuitBreaker", ZERO, owner) == "owner is zero"
-    assert both.refuses("Configurator", owner, owner) == "risk engine has no code"
-    assert both.refuses("Configurator", source, ZERO) == "owner is zero"
+    assert both.refuses("Configurator", owner, source, 0, owner) == "credit engine has no code"
+    assert both.refuses("Configurator", source, owner, 0, owner) == "blend feed has no code"
+    assert both.refuses("Configurator", source, source, 0, ZERO) == "owner is zero"
     for args, reason in [
         (([], [], 1, 1, False), "no sources"),
         ((fine, [60, 60], 1, 1, False), "one max age for each source"),
@@ -1002,8 +1018,9 @@ def test_model__has_every_function():
     """Of the ABI, by its name."""
     from breakwater.model.protocol import models
 
-    for name in ("RiskEngine", "CircuitBreaker", "Configurator", "MedianFeed", "RateFeed",
-                 "Timelock", "AggregatorMock", "BadFeedMock", "ConstantFeedMock"):  # fmt: skip
+    for name in ("RiskEngine", "CircuitBreaker", "Configurator", "BlendFeed", "MedianFeed",
+                 "RateFeed", "Timelock", "AggregatorMock", "BadFeedMock",
+                 "ConstantFeedMock"):  # fmt: skip
         for entry in artifacts.load(name).abi:
             if entry["type"] == "function":
                 assert hasattr(models()[name], entry["name"]), (name, entry["name"])

@@ -8,6 +8,7 @@ import pytest
 
 from breakwater import artifacts
 from breakwater.evm import EvmHost
+from breakwater.fuzz import planted
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.machine import Broken, Laboratory
 from breakwater.fuzz.profiles import DELAY
@@ -19,6 +20,7 @@ from breakwater.mutation.compile import Program
 from breakwater.observation import Timed
 from breakwater.promises.gates import caps
 from breakwater.units import MAX_UINT256, RAY, WAD
+from tests.incidents.ledger import bug
 from tests.planted.sequences import (
     DAY,
     HOUR,
@@ -124,13 +126,13 @@ MUTANTS = {
     "shortfall without end": Mutant(
         "RiskEngine", "", "shortfall",
         "return maintenance._shortfall(position, tag)", "return 2**100",
-        [*ruled("engine", "set_cap", "@token.WETH", 0), add("borrower_1#0", "WETH", weth(1))],
+        [*ruled("configurator", "set_cap", "@token.WETH", 0), add("borrower_1#0", "WETH", weth(1))],
         "CAP-1",
     ),
     "shortfall of a weak account": Mutant(
         "RiskEngine", "modules/maintenance", "_shortfall",
         "min(missing, asset_config.MAX_VALUE), BPS)", "asset_config.MAX_VALUE, BPS)",
-        [*ruled("engine", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3),
+        [*ruled("configurator", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3),
          add("borrower_1#0", "WETH", weth(5))],
         "CAP-1",
     ),
@@ -283,9 +285,32 @@ MUTANTS = {
         "GATE-3",
     ),
     "borrow_ltv above the liquidation_ltv": Mutant(
-        "Configurator", "", "set_borrow_ltv", "borrow_ltv + asset_config.GAP", "borrow_ltv",
+        "Configurator", "", "_write_borrow_ltv", "borrow_ltv + asset_config.GAP", "borrow_ltv",
         ruled("configurator", "set_borrow_ltv", "@token.WETH", 7_950),
         "GATE-3",
+    ),
+    "cap beyond its step": Mutant(
+        "Configurator", "", "set_cap", "if cap > 2 * before:", "if cap > 9 * before:",
+        ruled("configurator", "set_cap", "@token.WETH", 3 * 10_000_000 * WAD // 2_000),
+        "GATE-1",
+    ),
+    "borrow_ltv beyond its step": Mutant(
+        "Configurator", "", "set_borrow_ltv", "before + LTV_STEP", "before + 9 * LTV_STEP",
+        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_501)],
+        "GATE-1",
+    ),
+    "steps without an interval": Mutant(
+        "Configurator", "modules/steps", "_take", "self._next(asset, lane)", "0",
+        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_001),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_002)],
+        "GATE-1",
+    ),
+    "steward beyond his step": Mutant(
+        "Configurator", "", "steer", "part <= BPS", "part <= 9 * BPS",
+        [call("steward", "configurator", "steer", "@token.WETH", 2 * 10**21, 7_500)],
+        "GATE-1",
     ),
     "loan that leaves less than the least debt": Mutant(
         "CreditEngine", "", "_borrow", "< compact._decode(word >> 168)", "< 1",
@@ -374,7 +399,7 @@ def test_trials__who_is_weak_may_top_up_above_a_cap(sound, mutated):
     market = World(EvmHost(), compile=changed(mutant)) if mutated else sound
     snapshot = market.host.snapshot()
     watch = Watch(market)
-    for step in [*ruled("engine", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3)]:
+    for step in [*ruled("configurator", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3)]:
         result = market.run(step)
         assert result.succeeded
         watch.after(step, result)
@@ -594,3 +619,27 @@ def test_machine__slices_across_the_end_of_a_wait(monkeypatch, worse):
     else:
         laboratory.compare(whole, 2)
     assert gains[0] < gains[1]
+
+
+def test_watch__sees_a_feed_that_does_not_blend():
+    lacks = bug(
+        "unblended", "The new price counts at once.", "BlendFeed", "contracts/feeds/BlendFeed.vy",
+        ("    return (old * (BLEND_TIME - elapsed) + new * elapsed) // BLEND_TIME\n",
+         "    return new\n"),
+    )  # fmt: skip
+    build = planted.compiler(lacks)
+    steps = [
+        borrow("borrower_1#0", "USDC", usdc(6_900)),
+        *price("WETH", 1_880, 3),
+        call("keeper", "source.WETH.next", "set", 1_800 * 10**8),
+        *ruled(
+            "configurator", "replace_feed", "@token.WETH", "@source.WETH.next", False, DAY, NOWHERE
+        )[:2],
+    ]
+    sound, _ = broken(World(EvmHost()), steps)
+    assert not sound
+    market = World(
+        EvmHost(), compile=lambda name: (build if name == "BlendFeed" else artifacts.load)(name)
+    )
+    found, _ = broken(market, steps)
+    assert "GATE-3" in {violation.promise for violation in found}
