@@ -29,6 +29,7 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz.lane import LENGTH
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
+from breakwater.host import blueprint as creation
 from breakwater.host import interface_of
 
 FOLDER = artifacts.ROOT / "benchmarks" / "forge"
@@ -79,10 +80,12 @@ def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
         if step.kind == "deploy":
             data = compile(step.contract).bytecode
             data += interface_of(step.contract).encode_constructor(step.args)
+        elif step.kind == "blueprint":
+            data = creation(compile(step.contract).bytecode)
         else:
             function = interface_of(step.contract).function(step.function, len(step.args))
             data = function.encode(step.args)
-        deploys = step.kind == "deploy"
+        deploys = step.kind != "call"
         calls.append((deploys, step.sender, step.address, step.now, step.block, data))
     contracts = ("engine", "risk", "lens", "breaker", "vault.USDC", "token.WETH", "token.USDC",
                  "source.WETH.0", "source.USDC.0", "configurator", "timelock",

@@ -25,6 +25,7 @@ from breakwater import artifacts
 from breakwater.abi import checksum
 from breakwater.driver import (
     AssetConfig,
+    BlendFeed,
     CircuitBreaker,
     Configurator,
     CreditEngine,
@@ -37,9 +38,9 @@ from breakwater.driver import (
 from breakwater.errors import UserError
 from breakwater.host import Receipt
 from breakwater.mocks import ConstantFeedMock, FlashReceiverMock
+from breakwater.model.chain import ZERO_ADDRESS as ZERO
 from breakwater.units import HOUR, MAX_UINT256, WAD, account_id
 
-ZERO = "0x" + "00" * 20
 TOKEN_JSON = "node_modules/@openzeppelin/contracts/build/contracts/ERC20PresetFixedSupply.json"
 PRICE = 2_000 * 10**8
 LOWER_PRICE = 1_902 * 10**8
@@ -165,7 +166,9 @@ class World:
         breaker = CircuitBreaker.deploy(host, owner, host.account("guardian"), sender=owner)
         risk = RiskEngine.deploy(host, breaker, owner, ZERO, sender=owner)
         engine = CreditEngine.deploy(host, risk, owner, sender=owner)
-        configurator = Configurator.deploy(host, risk, owner, sender=owner)
+        blend = host.deploy_blueprint(BlendFeed.artifact().bytecode, sender=owner)
+        configurator = Configurator.deploy(host, engine, blend, WAD, owner, sender=owner)
+        engine.transfer_ownership(configurator, sender=owner)
         risk.set_configurator(configurator, sender=owner)
         breaker.connect(risk, engine, sender=owner)
         self.breaker, self.risk, self.engine = breaker, risk, engine
@@ -205,19 +208,20 @@ class World:
             feed = ConstantFeedMock.deploy(host, 8, price, sender=owner)
             self.names[feed.address] = "feed"
             self.feeds.append(feed)
-            self.configurator.list_asset(token, ASSET._replace(source=feed.address), sender=owner)
+            cap = 10**9 * WAD if token in self.collaterals else 0
+            config = ASSET._replace(source=feed.address)
+            self.configurator.list_asset(token, config, cap, False, ZERO, 0, sender=owner)
         sources = [ConstantFeedMock.deploy(host, 8, PRICE, sender=owner) for _ in range(2)]
         median = MedianFeed.deploy(host, sources, [86_400] * 2, 2, 100, False, "", sender=owner)
         self.medial = self._new_token("Medial")
         config = ASSET._replace(source=median.address, is_feed=True)
-        self.configurator.list_asset(self.medial, config, sender=owner)
+        self.configurator.list_asset(self.medial, config, 10**9 * WAD, False, ZERO, 0, sender=owner)
         self.names |= {median.address: "median", **{feed.address: "feed" for feed in sources}}
         for token in self.collaterals:
-            self.engine.list_collateral(token, 10**9 * WAD, False, sender=owner)
-            self.engine.set_growth(token, 10, sender=owner)
+            self.configurator.set_growth(token, 10, sender=owner)
         self._on_token(self.loan, "approve", self.vault.address, MAX_UINT256, sender=owner)
         self.vault.open(self.fund, 1_000 * WAD, 10**9 * WAD, 10**9 * WAD, sender=owner)
-        self.engine.list_debt(self.vault, 100 * WAD, sender=owner)
+        self.configurator.list_debt(self.vault, 100 * WAD, sender=owner)
         self.breaker.add_vault(self.vault, sender=owner)
 
     # ------------------------------------------------------------ what was done before

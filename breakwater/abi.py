@@ -39,9 +39,11 @@ def checksum(address: str | bytes) -> str:
 
 
 def created(creator: str, nonce: int) -> str:
-    """Address of the contract that another one creates with a nonce of 1 to 127."""
-    packed = b"\xd6\x94" + address_bytes(creator) + bytes([nonce])
-    return checksum_bytes(bytes(keccak(packed))[12:])
+    """Address of the contract that another one creates with a nonce; its first is 1."""
+    number = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    coded = number if nonce < 0x80 else bytes([0x80 + len(number)]) + number
+    body = b"\x94" + address_bytes(creator) + coded
+    return checksum_bytes(bytes(keccak(bytes([0xC0 + len(body)]) + body))[12:])
 
 
 @lru_cache(maxsize=65_536)

@@ -164,6 +164,86 @@ class Terms(NamedTuple):
     incentive: int
 
 
+class BlendFeed(Contract):
+    """From the old source of an asset to its new one in a straight line over 24 hours: nobody
+    becomes liquidatable because a feed was replaced.
+    """
+
+    NAME = "BlendFeed"
+
+    @classmethod
+    def deploy(
+        cls,
+        host: Host,
+        risk_engine: Address,
+        asset: Address,
+        old: int,
+        new: int,
+        band: int,
+        second: Address,
+        *,
+        sender: Address,
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (risk_engine, asset, old, new, band, second), sender)
+
+    def quote(self) -> tuple[int, int, int, int, int]:
+        """The price of one whole token in the numeraire (USD).
+
+        Returns: low: least price that new risk may count collateral at [WAD]; price: the median
+            [WAD]; high: highest price that new risk must count debt at [WAD]; updated_at: time
+            of the oldest source used [unix seconds]; status (see above).
+        """
+        found: tuple[int, int, int, int, int] = self._call("quote", ())
+        return found
+
+    def is_over(self) -> bool:
+        """Whether the new source may stand alone: BLEND_TIME is over, and the quote is its
+        quote.
+        """
+        found: bool = self._call("is_over", ())
+        return found
+
+    def is_refused(self) -> bool:
+        """Whether the old source may stand alone again: the quote is its quote, as the new one
+        is apart from it, or not valid.
+        """
+        found: bool = self._call("is_refused", ())
+        return found
+
+    def gas_limit(self) -> int:
+        """See `IPriceFeed.gas_limit`. Above what a feed upon feeds may ask for: no feed stands
+        on this one.
+        """
+        found: int = self._call("gas_limit", ())
+        return found
+
+    def OLD(self) -> int:
+        """`OLD()`"""
+        found: int = self._call("OLD", ())
+        return found
+
+    def NEW(self) -> int:
+        """`NEW()`"""
+        found: int = self._call("NEW", ())
+        return found
+
+    def BAND(self) -> int:
+        """`BAND()`"""
+        found: int = self._call("BAND", ())
+        return found
+
+    def START(self) -> int:
+        """`START()`"""
+        found: int = self._call("START", ())
+        return found
+
+    def AVERAGE(self) -> int:
+        """`AVERAGE()`"""
+        found: int = self._call("AVERAGE", ())
+        return found
+
+
 class CheckedFeed(Contract):
     """The quote of one feed, checked by that of another, its market: the rate of a share by what
     the share is sold for, a net asset value by its market, a median by the average of a pool.
@@ -370,14 +450,26 @@ class CircuitBreaker(Contract):
 
 
 class Configurator(Contract):
-    """The rules of assets in words: lists them in the risk engine and moves what may be moved."""
+    """Lists assets and moves what may be moved: everything that an owner can do to the rules of
+    an asset, its caps and its feed. It owns the credit engine and is the configurator of the
+    risk engine; nobody can change either's rules without it, or put another in its place.
+    """
 
     NAME = "Configurator"
 
     @classmethod
-    def deploy(cls, host: Host, risk_engine: Address, owner: Address, *, sender: Address) -> Self:
+    def deploy(
+        cls,
+        host: Host,
+        credit_engine: Address,
+        blend_feed: Address,
+        new_limit: int,
+        owner: Address,
+        *,
+        sender: Address,
+    ) -> Self:
         """Deploy a new one."""
-        return cls._deploy(host, (risk_engine, owner), sender)
+        return cls._deploy(host, (credit_engine, blend_feed, new_limit, owner), sender)
 
     def owner(self) -> str:
         """`owner()`"""
@@ -388,12 +480,55 @@ class Configurator(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
-    def list_asset(self, asset: Address, config: AssetConfig, *, sender: Address) -> Receipt:
-        """Lists an asset, once.
+    def seal(self, *, sender: Address) -> Receipt:
+        """Ends genesis, for good."""
+        return self._transact("seal", (), sender)
 
+    def list_asset(
+        self,
+        asset: Address,
+        config: AssetConfig,
+        cap: int,
+        takes_fee: bool,
+        vault: Address,
+        min_debt: int,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """Lists an asset, once: its rules, as collateral with its cap, and as a debt.
+
+        cap: [token units] for all accounts together; what it grows to where genesis is over. 0:
+            it is no collateral.
+        takes_fee: The token may deliver less than is sent.
+        vault: That lends it, zero for none.
+        min_debt: [token units] smallest debt an account may leave.
         Returns: Its id.
         """
-        return self._transact("list_asset", (asset, config), sender)
+        return self._transact(
+            "list_asset", (asset, config, cap, takes_fee, vault, min_debt), sender
+        )
+
+    def list_debt(self, vault: Address, min_debt: int, *, sender: Address) -> Receipt:
+        """Lets accounts borrow an asset that is listed already.
+
+        min_debt: [token units] smallest debt an account may leave.
+        """
+        return self._transact("list_debt", (vault, min_debt), sender)
+
+    def grow(self, asset: Address, *, sender: Address) -> Receipt:
+        """Raises the cap of a new asset to where its schedule stands. For anyone. The last step,
+        after 30 days, ends what is special about it.
+        """
+        return self._transact("grow", (asset,), sender)
+
+    def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
+        """Sets how much of a collateral all accounts together may hold. That of a new asset only
+        falls, and its target with it.
+
+        cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
+            accounts below maintenance.
+        """
+        return self._transact("set_cap", (asset, cap), sender)
 
     def set_borrow_ltv(self, asset: Address, borrow_ltv: int, *, sender: Address) -> Receipt:
         """Sets the loan-to-value of new risk at once. Its floor stays, moved up by less than 0.5
@@ -409,13 +544,90 @@ class Configurator(Contract):
         """Moves liquidation_ltv from its present value to `target` in a straight line. A
         borrow_ltv that would stand too high is lowered at once.
 
-        target: [BPS] (1 + highest incentive_max) * target < 1.
+        target: [BPS] (1 + highest incentive_max) * target < 1. Above the present value, or above
+            where it was going, is a step.
         duration: [s] at least 3 days when it falls, at most 180 days.
         """
         return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
 
+    def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
+        """Sets the smallest debt an account may leave. Up or down, it is a step.
+
+        min_debt: [token units] rounded down to 16 significant bits.
+        """
+        return self._transact("set_min_debt", (asset, min_debt), sender)
+
+    def set_growth(self, asset: Address, growth: int, *, sender: Address) -> Receipt:
+        """Sets by how much the total of a collateral may grow in a day. More is a step.
+
+        growth: [percent of the cap] at most 100; 0: no limit, which once sealed only a new asset
+            begins with.
+        """
+        return self._transact("set_growth", (asset, growth), sender)
+
+    def set_depth(self, asset: Address, depth: int, *, sender: Address) -> Receipt:
+        """Sets how much of a collateral liquidations may seize in an hour. More is a step.
+
+        depth: [token units] rounded down to 16 significant bits; 0: no limit, as for growth.
+        """
+        return self._transact("set_depth", (asset, depth), sender)
+
+    def raise_max_price(self, asset: Address, max_price: int, *, sender: Address) -> Receipt:
+        """Raises the price above which none is valid.
+
+        max_price: [WAD] kept as a power of two, rounded up.
+        """
+        return self._transact("raise_max_price", (asset, max_price), sender)
+
+    def set_steward(self, steward: Address, *, sender: Address) -> Receipt:
+        """Names who may `steer`; zero for nobody. For the owner."""
+        return self._transact("set_steward", (steward,), sender)
+
+    def steer(self, asset: Address, cap: int, borrow_ltv: int, *, sender: Address) -> Receipt:
+        """Moves cap and borrow_ltv of an asset together. What both move, as parts of their
+        steps, is at most one whole.
+
+        cap: [token units] of a new asset: at most what it is.
+        borrow_ltv: [BPS] as for `set_borrow_ltv`.
+        """
+        return self._transact("steer", (asset, cap, borrow_ltv), sender)
+
+    def replace_feed(
+        self,
+        asset: Address,
+        source: Address,
+        is_feed: bool,
+        max_age: int,
+        second: Address,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """Begins to replace the source of an asset. It must agree with the old one to within
+        jump_band and 5 %; where that has had no price for 24 hours, with the last average, or
+        with `second`.
+
+        source: Chainlink aggregator, or a feed that keeps IPriceFeed.
+        max_age: [seconds] as in the configuration.
+        second: A feed to believe where the old source is dead; zero for none.
+        Returns: The feed from the old source to the new.
+        """
+        return self._transact("replace_feed", (asset, source, is_feed, max_age, second), sender)
+
+    def cancel_replacement(self, asset: Address, *, sender: Address) -> Receipt:
+        """Puts the old source back, which lives, while the new one is apart from it or dead. For
+        the owner.
+        """
+        return self._transact("cancel_replacement", (asset,), sender)
+
+    def finish_replacement(self, asset: Address, *, sender: Address) -> Receipt:
+        """Points the asset straight at its new source, after 24 hours, when that is its price.
+        For anyone.
+        """
+        return self._transact("finish_replacement", (asset,), sender)
+
     def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
-        """Winds an asset down for good, see `IRiskEngine.settle`.
+        """Winds an asset down for good, see `IRiskEngine.settle`. A replacement of its feed
+        ends.
 
         price: [WAD] within what pokes saw in 7 days.
         """
@@ -424,6 +636,48 @@ class Configurator(Contract):
     def risk_engine(self) -> str:
         """Where the rules are written."""
         found: str = self._call("risk_engine", ())
+        return found
+
+    def credit_engine(self) -> str:
+        """Where caps and least debts are written."""
+        found: str = self._call("credit_engine", ())
+        return found
+
+    def blend_feed(self) -> str:
+        """Blueprint of the feeds that blend from an old source to a new one."""
+        found: str = self._call("blend_feed", ())
+        return found
+
+    def new_limit(self) -> int:
+        """[WAD] What the caps of all new assets may be worth together, and the target of each."""
+        found: int = self._call("new_limit", ())
+        return found
+
+    def growth_of(self, asset: Address) -> tuple[int, int, int]:
+        """When a new asset was listed [unix seconds], its target [token units] and what its cap
+        was worth when it was last set [WAD]; zeros for any other.
+        """
+        found: tuple[int, int, int] = self._call("growth_of", (asset,))
+        return found
+
+    def next_step(self, asset: Address, lane: int) -> int:
+        """When the next step of a parameter may come [unix seconds], see `steps` for lanes."""
+        found: int = self._call("next_step", (asset, lane))
+        return found
+
+    def sealed_at(self) -> int:
+        """`sealed_at()`"""
+        found: int = self._call("sealed_at", ())
+        return found
+
+    def steward(self) -> str:
+        """`steward()`"""
+        found: str = self._call("steward", ())
+        return found
+
+    def blend_of(self, arg0: Address) -> str:
+        """`blend_of(address)`"""
+        found: str = self._call("blend_of", (arg0,))
         return found
 
     def tip(self) -> int:

@@ -29,6 +29,9 @@ HALT = "halt"
 NOBODY = "0x" + 40 * "0"
 """Who asks where no sender is named."""
 
+BLUEPRINT = bytes.fromhex("fe7100")
+"""What the code of a blueprint begins with, see ERC-5202."""
+
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
 
@@ -292,6 +295,10 @@ class Host(ABC):
         """Creation code as this host deploys it, for who lets a contract deploy it."""
         return bytecode
 
+    def deploy_blueprint(self, bytecode: bytes, *, sender: str) -> str:
+        """Put creation code on the chain for others to create from (ERC-5202); its address."""
+        return self._create(blueprint(self.creation_code(bytecode)), sender, 0)
+
     def register(self, address: str, abi_or_name: Abi | str) -> None:
         """Decode logs of `address` by this interface."""
         self._decoder.add(checksum(address), interface_of(abi_or_name))
@@ -357,6 +364,13 @@ def interface_of(abi_or_name: Abi | str) -> Interface:
     if known is None:
         known = _by_identity[id(abi_or_name)] = (abi_or_name, Interface(abi_or_name))
     return known[1]
+
+
+def blueprint(bytecode: bytes) -> bytes:
+    """Creation code of the blueprint of some creation code."""
+    data = BLUEPRINT + bytecode
+    # copies what follows it, and returns that
+    return b"\x62" + len(data).to_bytes(3, "big") + bytes.fromhex("3d81600b3d39f3") + data
 
 
 def code_bytes(code: bytes | str) -> bytes:

@@ -134,8 +134,8 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
         old: uint256 = price_oracle.rules[id]
         if (old & price_oracle.SOURCE == 0) != (rule & price_oracle.SOURCE == 0):
             legs._fail("source cannot come or go")
-        price_oracle.rules[id] = rule & ~price_oracle.LATCHED | old & price_oracle.LATCHED
-    maintenance.terms[id] = term & ~maintenance.HELD | maintenance.terms[id] & maintenance.HELD
+        price_oracle.rules[id] = rule ^ ((rule ^ old) & price_oracle.LATCHED)
+    maintenance.terms[id] = term ^ ((term ^ maintenance.terms[id]) & maintenance.HELD)
     log IRiskEngine.WriteAsset(asset=asset, id=id, rule=rule, term=term)
     return id
 

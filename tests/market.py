@@ -15,6 +15,7 @@ import pytest
 
 from breakwater.driver import (
     AssetConfig,
+    BlendFeed,
     CircuitBreaker,
     Configurator,
     CreditEngine,
@@ -35,6 +36,9 @@ from breakwater.units import DAY, MAX_UINT256, RAY, WAD, account_id
 ZERO = "0x" + "00" * 20
 NOBODY = bytes(32)
 DEPOSIT, WITHDRAW, BORROW, REPAY, MOVE, LIQUIDATE = (1 << i for i in range(6))
+
+NEW_LIMIT = 10**7 * WAD
+"""What the caps of new assets may be worth together."""
 
 CONFIG: dict[str, Any] = {
     "is_feed": False,
@@ -130,10 +134,14 @@ class Market:
             self.sequencer = SequencerFeed.deploy(host, self.uptime, sender=owner)
             sequencer = self.sequencer.address
         self.risk = RiskEngine.deploy(host, self.breaker, owner, sequencer, sender=owner)
-        self.configurator = Configurator.deploy(host, self.risk, owner, sender=owner)
         self.engine = CreditEngine.deploy(host, self.risk, owner, sender=owner)
+        blend = host.deploy_blueprint(BlendFeed.artifact().bytecode, sender=owner)
+        self.configurator = Configurator.deploy(
+            host, self.engine, blend, NEW_LIMIT, owner, sender=owner
+        )
         self.lens = Lens.deploy(host, self.engine, sender=owner)
         self.risk.set_configurator(self.configurator, sender=owner)
+        self.engine.transfer_ownership(self.configurator, sender=owner)
         self.breaker.connect(self.risk, self.engine, sender=owner)
         self.assets: dict[str, Asset] = {}
         for name, options in (assets or ASSETS).items():
@@ -184,11 +192,11 @@ class Market:
         )
         config["borrow_ltv_floor"] += (config["borrow_ltv"] - config["borrow_ltv_floor"]) % 50
         asset.config = AssetConfig(**config)
-        asset.id = self.configurator.list_asset(token, asset.config, sender=owner).value
+        limit = 0 if not listed else cap if cap is not None else 2**100
+        asset.id = self.configurator.list_asset(
+            token, asset.config, limit, takes_fee, ZERO, 0, sender=owner
+        ).value
         self.assets[name] = asset
-        if listed:
-            limit = cap if cap is not None else 2**100
-            self.engine.list_collateral(token, limit, takes_fee, sender=owner)
         return asset
 
     def add_vault(self, name: str, cash: int, min_debt: int, config: VaultConfig = VAULT) -> None:
@@ -207,7 +215,7 @@ class Market:
             self.give(name, self.lender, amount)
             asset.vault.deposit(amount, self.lender, sender=self.lender)
         least = int(min_debt / asset.dollars[0] * asset.unit)
-        self.engine.list_debt(asset.vault, least, sender=owner)
+        self.configurator.list_debt(asset.vault, least, sender=owner)
         self.breaker.add_vault(asset.vault, sender=owner)
 
     def give(self, name: str, who: str, amount: int) -> None:

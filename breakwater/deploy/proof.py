@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from breakwater.deploy.protocol import FEEDS, ZERO, DeployError, Protocol, address_of
-from breakwater.driver import AssetConfig, CheckedFeed, MedianFeed, NavFeed, RateFeed
-from breakwater.markets import Asset, Market, VaultMarket
+from breakwater.driver import AssetConfig, BlendFeed, CheckedFeed, MedianFeed, NavFeed, RateFeed
+from breakwater.host import BLUEPRINT
+from breakwater.markets import ANYONE, Asset, Market, VaultMarket
 from breakwater.markets import Feed as FeedMarket
 from breakwater.mocks import AggregatorMock, StakedTokenMock
 
@@ -46,13 +47,22 @@ def _verify_rule(
     governance, accounts = market.governance, protocol.accounts
     owned: dict[str, Any] = {
         "configurator": protocol.configurator,
-        "risk engine": protocol.risk_engine,
-        "credit engine": protocol.credit_engine,
         "breaker": protocol.breaker,
         **{f"vault of {symbol}": vault for symbol, vault in protocol.vaults.items()},
     }
     for name, contract in owned.items():
         same(f"owner of the {name}", contract.owner(), timelock.address)
+    configurator = protocol.configurator
+    for name, engine in (
+        ("risk engine", protocol.risk_engine),
+        ("credit engine", protocol.credit_engine),
+    ):
+        same(f"owner of the {name}", engine.owner(), configurator.address)
+    same("end of genesis", configurator.sealed_at() != 0, True)
+    same("steward", configurator.steward(), address_of(accounts, governance.steward or ANYONE))
+    same("limit of new assets", configurator.new_limit(), governance.new_assets)
+    blueprint = protocol.host.code(configurator.blend_feed())
+    same("blueprint of feeds", blueprint == BLUEPRINT + BlendFeed.artifact().bytecode, True)
     same("delay of the timelock", timelock.get_minimum_delay(), governance.delay)
 
     proposers = [address_of(accounts, who) for who in governance.proposers]
@@ -86,10 +96,11 @@ def _verify_rule(
         protocol.risk_engine.configurator(),
         protocol.configurator.address,
     )
+    same("configurator's risk engine", configurator.risk_engine(), protocol.risk_engine.address)
     same(
-        "configurator's risk engine",
-        protocol.configurator.risk_engine(),
-        protocol.risk_engine.address,
+        "configurator's credit engine",
+        configurator.credit_engine(),
+        protocol.credit_engine.address,
     )
     same(
         "credit engine's risk engine",
@@ -181,7 +192,7 @@ def _verify_asset(protocol: Protocol, symbol: str, asset: Asset, differences: _D
         same(f"{name} of {symbol}", one, other)
     _, _, cap, takes_fee = protocol.credit_engine.book_of(token)
     same(f"collateral cap of {symbol}", cap, stored_cap(asset.cap or 0))
-    same(f"takes_fee of {symbol}", takes_fee, asset.takes_fee)
+    same(f"takes_fee of {symbol}", takes_fee, asset.takes_fee and bool(asset.cap))
     same(f"supply_limit of {symbol}", protocol.breaker.supply_of(token).limit, asset.supply_limit)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from breakwater.addresses import AddressBook
+from breakwater.contract import Contract
 from breakwater.deploy.protocol import (
     AGGREGATOR_DECIMALS,
     ZERO,
@@ -17,6 +18,7 @@ from breakwater.deploy.protocol import (
     address_of,
 )
 from breakwater.driver import (
+    BlendFeed,
     CheckedFeed,
     CircuitBreaker,
     Configurator,
@@ -60,14 +62,15 @@ class Deployment:
         self.progress = progress
 
     def run(self) -> None:
-        """Deploy, wire, list, open, hand over."""
+        """Deploy, wire, list, open, seal, hand over."""
         self._tokens()
         self._core()
         self._feeds()
         self._assets()
         for vault in self.market.vaults.values():
-            self._vault(vault)
+            self._begin(vault)
         self.lens = self._contract("lens", Lens, self.engine)
+        self._seal()
         self._hand_over()
 
     def _contract(self, key: str, cls: type[C], *args: Any) -> C:
@@ -79,6 +82,16 @@ class Deployment:
         self.book.add(key, cls.NAME, contract.address, self.host)
         self.progress(key, True)
         return contract
+
+    def _blueprint(self, key: str, cls: type[Contract]) -> str:
+        """Creation code that contracts create from; its address."""
+        done = key in self.book
+        if not done:
+            code = cls.artifact().bytecode
+            address = self.host.deploy_blueprint(code, sender=self.deployer)
+            self.book.add(key, "", address, self.host)
+        self.progress(key, not done)
+        return self.book.address(key)
 
     def _foreign(self, key: str, cls: type[C], address: str) -> C:
         """A contract that was there before: its interface is that of a mock."""
@@ -160,13 +173,30 @@ class Deployment:
         guardian = address_of(self.accounts, governance.guardian)
         self.breaker = self._contract("breaker", CircuitBreaker, me, guardian)
         self.risk = self._contract("risk_engine", RiskEngine, self.breaker.address, me, ZERO)
-        self.configurator = self._contract("configurator", Configurator, self.risk.address, me)
         self.engine = self._contract("credit_engine", CreditEngine, self.risk.address, me)
+        self.configurator = self._contract(
+            "configurator",
+            Configurator,
+            self.engine.address,
+            self._blueprint("blueprints.BlendFeed", BlendFeed),
+            governance.new_assets,
+            me,
+        )
         self._once(
             "risk engine knows the configurator",
             self.risk.configurator() == self.configurator.address,
             lambda: self.risk.set_configurator(self.configurator, sender=me),
         )
+        owned: dict[str, RiskEngine | CreditEngine] = {
+            "risk engine": self.risk,
+            "credit engine": self.engine,
+        }
+        for name, contract in owned.items():
+            self._once(
+                f"configurator owns the {name}",
+                contract.owner() == self.configurator.address,
+                partial(contract.transfer_ownership, self.configurator, sender=me),
+            )
         self._once(
             "breaker is connected",
             self.breaker.risk_engine() != ZERO,
@@ -241,19 +271,16 @@ class Deployment:
         for symbol, asset in self.market.assets.items():
             token, me = self.tokens[symbol], self.deployer
             config = asset.config(self.feeds[symbol].address)
+            vault, min_debt = ZERO, 0
+            if symbol in self.market.vaults:
+                spec = self.market.vaults[symbol]
+                vault, min_debt = self._vault(spec).address, spec.min_debt
+            terms = (token, config, asset.cap or 0, asset.takes_fee, vault, min_debt)
             self._once(
                 f"list {symbol}",
                 self.risk.id_of(token) != 0,
-                partial(self.configurator.list_asset, token, config, sender=me),
+                partial(self.configurator.list_asset, *terms, sender=me),
             )
-            if asset.cap is not None:
-                self._once(
-                    f"{symbol} is collateral",
-                    self.engine.book_of(token)[0] != 0,
-                    partial(
-                        self.engine.list_collateral, token, asset.cap, asset.takes_fee, sender=me
-                    ),
-                )
             if asset.supply_limit:
                 self._once(
                     f"supply of {symbol} is watched",
@@ -261,20 +288,23 @@ class Deployment:
                     partial(self.breaker.set_supply_limit, token, asset.supply_limit, sender=me),
                 )
 
-    def _vault(self, spec: VaultMarket) -> None:
-        symbol, me = spec.asset, self.deployer
-        token = self.tokens[symbol]
-        vault = self._contract(
-            f"vaults.{symbol}",
+    def _vault(self, spec: VaultMarket) -> LendingVault:
+        return self._contract(
+            f"vaults.{spec.asset}",
             LendingVault,
-            token.address,
+            self.tokens[spec.asset].address,
             self.engine.address,
             self.breaker.address,
             spec.name,
             spec.symbol,
             spec.config,
-            me,
+            self.deployer,
         )
+
+    def _begin(self, spec: VaultMarket) -> None:
+        """A vault that is listed gets its fund and its seed."""
+        symbol, me = spec.asset, self.deployer
+        vault = LendingVault.at(self.host, self.book.address(f"vaults.{symbol}"))
         fund = self._contract(
             f"funds.{symbol}",
             InsuranceFund,
@@ -284,13 +314,8 @@ class Deployment:
         )
         self._once(f"open {symbol}", vault.fund() != ZERO, lambda: self._open(spec, vault, fund))
         self._once(
-            f"{symbol} can be borrowed",
-            self.engine.debt_of(token)[0] != 0,
-            lambda: self.engine.list_debt(vault, spec.min_debt, sender=me),
-        )
-        self._once(
             f"breaker knows the vault of {symbol}",
-            self.breaker.vault_of(token) != ZERO,
+            self.breaker.vault_of(self.tokens[symbol]) != ZERO,
             lambda: self.breaker.add_vault(vault, sender=me),
         )
 
@@ -309,14 +334,25 @@ class Deployment:
             token.approve(vault, spec.seed, sender=me)
         vault.open(fund, spec.seed, spec.deposit_cap, spec.debt_cap, sender=me)
 
+    def _seal(self) -> None:
+        """Genesis ends: from here on there are schedules and steps."""
+        governance, me = self.market.governance, self.deployer
+        if governance.steward:
+            steward = address_of(self.accounts, governance.steward)
+            self._once(
+                f"{governance.steward} is steward",
+                self.configurator.steward() == steward,
+                lambda: self.configurator.set_steward(steward, sender=me),
+            )
+        self._once(
+            "genesis is over",
+            self.configurator.sealed_at() != 0,
+            lambda: self.configurator.seal(sender=me),
+        )
+
     def _hand_over(self) -> None:
         timelock, me = self.timelock, self.deployer
-        owned: dict[str, Any] = {
-            "configurator": self.configurator,
-            "risk engine": self.risk,
-            "credit engine": self.engine,
-            "breaker": self.breaker,
-        }
+        owned: dict[str, Any] = {"configurator": self.configurator, "breaker": self.breaker}
         for symbol in self.market.vaults:
             address = self.book.address(f"vaults.{symbol}")
             owned[f"vault of {symbol}"] = LendingVault.at(self.host, address)

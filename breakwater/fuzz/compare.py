@@ -109,11 +109,13 @@ class Comparison:
 
     def mark(self) -> tuple[Any, ...]:
         """The model's state, to go `back` to."""
-        return dict(self.chain.state), None if self._expected is None else dict(self._expected)
+        expected = None if self._expected is None else dict(self._expected)
+        return dict(self.chain.state), expected, len(self.chain.contracts)
 
     def back(self, mark: tuple[Any, ...]) -> None:
         """Put the model's state back; the host's is the caller's to restore."""
         self.chain.state = dict(mark[0])
+        self.chain.forget(mark[2])
         self._expected = None if mark[1] is None else dict(mark[1])
         self._places = []
 

@@ -256,7 +256,8 @@ class Positions(Prices):
                 target = max(target, target_health(rule, term, price.volatility))
         price = self.price(id)
         weight = price.as_collateral * price.liquidation_ltv
-        if counted >= required or not price.valid or weight == 0:
+        is_new = self.rules[id][1] >> 249 & 1
+        if counted >= required or not price.valid or weight == 0 or is_new:
             return 0
         missing = min(target * -(-required // BPS) // WAD - counted // BPS, _MAX_VALUE)
         return missing * BPS * self._listed[id - 1].unit // weight

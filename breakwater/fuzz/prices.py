@@ -11,6 +11,7 @@ from math import isqrt
 from typing import NamedTuple
 
 from breakwater import mocks
+from breakwater.abi import checksum_bytes
 from breakwater.evm import EvmHost
 from breakwater.fuzz import pools, slots
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
@@ -24,6 +25,7 @@ WIND_DOWN = 3
 
 _DAY = 86_400
 _M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
+_IS_FEED = 31
 _AVERAGE_TIME = 2_700
 _SETTLED = 900  # seconds after which a stored price pulls no further
 _FADE_TIME = 86_400
@@ -106,6 +108,7 @@ class Asset:
         "debt",
         "decimals",
         "feed",
+        "home",
         "id",
         "latch",
         "market",
@@ -176,6 +179,7 @@ class Asset:
         self.pool = "" if pool is None else pool.address
         source = world.contracts.get(f"source.{of}.0") or world.contracts[f"nav.{symbol}"]
         self.source = source.address
+        self.home = int(self.feed or self.source, 16)
         self.bad = isinstance(source, mocks.BadFeedMock)
 
 
@@ -227,7 +231,32 @@ class Prices:
         now = self.now
         if now <= until:
             return known
-        storage = self.evm.storage
+        if rule & _SOURCE != asset.home:
+            found = self.quotes[asset.id] = self._replaced(rule), now
+            return found[0]
+        return self._home_quote(asset, rule)
+
+    def _replaced(self, rule: int) -> Quote:
+        """What a source answers that is not the one an asset was listed with: a `BlendFeed`, or an
+        aggregator."""
+        address = checksum_bytes((rule & _SOURCE).to_bytes(20, "big"))
+        if rule >> 172 & 31 != _IS_FEED:
+            words = [self.evm.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
+            quote = aggregator_source(rule, self.now, *words)
+            return quote.low, quote.price, quote.high, quote.status
+        low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
+        upper = rule >> 243 & 127
+        if (
+            self.now - updated_at > (rule >> 160 & 4_095) * 60
+            or low >> (upper - (rule >> 250)) == 0
+            or high >> upper != 0
+        ):
+            return _NO_QUOTE
+        return low, price, high, status
+
+    def _home_quote(self, asset: Asset, rule: int) -> Quote:
+        """Of the source that an asset was listed with."""
+        now, storage = self.now, self.evm.storage
         if asset.feed is None:
             source = asset.source
             if asset.bad:
@@ -335,7 +364,14 @@ class Prices:
         assert asset.base is not None
         assert asset.feed is not None
         base = self._listed[asset.base - 1]
-        low, price, high, status = self._sourced(base, self.rules[base.id][0])
+        base_rule = self.rules[base.id][0]
+        if base_rule & _SOURCE == base.home:
+            low, price, high, status = self._quote(base, base_rule)
+        else:
+            # the base is settled or has another source by now, of another age, and the rate has not
+            kept = self.quotes[base.id]
+            low, price, high, status = self._home_quote(base, base_rule | 4_095 << 160)
+            self.quotes[base.id] = kept
         actual = storage(asset.token, self._staked_rate)
         found = _NO_QUOTE
         if price and 10**15 <= actual <= 10**27:

@@ -29,7 +29,7 @@ FEEDS = (
 
 def deploy_factory(world: World, kind: str) -> None:
     """A contract that deploys feeds of a kind, from a blueprint."""
-    blueprint = world._deploy_blueprint(kind)
+    blueprint = world._blueprint(kind)
     name = f"factory.{kind}"
     factory = world._deploy(name, mocks.FactoryMock, blueprint)
     for nonce in range(1, 9):  # as many as it makes

@@ -22,6 +22,9 @@ from breakwater.driver import VaultConfig
 DELAY = 3_600
 """Of the timelock [s]."""
 
+NEW_LIMIT = 4_000_000 * 10**18
+"""[WAD] dollars that the caps of new assets may be worth together."""
+
 ROLES = (
     "owner",
     "governor",
@@ -37,6 +40,7 @@ ROLES = (
     "liquidator_2",
     "staker",
     "keeper",
+    "steward",
 )
 """In this order: the first ten have keys of the development mnemonic and can sign."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
+from breakwater.fuzz.profiles import NEW_LIMIT
 from breakwater.fuzz.state import M32, M40, M64, M96, M112
 from breakwater.observation import exposure
-from breakwater.observation.words import SENSORS, latched
+from breakwater.observation.words import SENSORS, decoded, latched
 from breakwater.units import BPS, WAD
 
 _DAY = 86_400
@@ -22,13 +23,20 @@ _FASTEST, _SLOWEST = 3 * _DAY, 180 * _DAY
 _GAP = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
+_INTERVAL, _LANES, _STEER = 3 * _DAY, 8, 5
+_LTV_STEP, _STEER_CAP, _STEER_LTV = 500, 2_000, 100
+"""Steps after genesis, see contracts/Configurator.vy [BPS]."""
+
 _GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
-_SOURCE = 2**160 - 1
+_SOURCE, _FEED = 2**160 - 1, 2**177 - 1
+"""Bits of a rule: the source; with its highest age and decimals."""
 _LATCHED = 1 << 227
-_TERM = 2**185 - 1
-"""Bits of a term that an owner writes; above are those of a hold."""
+_TERM, _HELD, _IS_NEW = 2**185 - 1, M64 << 185, 1 << 249
+"""Bits of a term: what an owner writes, a hold, and whether the asset is new."""
+_RAMP = 2**92 - 1
 _MAX_HOLD = 4 * 3_600
 _LTV = 16_383
+_BOUNDS = 2**13 - 1 << 243
 _BORROW = _LTV << 184 | 255 << 198
 """Bits of a rule that an owner may change: borrow_ltv, and how far volatility lowers it."""
 
@@ -106,8 +114,9 @@ class Rulings(Books):
         if old == new:
             return
         self.rules[asset.id] = new
+        self.quotes[asset.id] = UNREAD
         now = self.now
-        if (old[1] ^ new[1]) >> 185:
+        if (old[1] ^ new[1]) & _HELD:
             self._held(asset, old[1], new[1])
         if old[5] and old[5] != new[5]:
             for reason in SENSORS:
@@ -154,13 +163,15 @@ class Rulings(Books):
 
     # ------------------------------------------------------------ owners and guardians
 
-    def _ruled(self, touched: tuple[int, ...], proved: Asset | None = None) -> None:
-        """What an owner, a guardian, or anyone who lifts a latch may change; `proved`: whose
-        solvency was checked."""
-        before = self.rules[proved.id][5] if proved is not None else 0
+    def _ruled(self, function: str, touched: tuple[int, ...], proved: Asset | None = None) -> None:
+        """What an owner, a steward, a guardian, or anyone who lifts a latch may change; `proved`:
+        whose solvency was checked."""
+        events = self.events() if touched else []
+        latch = self.rules[proved.id][5] if proved is not None else 0
         self.quotes = [UNREAD] * len(self.quotes)
         healthy = None
         found = [self._read_rules(asset) for asset in self._listed]
+        before = [self.rules[asset.id] for asset in self._listed]
         for asset, new in zip(self._listed, found, strict=True):
             old = self.rules[asset.id]
             if new == old or not old[0]:
@@ -170,7 +181,7 @@ class Rulings(Books):
                 self._settled(asset, old, new)
             elif new[2:4] != old[2:4]:
                 self._room("SOLV-11", -1, 0, "stored price of {}", asset.symbol)
-            if (new[1] ^ old[1]) & _TERM or (new[0] ^ old[0]) & ~_LATCHED:
+            if (new[1] ^ old[1]) & ~_HELD or (new[0] ^ old[0]) & ~_LATCHED:
                 if healthy is None:
                     healthy = [
                         i for i, legs in enumerate(self.legs) if self.health(legs).factor >= WAD
@@ -185,16 +196,18 @@ class Rulings(Books):
         for i in healthy or ():
             factor = self.health(self.legs[i]).factor
             self._room("GATE-3", min(factor, 2**128) - WAD, WAD, "{}, new rules", self._name(i))
-        self._vaults_ruled(touched)
+        self._vaults_ruled(touched, events)
         storage = self.evm.storage
-        for asset in self._listed:
+        for asset, old_rules in zip(self._listed, before, strict=True):
             book = storage(self._engine, asset.book)
-            if book != self.books[asset.id]:
-                self._limited(asset, self.books[asset.id], book)
+            old = (self.books[asset.id], self.least[asset.id], *old_rules[:2])
+            if book != old[0]:
+                self._limited(asset, old[0], book)
                 self.books[asset.id] = book
             self.least[asset.id] = self._read_least(asset)
+            self._loosened(asset, function, old)
         if proved is not None:
-            self._proved(proved, before)
+            self._proved(proved, latch)
 
     def _limited(self, asset: Asset, old: int, new: int) -> None:
         """An owner's change gives no more room today than a limit left."""
@@ -232,8 +245,11 @@ class Rulings(Books):
     def _rewritten(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         """GATE-3: health moves along a ramp, and what is fixed at listing stays."""
         symbol = asset.symbol
-        if (old[0] ^ new[0]) & ~(_BORROW | _LATCHED) or (old[1] ^ new[1]) >> 92 & (_TERM >> 92):
+        free, fixed = _BORROW | _LATCHED | _FEED | _BOUNDS, _TERM & ~_RAMP
+        if (old[0] ^ new[0]) & ~free or (old[1] ^ new[1]) & fixed or new[1] & ~old[1] & _IS_NEW:
             self._room("GATE-3", -1, 0, "{}: a rule that is fixed at listing", symbol)
+        if (new[0] >> 243 & 127) - (new[0] >> 250) != (old[0] >> 243 & 127) - (old[0] >> 250):
+            self._room("GATE-3", -1, 0, "{}: the least price that is valid", symbol)
         ltv, term = self._price(asset.id, old, 0).liquidation_ltv, new[1]
         end = term >> 14 & _LTV
         if (term ^ old[1]) & _TERM:
@@ -248,9 +264,75 @@ class Rulings(Books):
             room = min(ltv, end) - _GAP - most
             self._room("GATE-3", room, BPS, "{}: borrow_ltv below the liquidation_ltv", symbol)
 
-    def _vaults_ruled(self, touched: tuple[int, ...]) -> None:
+    def _loosened(self, asset: Asset, function: str, old: tuple[int, ...]) -> None:
+        """GATE-1 and CAP-1: what an owner loosens goes in steps, and a steward's are smaller; the
+        cap of a new asset follows its schedule."""
+        id, symbol, now = asset.id, asset.symbol, self.now
+        rule, term = self.rules[id][:2]
+        if not rule:
+            return
+        cap = decoded(self.books[id] >> 120 & 0xFFFFFF)
+        if not old[2]:
+            self.listed[id] = now, cap
+            self.steps.update({(id, lane): now for lane in range(_LANES)})
+            self._room("CAP-1", self._begins(asset) - cap, cap, "first cap of {}", symbol)
+            return
+        was, least = decoded(old[0] >> 120 & 0xFFFFFF), self.least[id]
+        ltv, ltv_was = rule >> 184 & _LTV, old[2] >> 184 & _LTV
+        upper, upper_was = rule >> 243 & 127, old[2] >> 243 & 127
+        end, end_was = term >> 14 & _LTV, old[3] >> 14 & _LTV
+        if function == "steer" and (cap != was or ltv != ltv_was):
+            self._step(id, symbol, _STEER)
+            part = abs(ltv - ltv_was) * _STEER_CAP * was + abs(cap - was) * _STEER_LTV * BPS
+            # caps are kept in 16 bits
+            whole = _STEER_LTV * _STEER_CAP * was + _STEER_LTV * BPS * (was >> 15)
+            self._room("GATE-1", whole - part, whole, "a step of the steward at {}", symbol)
+            return
+        if id in self.listed and cap > was:
+            since, first = self.listed[id]
+            most = first + 1 << min((now - since) // (3 * _DAY), 10) + 1
+            self._room("CAP-1", most - cap, cap, "the schedule of {}", symbol)
+        elif cap > was:
+            self._step(id, symbol, 0)
+            most = max(2 * was, self._begins(asset))
+            self._room("GATE-1", most - cap, cap, "cap of {}", symbol)
+        if not term & _IS_NEW:
+            self.listed.pop(id, None)
+        if ltv > ltv_was:
+            self._step(id, symbol, 1)
+            self._room("GATE-1", ltv_was + _LTV_STEP - ltv, BPS, "borrow_ltv of {}", symbol)
+        start = term & _LTV
+        if (term ^ old[3]) & _RAMP and end > min(start, end_was):
+            self._step(id, symbol, 2)
+            self._room("GATE-1", start + _LTV_STEP - end, BPS, "liquidation_ltv of {}", symbol)
+        if least != old[1]:
+            self._step(id, symbol, 3)
+            room = min(2 * old[1] - least, 2 * least + (least >> 14) + 1 - old[1])
+            self._room("GATE-1", room, least, "least debt of {}", symbol)
+        if upper != upper_was:
+            self._step(id, symbol, 4)
+            self._room("GATE-1", 1 - abs(upper - 1 - upper_was), 0, "max_price of {}", symbol)
+        for lane, read in ((6, exposure.growth), (7, exposure.depth)):
+            limit, before = read(self.books[id]), read(old[0])
+            if before and (limit == 0 or limit > before):
+                self._step(id, symbol, lane)
+                room = 2 * before - limit if limit else -1
+                self._room("GATE-1", room, limit, f"{read.__name__} of {symbol}")
+
+    def _begins(self, asset: Asset) -> int:
+        """The cap that an asset which is listed now begins with at most."""
+        prices = [self.rules[asset.id][2] & M96, self.price(asset.id).spot]
+        return (NEW_LIMIT >> 10) * asset.unit // min([price for price in prices if price])
+
+    def _step(self, id: int, symbol: str, lane: int) -> None:
+        """Not before its interval."""
+        due = self.steps.get((id, lane), 0) + _INTERVAL
+        self._room("GATE-1", self.now - due, _INTERVAL, f"step {lane} of {symbol}")
+        self.steps[id, lane] = self.now
+
+    def _vaults_ruled(self, touched: tuple[int, ...], events: list[Event]) -> None:
         by_vault: dict[int, list[Event]] = {v: [] for v in touched}
-        for event in self.events():
+        for event in events:
             v = self._vault_at.get(event.address)
             if v is not None:
                 by_vault[v].append(event)

@@ -98,6 +98,10 @@ class State(Positions):
     """By asset, what the engine lacks since its issuer took it away [token units]."""
     lost_cash: list[int]
     """By vault, the same."""
+    steps: dict[tuple[int, int], int]
+    """By asset and parameter, when it was last loosened."""
+    listed: dict[int, tuple[int, int]]
+    """By asset that was listed since and is new, when, and its first cap."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, _DECIMALS)
@@ -197,9 +201,11 @@ class State(Positions):
     def reload(self) -> None:
         """Take everything as it stands after calls were undone; what is known of the past stays."""
         kept = self.holds, self.approved, self.armed, self.lost, self.lost_cash
+        schedule = self.steps, self.listed
         known = list(self.grants)
         self.load()
         self.holds, self.approved, self.armed, self.lost, self.lost_cash = kept
+        self.steps, self.listed = schedule
         for grant in known:
             self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
 
@@ -212,6 +218,8 @@ class State(Positions):
         self.armed = False
         self.lost = [0] * len(self.rules)
         self.lost_cash = [0] * len(self._vaults)
+        self.steps = {}
+        self.listed = {}
         self.sliced: dict[tuple[bytes, int, int], Slice] = {}
         self.waited: dict[bytes, Waited] = {}
 

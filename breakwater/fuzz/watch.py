@@ -122,7 +122,7 @@ class Watch(Grants, Exposures, Rulings):
                     self.quotes[id] = UNREAD
             elif kind == RULES:
                 proved = function == "check_solvency"
-                self._ruled(touched, self._by_name[args[0]] if proved else None)
+                self._ruled(function, touched, self._by_name[args[0]] if proved else None)
             elif (asset := self._by_name.get(args[0] if args else "")) is not None:
                 self._poked(asset)
         if self.thorough and kind != QUIET:

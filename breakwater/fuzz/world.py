@@ -33,7 +33,16 @@ from breakwater.driver import (
 from breakwater.errors import UserError
 from breakwater.fuzz import pools, pricing
 from breakwater.fuzz.observing import MockObserver
-from breakwater.fuzz.profiles import ACCOUNTS, DELAY, PROFILES, ROLES, RULES, VAULT, Listing
+from breakwater.fuzz.profiles import (
+    ACCOUNTS,
+    DELAY,
+    NEW_LIMIT,
+    PROFILES,
+    ROLES,
+    RULES,
+    VAULT,
+    Listing,
+)
 from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.host import Host, Log, Reverted, interface_of
@@ -53,7 +62,7 @@ class Setup:
     """One deployment or call that the market was set up with."""
 
     kind: str
-    """"deploy", "call" or "blueprint"."""
+    """"deploy", "blueprint" or "call"."""
     name: str
     """Of the contract in the world."""
     contract: str
@@ -333,14 +342,11 @@ class World:
         self._names[contract.address] = name
         return contract
 
-    def _deploy_blueprint(self, kind: str) -> str:
-        """Address of creation code that a contract can deploy (ERC-5202)."""
-        artifact = (self._compile or artifacts.load)(kind)
-        code = b"\xfe\x71\x00" + self.host.creation_code(artifact.bytecode)
-        # returns what follows these eleven bytes
-        code = b"\x62" + len(code).to_bytes(3, "big") + bytes.fromhex("3d81600b3d39f3") + code
+    def _blueprint(self, kind: str) -> str:
+        """Creation code of a contract, from `compile` where that was given; its address."""
+        bytecode = (self._compile or artifacts.load)(kind).bytecode
         owner, now, block = self.roles["owner"], self.host.now, self.host.block
-        address = self.host.deploy_raw([], code, sender=owner)
+        address = self.host.deploy_blueprint(bytecode, sender=owner)
         self.record.append(Setup("blueprint", "", kind, address, "", (), owner, now, block))
         return address
 
@@ -384,8 +390,9 @@ class World:
         self._do("uptime", "set_round", 1, 0, self.host.now - 2 * DAY, 1)
         sequencer = self._deploy("sequencer", SequencerFeed, uptime)
         risk = self._deploy("risk", RiskEngine, breaker, owner, sequencer)
-        configurator = self._deploy("configurator", Configurator, risk, owner)
         engine = self._deploy("engine", CreditEngine, risk, owner)
+        blend = self._blueprint("BlendFeed")
+        configurator = self._deploy("configurator", Configurator, engine, blend, NEW_LIMIT, owner)
         self._deploy("lens", Lens, engine)
         self._deploy("timelock", Timelock, DELAY, [roles["governor"]], [ZERO], ZERO)
         self._deploy("attacker", mocks.FlashBorrowerMock)
@@ -395,6 +402,8 @@ class World:
             for kind in pricing.FEEDS:
                 pricing.deploy_factory(self, kind)
         self._do("risk", "set_configurator", configurator)
+        for name in ("risk", "engine"):
+            self._do(name, "transfer_ownership", configurator)
         self._do("breaker", "connect", risk, engine)
 
     def _list(self, listing: Listing) -> None:
@@ -412,23 +421,28 @@ class World:
         config = {**RULES, **listing.rules}
         feed = pricing.feed_of(self, listing, token, config["max_age"])
         config["is_feed"] = not feed.NAME.endswith("Mock")
+        # a new asset is valid up to four times its price at most
+        rise = 10**5 if listing.listed else 3
         config.update(
             source=feed.address,
             min_price=max(dollars * 10**18 // 10**5, 10**9),
-            max_price=min(dollars * 10**18 * 10**5, 10**28),
+            max_price=min(dollars * 10**18 * rise, 10**28),
         )
+        if not listing.rate_over:
+            self._deploy(f"source.{symbol}.next", mocks.AggregatorMock, 8, dollars * 10**8)
         self.configs[symbol] = AssetConfig(**config)
         if listing.listed:
-            self._do("configurator", "list_asset", token, self.configs[symbol])
+            cap = listing.amount(listing.cap)
+            self._do(
+                "configurator", "list_asset", token, self.configs[symbol], cap, listing.takes_fee,
+                ZERO, 0,
+            )  # fmt: skip
             if listing.supply_limit:
                 self._do("breaker", "set_supply_limit", token, listing.supply_limit)
-            if listing.cap:
-                cap = listing.amount(listing.cap)
-                self._do("engine", "list_collateral", token, cap, listing.takes_fee)
             if listing.growth:
-                self._do("engine", "set_growth", token, listing.growth)
+                self._do("configurator", "set_growth", token, listing.growth)
             if listing.depth:
-                self._do("engine", "set_depth", token, listing.amount(listing.depth))
+                self._do("configurator", "set_depth", token, listing.amount(listing.depth))
 
     def _open(self, listing: Listing) -> None:
         symbol, owner = listing.symbol, self.roles["owner"]
@@ -448,12 +462,14 @@ class World:
             f"vault.{symbol}", "open", fund, seed,
             listing.amount(listing.cash * 3), listing.amount(listing.cash * 2),
         )  # fmt: skip
-        self._do("engine", "list_debt", vault, listing.amount(listing.min_debt))
+        self._do("configurator", "list_debt", vault, listing.amount(listing.min_debt))
         self._do("breaker", "add_vault", vault)
 
     def _hand_over(self) -> None:
         timelock = self.contracts["timelock"]
-        for name in ("configurator", "risk", "engine", "breaker"):
+        self._do("configurator", "set_steward", self.roles["steward"])
+        self._do("configurator", "seal")
+        for name in ("configurator", "breaker"):
             self._do(name, "transfer_ownership", timelock)
         for symbol in self.debts:
             self._do(f"vault.{symbol}", "transfer_ownership", timelock)

@@ -117,6 +117,10 @@ class Governance:
     executors: tuple[str, ...]
     cancellers: tuple[str, ...]
     """Beside the proposers, who may always cancel."""
+    steward: str
+    """Moves caps and borrow_ltv in small steps without delay; empty: nobody."""
+    new_assets: int
+    """WAD USD; what the caps of assets younger than 30 days may be worth together."""
 
 
 @dataclass(frozen=True)

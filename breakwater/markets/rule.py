@@ -12,6 +12,7 @@ from breakwater.markets.reading import (
     read_duration,
     read_quantity,
     read_ratio,
+    read_usd,
     read_who,
 )
 from breakwater.units import BPS, DAY, HOUR, WAD
@@ -46,10 +47,18 @@ def read_governance(section: Section, devnet: Devnet | None) -> Governance:
     proposers = people("proposers")
     executors = people("executors", anyone=True)
     cancellers = people("cancellers", empty=True)
+    steward_item = section.optional("steward")
+    steward = ""
+    if steward_item is not None:
+        steward = read_who(steward_item)
+        known(steward_item, steward)
+        if steward in proposers:
+            raise steward_item.error(f" is {steward}, a proposer too: the two must be separate")
+    new_assets = read_usd(section.at("new_assets"), 0, 10**9 * WAD)
     if guardian in proposers:
         raise guardian_item.error(f" is {guardian}, a proposer too: the two must be separate")
     section.done()
-    return Governance(delay, guardian, proposers, executors, cancellers)
+    return Governance(delay, guardian, proposers, executors, cancellers, steward, new_assets)
 
 
 def read_devnet(item: Item, assets: Mapping[str, Asset]) -> Devnet:

@@ -90,11 +90,12 @@ class Chain:
         self.events = []
         self.locked = set()
         self.transient = {}
-        before = dict(self.state)
+        before, count = dict(self.state), len(self.contracts)
         try:
             value = self.call(sender, address, function, args)
         except Refused as refused:
             self.state = before
+            self.forget(count)
             self.locked = set()
             return Outcome(refused.reason, None, [])
         return Outcome(None, value, self.events)
@@ -117,14 +118,20 @@ class Chain:
         finally:
             self.locked.discard(address)
 
+    def forget(self, count: int) -> None:
+        """Drop the contracts that were created after the first `count`."""
+        for address in list(self.contracts)[count:]:
+            del self.contracts[address]
+
     @contextmanager
     def undone_if_refused(self) -> Iterator[None]:
         """A call whose failure the caller survives: undo what it did, then raise Refused."""
         state, events, locked = dict(self.state), list(self.events), set(self.locked)
-        transient = dict(self.transient)
+        transient, count = dict(self.transient), len(self.contracts)
         try:
             yield
         except Refused:
+            self.forget(count)
             self.state, self.events, self.locked = state, events, locked
             self.transient = transient
             raise

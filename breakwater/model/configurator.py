@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from breakwater.abi import created
 from breakwater.driver import AssetConfig
-from breakwater.model.chain import Chain, Refused, Word, view
+from breakwater.model.blend import BlendFeed, packed, unpacked
+from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, view
+from breakwater.model.exposure import decoded, encoded
 from breakwater.model.oracle import (
     IS_FEED,
     Rule,
@@ -16,12 +19,32 @@ from breakwater.model.oracle import (
     term_of,
     term_word,
 )
-from breakwater.model.owned import Owned
-from breakwater.units import BPS, DAY, MAX_UINT256
+from breakwater.model.schedule import (
+    BORROW_LTV,
+    CAP,
+    DEPTH,
+    DOUBLINGS,
+    GROWTH,
+    INTERVAL,
+    LANES,
+    LIQUIDATION_LTV,
+    MAX_CAP,
+    MAX_PRICE,
+    MIN_DEBT,
+    STEWARD,
+    Schedule,
+)
+from breakwater.units import BPS, DAY, HOUR, MAX_UINT256
 
 GAP = 200
 """[BPS] least distance from borrow_ltv to liquidation_ltv"""
 MIN_RAMP, MAX_RAMP = 3 * DAY, 180 * DAY
+MAX_RISE = 4
+"""Of max_price over the price, of a new asset"""
+LTV_STEP, STEWARD_CAP, STEWARD_LTV = 500, 2_000, 100
+"""[BPS]"""
+MAX_BAND = 500
+"""[BPS] between an old source and a new one"""
 LOWEST_PRICE, HIGHEST_PRICE = 10**9, 10**28
 """[WAD]"""
 
@@ -42,46 +65,129 @@ TERM_RANGES = {
 }
 
 
-class Configurator(Owned):
-    """Lists assets in the risk engine, and moves what may be moved."""
+class Configurator(Schedule):
+    """Lists assets, and moves what may be moved: in the risk engine and in the credit engine."""
 
     NAME = "Configurator"
 
-    def __init__(self, chain: Chain, address: str, risk_engine: str, owner: str) -> None:
-        if risk_engine not in chain.contracts:
-            raise Refused("risk engine has no code")
+    def __init__(
+        self, chain: Chain, address: str, engine: str, blend: str, new_limit: int, owner: str
+    ) -> None:
+        if engine not in chain.contracts:
+            raise Refused("credit engine has no code")
+        if blend not in chain.contracts:
+            raise Refused("blend feed has no code")
         super().__init__(chain, address, owner)
-        self.risk = risk_engine
+        self.engine, self.blend, self.limit = engine, blend, new_limit
+        self.risk: str = self._ask(engine, "risk_engine")
 
-    def list_asset(self, sender: str, asset: str, config: Sequence[Any]) -> int:
+    # ------------------------------------------------------------ listing
+
+    def seal(self, sender: str) -> None:
+        """Genesis ends."""
+        self._check_owner(sender)
+        self._check_genesis()
+        self.put(self.chain.now, "sealed_at")
+        self.emit("Seal")
+
+    def list_asset(
+        self,
+        sender: str,
+        asset: str,
+        config: Sequence[Any],
+        cap: int,
+        takes_fee: bool,
+        vault: str,
+        min_debt: int,
+    ) -> int:
         """Its id."""
         self._check_owner(sender)
         if self._ask(self.risk, "id_of", asset) != 0:
             raise Refused("asset is listed already")
         wanted = AssetConfig(*config)
         decimals = self._ask(asset, "decimals")
-        feed_decimals = IS_FEED
-        if not wanted.is_feed:
-            feed_decimals = self._ask(wanted.source, "decimals")
-            if feed_decimals >= IS_FEED:
-                raise Refused("feed decimals out of range")
+        feed_decimals = self._feed_decimals(wanted.source, wanted.is_feed)
         rule, term = ruled(wanted, decimals, feed_decimals), termed(wanted)
         if self.get("tip") not in (0, wanted.tip):
             raise Refused("tip differs from the others")
         self.put(wanted.tip, "tip")
         self._check_pairs(wanted.incentive_max, wanted.liquidation_ltv)
-        id: int = self._write(asset, rule, term)
+        is_new = self.get("sealed_at") != 0
+        id: int = self._write(asset, rule, term._replace(is_new=int(is_new)))
         self.emit("ListAsset", asset=asset, id=id, config=wanted)
+        if cap > MAX_CAP:
+            raise Refused("cap is too high")
+        first = cap
+        if is_new:
+            price = self._price(asset)
+            if 1 << rule.upper > MAX_RISE * price:
+                raise Refused("max_price is too high")
+            first = self._add_new(asset, cap, price, 10**decimals)
+            self._take_all(asset)
+            self.emit("Grow", asset=asset, cap=first, value=self.get("values", asset))
+        if cap:
+            self._ask(self.engine, "list_collateral", asset, first, takes_fee)
+        if vault != ZERO_ADDRESS:
+            if self._ask(vault, "asset") != asset:
+                raise Refused("vault is of another asset")
+            self._list_debt(vault, min_debt)
         return id
+
+    def list_debt(self, sender: str, vault: str, min_debt: int) -> None:
+        """Of an asset that is listed already."""
+        self._check_owner(sender)
+        self._list_debt(vault, min_debt)
+
+    def _list_debt(self, vault: str, min_debt: int) -> None:
+        self._check_genesis()
+        if min_debt > MAX_CAP:
+            raise Refused("min_debt is too high")
+        self._ask(self.engine, "list_debt", vault, min_debt)
+
+    def grow(self, sender: str, asset: str) -> None:
+        """The cap of a new asset, to where its schedule stands."""
+        if not self._is_new(asset):
+            raise Refused("asset is not new")
+        cap, before = decoded(encoded(self._scheduled(asset))), self._cap(asset)
+        rule, term = self._kept(asset)
+        if self._is_over(asset):
+            self.put(0, "listed_at", asset)
+            self._write(asset, rule, term._replace(is_new=0))
+            self.emit("EndGrowth", asset=asset, cap=max(cap, before))
+        else:
+            if cap <= before:
+                raise Refused("nothing to grow yet")
+            self._value_new(asset, cap, self._price(asset), 10**rule.decimals)
+            self.emit("Grow", asset=asset, cap=cap, value=self.get("values", asset))
+        if cap > before:
+            self._ask(self.engine, "set_cap", asset, cap)
+
+    # ------------------------------------------------------------ steps of the owner
+
+    def set_cap(self, sender: str, asset: str, cap: int) -> None:
+        """Down at once, up in steps; that of a new asset down alone."""
+        self._check_owner(sender)
+        if cap > MAX_CAP:
+            raise Refused("cap is too high")
+        before = self._cap(asset)
+        if self._is_new(asset):
+            if cap > before:
+                raise Refused("cap follows its schedule")
+            self.put(cap, "targets", asset)
+        elif cap > before and self._step(asset, CAP) and cap > 2 * before:
+            unit = 10 ** self._kept(asset)[0].decimals
+            most = self.limit >> DOUBLINGS
+            if cap * self._price(asset) // unit > most:
+                raise Refused("step is too large")
+        self._ask(self.engine, "set_cap", asset, cap)
 
     def set_borrow_ltv(self, sender: str, asset: str, borrow_ltv: int) -> None:
         """At once; far enough below liquidation_ltv, of now and of the end of its ramp."""
         self._check_owner(sender)
         rule, term = self._kept(asset)
-        lowest = min(term.liquidation_ltv(self.chain.now), term.target)
-        if borrow_ltv and _sum(borrow_ltv, GAP) > lowest:
-            raise Refused("borrow_ltv is too high")
-        self._write(asset, rule.with_borrow_ltv(borrow_ltv), term)
+        if borrow_ltv > rule.borrow_ltv and self._step(asset, BORROW_LTV):
+            _at_most(borrow_ltv, rule.borrow_ltv + LTV_STEP)
+        self._write_borrow_ltv(asset, rule, term, borrow_ltv)
         self.emit("SetBorrowLtv", asset=asset, borrow_ltv=borrow_ltv)
 
     def ramp_liquidation_ltv(self, sender: str, asset: str, target: int, duration: int) -> None:
@@ -94,6 +200,8 @@ class Configurator(Owned):
             raise Refused("ramp is too fast")
         if duration > MAX_RAMP:
             raise Refused("ramp is too slow")
+        if target > min(start, term.target) and self._step(asset, LIQUIDATION_LTV):
+            _at_most(target, start + LTV_STEP)
         self._check_pairs(term.incentive_max, target)
         highest = max(min(start, target) - GAP, 0)
         if rule.borrow_ltv > highest:
@@ -110,15 +218,191 @@ class Configurator(Owned):
             ends_at=now + duration,
         )
 
+    def set_min_debt(self, sender: str, asset: str, min_debt: int) -> None:
+        """A step either way."""
+        self._check_owner(sender)
+        if min_debt > MAX_CAP:
+            raise Refused("min_debt is too high")
+        if self._step(asset, MIN_DEBT):
+            before = self._ask(self.engine, "debt_of", asset)[2]
+            _at_most(min_debt, 2 * before)
+            _at_most(before, 2 * min_debt)
+        self._ask(self.engine, "set_min_debt", asset, min_debt)
+
+    def set_growth(self, sender: str, asset: str, growth: int) -> None:
+        """Less at once, more in steps; 0 is the most."""
+        self._check_owner(sender)
+        before = self._ask(self.engine, "book_word", asset) >> 145 & 127
+        self._step_limit(asset, GROWTH, before, growth)
+        self._ask(self.engine, "set_growth", asset, growth)
+
+    def set_depth(self, sender: str, asset: str, depth: int) -> None:
+        """Less at once, more in steps; 0 is the most."""
+        self._check_owner(sender)
+        before = decoded(self._ask(self.engine, "book_word", asset) >> 192 & 0xFFFFFF)
+        self._step_limit(asset, DEPTH, before, depth)
+        self._ask(self.engine, "set_depth", asset, depth)
+
+    def _step_limit(self, asset: str, lane: int, before: int, after: int) -> None:
+        if before and (after == 0 or after > before) and self._step(asset, lane):
+            _at_most(after or 2 * before + 1, 2 * before)
+
+    def raise_max_price(self, sender: str, asset: str, max_price: int) -> None:
+        """Above it no price is valid."""
+        self._check_owner(sender)
+        rule, term = self._kept(asset)
+        if max_price < 1 << rule.upper:
+            raise Refused("max_price is not raised")
+        if max_price > HIGHEST_PRICE:
+            raise Refused("max_price out of range")
+        upper = max_price.bit_length()
+        span = upper - (rule.upper - rule.span)
+        if span > 63:
+            raise Refused("price bounds are too far apart")
+        if self._step(asset, MAX_PRICE):
+            _at_most(upper, rule.upper + 1)
+        self._write(asset, rule._replace(upper=upper, span=span), term)
+        self.emit("SetMaxPrice", asset=asset, max_price=1 << upper)
+
+    # ------------------------------------------------------------ steps of the steward
+
+    def set_steward(self, sender: str, steward: str) -> None:
+        """By the owner."""
+        self._check_owner(sender)
+        self.put(steward, "steward")
+        self.emit("SetSteward", steward=steward)
+
+    def steer(self, sender: str, asset: str, cap: int, borrow_ltv: int) -> None:
+        """Parts of both steps that are one whole together."""
+        if sender != self.get("steward", default=ZERO_ADDRESS):
+            raise Refused("caller is not steward")
+        rule, term = self._kept(asset)
+        before = self._cap(asset)
+        self._take_step(asset, STEWARD)
+        moved = abs(borrow_ltv - rule.borrow_ltv)
+        if moved * BPS > MAX_UINT256:
+            raise Refused()
+        part = moved * BPS // STEWARD_LTV
+        if cap != before:
+            _at_most(cap, 2 * before)
+            part += -(-abs(cap - before) * BPS * BPS // (before * STEWARD_CAP))
+        _at_most(part, BPS)
+        if self._is_new(asset):
+            if cap > before:
+                raise Refused("cap follows its schedule")
+            self.put(min(self.get("targets", asset), cap), "targets", asset)
+        self._write_borrow_ltv(asset, rule, term, borrow_ltv)
+        self._ask(self.engine, "set_cap", asset, cap)
+        self.emit("Steer", asset=asset, cap=cap, borrow_ltv=borrow_ltv)
+
+    # ------------------------------------------------------------ feeds
+
+    def replace_feed(
+        self, sender: str, asset: str, source: str, is_feed: bool, max_age: int, second: str
+    ) -> str:
+        """The feed from the old source to the new."""
+        self._check_owner(sender)
+        if self.get("blend_of", asset, default=ZERO_ADDRESS) != ZERO_ADDRESS:
+            raise Refused("replacement is under way")
+        rule, _ = self._kept(asset)
+        if rule.source == ZERO_ADDRESS:
+            raise Refused("asset is settled")
+        _check("max_age", max_age, RULE_RANGES["max_age"])
+        new = packed(source, max_age, self._feed_decimals(source, is_feed))
+        dead = ZERO_ADDRESS
+        if self._is_dead(asset):
+            dead = second if second != ZERO_ADDRESS else self.risk
+        nonce = self.get("nonce") + 1
+        self.put(nonce, "nonce")
+        blend = created(self.address, nonce)
+        old = packed(rule.source, rule.max_age * 60, rule.feed_decimals)
+        BlendFeed(self.chain, blend, self.risk, asset, old, new, min(rule.band, MAX_BAND), dead)
+        self.put(blend, "blend_of", asset)
+        age = max(max_age, rule.max_age * 60)
+        self._write_source(asset, packed(blend, age, IS_FEED))
+        self.emit("ReplaceFeed", asset=asset, source=source, blend=blend)
+        return blend
+
+    def cancel_replacement(self, sender: str, asset: str) -> None:
+        """The old source is back."""
+        self._check_owner(sender)
+        blend = self._end_blend(asset)
+        if not self._ask(blend, "is_refused"):
+            raise Refused("new source is not refused")
+        old = self._ask(blend, "OLD")
+        self._write_source(asset, old)
+        self.emit("CancelReplacement", asset=asset, source=unpacked(old)[0])
+
+    def finish_replacement(self, sender: str, asset: str) -> None:
+        """The new source stands alone."""
+        blend = self._end_blend(asset)
+        if not self._ask(blend, "is_over"):
+            raise Refused("replacement is not over")
+        new = self._ask(blend, "NEW")
+        self._write_source(asset, new)
+        self.emit("FinishReplacement", asset=asset, source=unpacked(new)[0])
+
+    # ------------------------------------------------------------ wind-down
+
     def settle(self, sender: str, asset: str, price: int) -> None:
         """Winds an asset down, for good."""
         self._check_owner(sender)
-        self.chain.call(self.address, self.risk, "settle", (asset, price))
+        self.put(ZERO_ADDRESS, "blend_of", asset)
+        self._ask(self.risk, "settle", asset, price)
+
+    # ------------------------------------------------------------ views
 
     @view
     def risk_engine(self, sender: str) -> str:
         """Where the rules are written."""
         return self.risk
+
+    @view
+    def credit_engine(self, sender: str) -> str:
+        """Where caps are written."""
+        return self.engine
+
+    @view
+    def blend_feed(self, sender: str) -> str:
+        """A blueprint."""
+        return self.blend
+
+    @view
+    def new_limit(self, sender: str) -> int:
+        """[WAD]"""
+        return self.limit
+
+    @view
+    def growth_of(self, sender: str, asset: str) -> tuple[int, int, int]:
+        """When a new asset was listed, its target, what its cap is worth."""
+        if not self._is_new(asset):
+            return 0, 0, 0
+        one, two, three = (self.get(name, asset) for name in ("listed_at", "targets", "values"))
+        return one, two, three
+
+    @view
+    def next_step(self, sender: str, asset: str, lane: int) -> int:
+        """When the next step of a parameter may come."""
+        if 32 * lane > MAX_UINT256:
+            raise Refused()
+        if lane >= LANES:
+            return INTERVAL
+        return self._next_step(asset, lane)
+
+    @view
+    def sealed_at(self, sender: str) -> int:
+        """0: genesis."""
+        return int(self.get("sealed_at"))
+
+    @view
+    def steward(self, sender: str) -> str:
+        """Zero for nobody."""
+        return str(self.get("steward", default=ZERO_ADDRESS))
+
+    @view
+    def blend_of(self, sender: str, asset: str) -> str:
+        """Zero where nothing is replaced."""
+        return str(self.get("blend_of", asset, default=ZERO_ADDRESS))
 
     @view
     def tip(self, sender: str) -> int:
@@ -135,6 +419,19 @@ class Configurator(Owned):
         """[BPS] the highest there ever was."""
         return int(self.get("max_liquidation_ltv"))
 
+    # ------------------------------------------------------------ internals
+
+    def _check_genesis(self) -> None:
+        if self.get("sealed_at"):
+            raise Refused("genesis is over")
+
+    def _step(self, asset: str, lane: int) -> bool:
+        """Whether there are steps; takes one."""
+        if not self.get("sealed_at"):
+            return False
+        self._take_step(asset, lane)
+        return True
+
     def _check_pairs(self, incentive_max: int, liquidation_ltv: int) -> None:
         """(1 + highest incentive) x highest liquidation_ltv < 1, over all assets ever."""
         incentive = max(self.get("max_incentive"), incentive_max)
@@ -146,6 +443,50 @@ class Configurator(Owned):
             raise Refused("incentive too high for an ltv")
         self.put(incentive, "max_incentive")
         self.put(highest, "max_liquidation_ltv")
+
+    def _write_borrow_ltv(self, asset: str, rule: Rule, term: Term, borrow_ltv: int) -> None:
+        lowest = min(term.liquidation_ltv(self.chain.now), term.target)
+        if borrow_ltv and _sum(borrow_ltv, GAP) > lowest:
+            raise Refused("borrow_ltv is too high")
+        self._write(asset, rule.with_borrow_ltv(borrow_ltv), term)
+
+    def _write_source(self, asset: str, source: int) -> None:
+        rule, term = self._kept(asset)
+        address, max_age, decimals = unpacked(source)
+        rule = rule._replace(source=address, max_age=max_age // 60, feed_decimals=decimals)
+        self._write(asset, rule, term)
+
+    def _end_blend(self, asset: str) -> str:
+        blend: str = self.get("blend_of", asset, default=ZERO_ADDRESS)
+        if blend == ZERO_ADDRESS:
+            raise Refused("no replacement is under way")
+        self.put(ZERO_ADDRESS, "blend_of", asset)
+        return blend
+
+    def _is_dead(self, asset: str) -> bool:
+        seen = self._ask(self.risk, "words_of", asset)[3]
+        last = seen >> 160 & 2**32 - 1
+        if last == 0 or (seen >> 239) + min(self.chain.now - last, HOUR) < DAY:
+            return False
+        return bool(self._ask(self.risk, "quote", asset)[0] == 0)
+
+    def _price(self, asset: str) -> int:
+        price: int = self._ask(self.risk, "quote", asset)[0]
+        if price == 0:
+            raise Refused("price is not valid")
+        return price
+
+    def _cap(self, asset: str) -> int:
+        cap: int = self._ask(self.engine, "book_of", asset)[2]
+        return cap
+
+    def _feed_decimals(self, source: str, is_feed: bool) -> int:
+        if is_feed:
+            return IS_FEED
+        decimals: int = self._ask(source, "decimals")
+        if decimals >= IS_FEED:
+            raise Refused("feed decimals out of range")
+        return decimals
 
     def _kept(self, asset: str) -> tuple[Rule, Term]:
         rule, term, _, _ = self._ask(self.risk, "words_of", asset)
@@ -159,11 +500,11 @@ class Configurator(Owned):
 
     def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
         """A word each."""
-        if name == "owner":
-            yield Word(name, keys, int(self.get(name), 16))
-        elif name in ("tip", "max_incentive", "max_liquidation_ltv"):
+        if name in ("owner", "steward", "blend_of"):
+            yield Word(name, keys, int(self.get(name, *keys, default=ZERO_ADDRESS), 16))
+        elif name in ("tip", "max_incentive", "max_liquidation_ltv", "sealed_at"):
             yield Word(name, keys, self.get(name))
-        else:
+        elif name != "nonce":
             yield from super().words(name, keys)
 
 
@@ -232,6 +573,11 @@ def _check(name: str, given: int, allowed: tuple[int, int, int]) -> None:
     least, most, step = allowed
     if not least <= given <= most or given % step:
         raise Refused(f"{name} out of range")
+
+
+def _at_most(value: int, most: int) -> None:
+    if value > most:
+        raise Refused("step is too large")
 
 
 def _sum(a: int, b: int) -> int:

@@ -90,6 +90,8 @@ class Term(NamedTuple):
     held_from: int = 0
     """start of the last hold of liquidations"""
     held_until: int = 0
+    is_new: int = 0
+    """nobody may add above its cap"""
     rest: int = 0
     """bits that mean nothing"""
 
@@ -100,7 +102,7 @@ class Term(NamedTuple):
         return margin.ramp(self.start, self.target, now - self.since, self.duration)
 
 
-TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 32, 32, 7)
+TERM = (14, 14, 40, 24, 14, 14, 14, 16, 14, 20, 1, 32, 32, 1, 6)
 """Bits of each, lowest first."""
 
 

@@ -241,6 +241,8 @@ class RiskEngine(Owned):
     def shortfall(self, sender: str, position: Position, tag: int) -> int:
         """Units of a collateral that lift a position below maintenance to its target health."""
         legs = legs_of(position)
+        if tag <= MAX_ASSETS and self._term(tag).is_new:
+            return 0
         return liquidation.shortfall(legs, *self._known(leg.asset for leg in legs), tag)
 
     @reentrant

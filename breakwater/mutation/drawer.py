@@ -42,7 +42,10 @@ _WEIGHTS: dict[str, dict[str, float]] = {
              "write_asset": 0.2, "set_breaker": 0.05, "set_configurator": 0.05,
              "transfer_ownership": 0.05, "liquidation_terms": 6, "health_of": 2, "shortfall": 3,
              "check_initial": 3, "check_batch": 2},
-    "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2},
+    "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2, "set_cap": 2,
+                     "set_min_debt": 1, "set_growth": 1, "set_depth": 1, "raise_max_price": 0.5,
+                     "settle": 0.1, "grow": 1, "steer": 1, "set_steward": 0.3, "replace_feed": 0.5,
+                     "cancel_replacement": 0.3, "finish_replacement": 0.3},
     "token": {"transfer": 0.1, "mint": 0.3, "approve": 0.1, "set_odds": 1, "set_rate": 1.5,
               "set_blocked": 0.2},
     "source": {"set": 4, "set_round": 0.5, "set_words": 1.5, "set_mode": 0.6,
@@ -53,9 +56,10 @@ _ACTING = {"engine": 40, "vault": 30, "fund": 14, "breaker": 13, "risk": 1, "con
 _LOOKING = {"engine": 5, "vault": 12, "fund": 7, "breaker": 4, "risk": 12, "configurator": 1,
             "lens": 16, "feed": 4}  # fmt: skip
 _OWNERS = {
-    "list_collateral", "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt",
-    "set_config", "set_caps", "set_breaker", "set_configurator", "transfer_ownership", "connect",
-    "add_vault", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
+    "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt", "set_config", "set_caps",
+    "raise_max_price", "set_breaker", "set_steward", "transfer_ownership", "connect", "add_vault",
+    "replace_feed", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
+    "cancel_replacement",
 }  # fmt: skip
 _WAITS = ((0, 60), (12, 8), (61, 6), (300, 6), (901, 8), (3_600, 5), (14_400, 2), (86_400, 2),
           (700_000, 1), (2_600_000, 0.4))  # fmt: skip
@@ -223,7 +227,7 @@ class Drawer(Arguments):
     def _by_owner(self) -> list[Call]:
         """A call of the timelock: announced, waited for, done."""
         rng, world, host = self.rng, self.world, self.player.host
-        group = rng.choice(("engine", "vault", "breaker", "configurator", "configurator", "vault"))
+        group = rng.choice(("vault", "breaker", "configurator", "configurator", "vault"))
         choices = [one for one in self.acts[group] if one[1].name in _OWNERS]
         rare = ("transfer_ownership", "set_breaker", "connect", "open")
         weights = [0.1 if one[1].name in rare else 1.0 for one in choices]

@@ -137,7 +137,8 @@ class Observation:
         added = self.assets[asset]
         price, _, valid = added.liquidation_prices(now)
         weight = price * added.liquidation_ltv(now)
-        if health.health_factor >= WAD or not valid or weight == 0:
+        is_new = added.term >> 249 & 1
+        if health.health_factor >= WAD or not valid or weight == 0 or is_new:
             return 0
         missing = target * ceil_div(health.weighted_debt, BPS) // WAD
         missing = min(missing - health.weighted_collateral // BPS, _MAX_VALUE)

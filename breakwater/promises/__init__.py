@@ -182,7 +182,7 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "GATE-3",
-            "No change of parameters makes a healthy account liquidatable in that block.",
+            "No change of parameters or feeds makes a healthy account liquidatable in that block.",
             no_sudden_rules,
         ),
         Promise(

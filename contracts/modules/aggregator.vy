@@ -27,6 +27,8 @@ from contracts.interfaces import IPriceFeed
 
 AGGREGATOR_GAS: constant(uint256) = 40_000
 FEED_GAS: constant(uint256) = 200_000
+# of an asset's own source: two feeds, while one replaces the other
+SOURCE_GAS: constant(uint256) = 460_000
 GAS_MARGIN: constant(uint256) = 4_000
 AGGREGATOR_NEED: constant(uint256) = AGGREGATOR_GAS * 64 // 63 + 2_600 + GAS_MARGIN
 CALL_GAS: constant(uint256) = 3_600  # spent around a call beside its limit: a cold address, words

@@ -18,6 +18,7 @@ MASK_14: constant(uint256) = 2**14 - 1
 IS_FEED: constant(uint256) = 31
 LOWEST_PRICE: constant(uint256) = 10**9  # [WAD]
 HIGHEST_PRICE: constant(uint256) = 10**28  # [WAD]
+FAR_APART: constant(String[32]) = "price bounds are too far apart"
 
 
 @pure
@@ -38,7 +39,7 @@ def _pack_rule(
 ) -> uint256:
     assert decimals >= 6 and decimals <= 24, "decimals out of range"
     assert feed_decimals <= IS_FEED, "feed decimals out of range"
-    self._check(config.max_age, 60, 4_095 * 60, 60, "max_age out of range")
+    self._check_age(config.max_age)
     self._check(config.jump_band, 50, 6_350, 50, "jump_band out of range")
     self._check(config.debt_weight, BPS, 35_500, 100, "debt_weight out of range")
     self._check(config.max_leverage, BPS, 1_275_000, 5_000, "max_leverage out of range")
@@ -60,7 +61,7 @@ def _pack_rule(
             lower = i
         if 1 << i <= config.max_price:
             upper = i + 1
-    assert upper - lower <= 63, "price bounds are too far apart"
+    assert upper - lower <= 63, FAR_APART
 
     return (
         convert(config.source, uint256)
@@ -147,6 +148,50 @@ def _with_borrow_ltv(rule: uint256, borrow_ltv: uint256) -> uint256:
     )
 
 
+@pure
+@internal
+def _with_max_price(rule: uint256, max_price: uint256) -> uint256:
+    """
+    @dev The rule with a higher max_price.
+    """
+    upper: uint256 = (rule >> 243) & 127
+    lower: uint256 = upper - (rule >> 250)
+    assert max_price >= 1 << upper, "max_price is not raised"
+    assert max_price <= HIGHEST_PRICE, "max_price out of range"
+    for i: uint256 in range(94):
+        if 1 << i <= max_price:
+            upper = i + 1
+    assert upper - lower <= 63, FAR_APART
+    return (rule & (2**243 - 1)) | (upper << 243) | ((upper - lower) << 250)
+
+
+@pure
+@internal
+def _max_price(rule: uint256) -> uint256:
+    """
+    @dev [WAD] prices from here on are not valid.
+    """
+    return 1 << ((rule >> 243) & 127)
+
+
+@pure
+@internal
+def _base_ltv(rule: uint256) -> uint256:
+    """
+    @dev [BPS] borrow_ltv, before volatility.
+    """
+    return (rule >> 184) & MASK_14
+
+
+@pure
+@internal
+def _jump_band(rule: uint256) -> uint256:
+    """
+    @dev [BPS]
+    """
+    return ((rule >> 177) & 127) * 50
+
+
 @view
 @internal
 def _liquidation_ltv(term: uint256) -> uint256:
@@ -223,6 +268,12 @@ def _floor(rule: uint256) -> uint256:
     base: uint256 = (rule >> 184) & 16_383
     drop: uint256 = ((rule >> 198) & 255) * 50
     return base - drop if base > drop else 0
+
+
+@pure
+@internal
+def _check_age(max_age: uint256):
+    self._check(max_age, 60, 4_095 * 60, 60, "max_age out of range")
 
 
 @pure

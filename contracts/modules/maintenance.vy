@@ -69,6 +69,7 @@ struct Valuation:
 #   bit  184      closes whole debts
 #   bits 185-216  start of the last hold of liquidations [unix seconds]
 #   bits 217-248  its end
+#   bit  249      is new: nobody may add above its cap
 terms: uint256[128]
 HELD: constant(uint256) = (2**64 - 1) << 185
 
@@ -263,10 +264,9 @@ def _shortfall(position: uint256[4], tag: uint256) -> uint256:
     leg: uint256 = valuation.collateral_leg
     if valuation.health.health_factor >= WAD or leg == legs.MAX_LEGS:
         return 0
-    weight: uint256 = unsafe_mul(
-        valuation.collateral_price, asset_config._liquidation_ltv(self.terms[tag])
-    )
-    if weight == 0 or valuation.unpriced >> leg & 1 == 1:
+    term: uint256 = self.terms[tag]
+    weight: uint256 = unsafe_mul(valuation.collateral_price, asset_config._liquidation_ltv(term))
+    if weight == 0 or (valuation.unpriced >> leg | term >> 249) & 1 == 1:
         return 0
     missing: uint256 = self._lacking(valuation, min(valuation.target, TARGET_CEILING))
     unit: uint256 = 10**asset_config._decimals(price_oracle.rules[tag])

@@ -92,7 +92,7 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
         low = price
         high = price
     else:
-        low, price, high, updated_at, status = aggregator._read_feed(source)
+        low, price, high, updated_at, status = aggregator._read_feed(source, aggregator.SOURCE_GAS)
         # updated_at is not in the future
         if status == 0 or unsafe_sub(block.timestamp, updated_at) > max_age:
             return 0, 0, 0, updated_at, 0

@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 from breakwater import artifacts
 from breakwater.abi import checksum
 from breakwater.host import Host, interface_of
+from breakwater.model.chain import ZERO_ADDRESS
 from breakwater.units import MAX_UINT256, WAD, account_id
 
 ACTORS = ("owner", "guardian", "lender", "staker", "borrower", "trader", "liquidator", "operator")
@@ -71,8 +72,9 @@ class World:
             self.make(f"{asset} feed", "AggregatorMock", 8, PRICES[asset] * 10**8)
         self.make("breaker", "CircuitBreaker", owner, at["guardian"])
         self.make("risk", "RiskEngine", at["breaker"], owner, "0x" + "00" * 20)
-        self.make("configurator", "Configurator", at["risk"], owner)
         self.make("engine", "CreditEngine", at["risk"], owner)
+        # nothing is replaced here: any code will do for a blueprint
+        self.make("configurator", "Configurator", at["engine"], at["risk"], 10**7 * WAD, owner)
         self.make("lens", "Lens", at["engine"])
         for asset in ("usdc", "weth"):
             args = (at[asset], at["engine"], at["breaker"], f"{asset} vault", "bw", CONFIG, owner)
@@ -83,6 +85,7 @@ class World:
     def _list(self) -> None:
         at = self.at
         self.act("risk", "set_configurator", at["configurator"], sender="owner")
+        self.act("engine", "transfer_ownership", at["configurator"], sender="owner")
         self.act("breaker", "connect", at["risk"], at["engine"], sender="owner")
         for asset, decimals in DECIMALS.items():
             ltv = BORROW_LTV[asset]
@@ -92,9 +95,8 @@ class World:
                 *(ltv, ltv - 2_000, ltv + 300, 10_000, 100_000, 400, 3_000),
                 *(100, 100, 800, 10_000, 10_500, 80_000, False),
             )
-            self.act("configurator", "list_asset", at[asset], config, sender="owner")
-            cap = 10**6 * 10**decimals
-            self.act("engine", "list_collateral", at[asset], cap, False, sender="owner")
+            args = (at[asset], config, 10**6 * 10**decimals, False, ZERO_ADDRESS, 0)
+            self.act("configurator", "list_asset", *args, sender="owner")
             for actor in ACTORS:
                 self.act(asset, "mint", at[actor], 10**6 * 10**decimals, sender="owner")
         for asset in ("usdc", "weth"):
@@ -103,7 +105,7 @@ class World:
             caps = (10**7 * unit, 10**7 * unit)
             self.act(vault, "open", at[f"{asset} fund"], 100 * unit, *caps, sender="owner")
             least = 100 * unit if asset == "usdc" else unit // 20
-            self.act("engine", "list_debt", at[vault], least, sender="owner")
+            self.act("configurator", "list_debt", at[vault], least, sender="owner")
             self.act("breaker", "add_vault", at[vault], sender="owner")
 
     def _fill(self) -> None:

@@ -131,7 +131,8 @@ def take(market: Market, who: str, name: str, whole: Number, number: int = 0) ->
     return account
 
 
-def _bug(name: str, what: str, contract: str, path: str, *changes: tuple[str, str]) -> Bug:
+def bug(name: str, what: str, contract: str, path: str, *changes: tuple[str, str]) -> Bug:
+    """A change of one file, as pairs of old lines and new ones."""
     hunks = "".join(
         f"@@ -1,{old.count(chr(10))} +1,{new.count(chr(10))} @@\n"
         + "".join(f"-{line}\n" for line in old.splitlines())
@@ -141,7 +142,7 @@ def _bug(name: str, what: str, contract: str, path: str, *changes: tuple[str, st
     return Bug(name, what, "", "", (contract,), f"--- a/{path}\n+++ b/{path}\n{hunks}")
 
 
-SPOT_BELIEVED = _bug(
+SPOT_BELIEVED = bug(
     "spot_believed",
     "New risk counts every asset at its price of now.",
     "RiskEngine",
@@ -158,7 +159,7 @@ SPOT_BELIEVED = _bug(
     ),
 )
 
-JUMP_BELIEVED = _bug(
+JUMP_BELIEVED = bug(
     "jump_believed",
     "Liquidations count every asset at its price of now.",
     "RiskEngine",
@@ -169,7 +170,7 @@ JUMP_BELIEVED = _bug(
     ),
 )
 
-MAINTENANCE_IS_ENOUGH = _bug(
+MAINTENANCE_IS_ENOUGH = bug(
     "maintenance_is_enough",
     "A withdrawal asks for maintenance, not for the initial margin.",
     "CreditEngine",
@@ -186,13 +187,13 @@ MAINTENANCE_IS_ENOUGH = _bug(
 
 
 @contextmanager
-def stripped(bug: Bug | str) -> Iterator[None]:
+def stripped(lacks: Bug | str) -> Iterator[None]:
     """What is deployed inside lacks a safeguard; a name is that of a bug of tests/planted. Where
     lines are counted the test is skipped: they are not those of the contracts.
     """
     if os.environ.get("BREAKWATER_COVERAGE"):
         pytest.skip("lines are counted, and this build has others")
-    bug = planted.load(bug) if isinstance(bug, str) else bug
-    build = planted.compiler(bug)
-    with patch.dict(artifacts._replaced, {name: build(name) for name in bug.contracts}):
+    lacks = planted.load(lacks) if isinstance(lacks, str) else lacks
+    build = planted.compiler(lacks)
+    with patch.dict(artifacts._replaced, {name: build(name) for name in lacks.contracts}):
         yield

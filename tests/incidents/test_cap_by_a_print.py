@@ -27,7 +27,7 @@ def _add(market, name, whole):
 def _below_margin_by_little(market, name):
     market.deposit(name, 1)
     market.deposit("DAI", 100_000)
-    market.engine.set_cap(market.assets[name], 0, sender=market.owner)
+    market.configurator.set_cap(market.assets[name], 0, sender=market.owner)
     market.borrow("USDC", 74_000)
     market.host.advance(12)
 
@@ -56,7 +56,7 @@ def test_wrong_source_of_what_is_added(new_market, host):
     market = new_market(PEG={"decimals": 18, "dollars": 1, **rules})
     market.deposit("PEG", 1)
     market.deposit("DAI", 100_000)
-    market.engine.set_cap(market.assets["PEG"], 0, sender=market.owner)
+    market.configurator.set_cap(market.assets["PEG"], 0, sender=market.owner)
     market.borrow("USDC", 74_900)
     market.host.advance(12)
     market.price("DAI", Fraction(9973, 10_000))

@@ -15,7 +15,7 @@ def test_cap_in_a_silence(market, cause):
     market.deposit("WBTC", 2)
     market.deposit("WETH", "0.001")
     market.borrow("USDC", 69_000)
-    market.engine.set_cap(weth, 0, sender=market.owner)
+    market.configurator.set_cap(weth, 0, sender=market.owner)
     market.host.advance(12)
     if cause == "silent":
         market.break_feed("WBTC")

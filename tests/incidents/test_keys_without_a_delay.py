@@ -10,17 +10,21 @@ Here a thief has the key of the only proposer, lists a token of his own and borr
 """
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
 from breakwater import deploy, markets
+from breakwater.deploy import steps
 from breakwater.evm import EvmHost
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import AggregatorMock, TokenMock
 from breakwater.units import DAY, account_id
-from tests.market import refuses
+from tests.market import ZERO, refuses
 
 LENT = 10**6 * 10**6
+CAP = 10**7 * 10**18 // 3_000
+RAISED = 2**76
 NONE = bytes(32)
 NOT_OWNER = "ownable: caller is not the owner"
 NO_ROLE = "access_control: account is missing role"
@@ -50,60 +54,66 @@ class Rule:
         return contract, 0, payload, after, NONE
 
     def listing(self):
-        """A worthless token, 3,000 dollars by a feed of the thief's own, in two operations."""
+        """A worthless token, 3,000 dollars by a feed of the thief's own."""
         self.fake = TokenMock.deploy(self.host, "CVT", "CVT", 18, sender=self.governor)
         feed = AggregatorMock.deploy(self.host, 8, 3_000 * 10**8, sender=self.governor)
         config = self.protocol.lens.config_of(self.weth)
-        config = config._replace(source=feed.address, is_feed=False)
-        return [
-            self.operation(self.protocol.configurator, "list_asset", self.fake.address, config),
-            self.operation(
-                self.protocol.credit_engine, "list_collateral", self.fake.address, 2**100, False
-            ),
-        ]
+        # at most four times the price
+        config = config._replace(source=feed.address, is_feed=False, max_price=2**73 - 1)
+        args = self.fake.address, config, CAP, False, ZERO, 0
+        return self.operation(self.protocol.configurator, "list_asset", *args)
 
     def rob(self):
-        """All that the vault holds, on the thief's token; what he has then."""
+        """All that the vault lends him on his token; what he has then."""
         me, engine = self.governor, self.protocol.credit_engine
         account = account_id(me, 0)
         self.fake.mint(me, 10**24, sender=me)
         self.fake.approve(engine, 10**24, sender=me)
-        engine.deposit_collateral(account, self.fake, 10**24, sender=me)
-        engine.borrow(account, self.usdc, self.vault.cash(), me, sender=me)
+        engine.deposit_collateral(account, self.fake, engine.book_of(self.fake)[2], sender=me)
+        most = min(self.protocol.lens.max_borrow(account, self.usdc), self.vault.cash())
+        engine.borrow(account, self.usdc, most, me, sender=me)
         return self.usdc.balanceOf(me)
 
 
 def test_no_delay():
-    """As it was: one block."""
-    rule = Rule(delay=0)
-    for operation in rule.listing():
+    """As it was: one block, and full caps from the first."""
+    with patch.object(steps.Deployment, "_seal"), patch.object(deploy, "verify"):
+        rule = Rule(delay=0)
+        operation = rule.listing()
         rule.timelock.schedule(*operation, 0, sender=rule.governor)
         rule.timelock.execute(*operation, sender=rule.governor)
-    assert rule.rob() >= LENT
-    assert rule.vault.cash() == 0
+        assert rule.rob() >= LENT
+        assert rule.vault.cash() == 0
+
+
+def test_schedule():
+    """A listing begins with a thousandth of a cap that is limited itself."""
+    rule = Rule(delay=0)
+    operation = rule.listing()
+    rule.timelock.schedule(*operation, 0, sender=rule.governor)
+    rule.timelock.execute(*operation, sender=rule.governor)
+    assert 7_000 * 10**6 < rule.rob() < 8_000 * 10**6
 
 
 def test_two_days_of_delay():
     """What is decided waits, in the open: the guardian calls it off, or lenders leave."""
     rule = Rule()
-    operations = rule.listing()
-    for operation in operations:
-        with refuses("timelock_controller: insufficient delay"):
-            rule.timelock.schedule(*operation, 0, sender=rule.governor)
-        rule.timelock.schedule(*operation, rule.delay, sender=rule.governor)
-        with refuses(NOT_READY):
-            rule.timelock.execute(*operation, sender=rule.governor)
+    operation = rule.listing()
+    with refuses("timelock_controller: insufficient delay"):
+        rule.timelock.schedule(*operation, 0, sender=rule.governor)
+    rule.timelock.schedule(*operation, rule.delay, sender=rule.governor)
+    with refuses(NOT_READY):
+        rule.timelock.execute(*operation, sender=rule.governor)
     rule.host.advance(rule.delay - 1)
     with refuses(NOT_READY):
-        rule.timelock.execute(*operations[0], sender=rule.governor)
+        rule.timelock.execute(*operation, sender=rule.governor)
     with refuses("asset is no collateral"):
         rule.rob()
     assert rule.vault.maxWithdraw(rule.lender) >= LENT - 1
-    for operation in operations:
-        rule.timelock.cancel(rule.timelock.hash_operation(*operation), sender=rule.guardian)
+    rule.timelock.cancel(rule.timelock.hash_operation(*operation), sender=rule.guardian)
     rule.host.advance(DAY)
     with refuses(NOT_READY):
-        rule.timelock.execute(*operations[0], sender=rule.governor)
+        rule.timelock.execute(*operation, sender=rule.governor)
     lender = rule.lender
     rule.vault.redeem(rule.vault.balanceOf(lender), lender, lender, sender=lender)
     assert rule.usdc.balanceOf(lender) >= LENT - 1
@@ -114,11 +124,11 @@ def test_what_was_scheduled_does_not_lapse():
     stays ready, and anyone executes it a year later. Drift's had been signed long before.
     """
     rule = Rule()
-    cap = rule.operation(rule.protocol.credit_engine, "set_cap", rule.weth.address, 2**100)
+    cap = rule.operation(rule.protocol.configurator, "set_cap", rule.weth.address, RAISED)
     rule.timelock.schedule(*cap, rule.delay, sender=rule.governor)
     rule.host.advance(365 * DAY)
     rule.timelock.execute(*cap, sender=rule.lender)
-    assert rule.protocol.credit_engine.book_of(rule.weth)[2] == 2**100
+    assert rule.protocol.credit_engine.book_of(rule.weth)[2] == RAISED
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -130,7 +140,7 @@ def test_steps_out_of_order(ordered):
     lower = rule.operation(rule.protocol.configurator, "set_borrow_ltv", rule.weth.address, 7_000)
     after = rule.timelock.hash_operation(*lower) if ordered else NONE
     rise = rule.operation(
-        rule.protocol.credit_engine, "set_cap", rule.weth.address, 2**100, after=after
+        rule.protocol.configurator, "set_cap", rule.weth.address, RAISED, after=after
     )
     for operation in (lower, rise):
         rule.timelock.schedule(*operation, rule.delay, sender=rule.governor)
@@ -144,19 +154,23 @@ def test_steps_out_of_order(ordered):
         return
     rule.timelock.execute(*rise, sender=rule.lender)
     assert rule.protocol.lens.config_of(rule.weth).borrow_ltv > 7_000
-    assert rule.protocol.credit_engine.book_of(rule.weth)[2] == 2**100
+    assert rule.protocol.credit_engine.book_of(rule.weth)[2] == RAISED
 
 
 def _loosening(rule, me):
     """Every setter of the protocol, in the direction that lets more happen."""
     one, two, lock = rule.protocol, rule.vault, rule.timelock
     config = one.lens.config_of(rule.weth)
-    steps = {
+    setters = {
         "cap": lambda: one.credit_engine.set_cap(rule.weth, 2**100, sender=me),
         "least debt": lambda: one.credit_engine.set_min_debt(rule.weth, 0, sender=me),
         "collateral": lambda: one.credit_engine.list_collateral(two, 2**90, False, sender=me),
         "debt": lambda: one.credit_engine.list_debt(two, 0, sender=me),
-        "asset": lambda: one.configurator.list_asset(two, config, sender=me),
+        "asset": lambda: one.configurator.list_asset(two, config, 1, False, ZERO, 0, sender=me),
+        "steps": lambda: one.configurator.set_cap(rule.weth, RAISED, sender=me),
+        "steward": lambda: one.configurator.set_steward(me, sender=me),
+        "feed": lambda: one.configurator.replace_feed(rule.weth, two, True, 60, ZERO, sender=me),
+        "max_price": lambda: one.configurator.raise_max_price(rule.weth, 2**90, sender=me),
         "loan-to-value": lambda: one.configurator.set_borrow_ltv(rule.weth, 8_100, sender=me),
         "ramp": lambda: one.configurator.ramp_liquidation_ltv(rule.weth, 8_500, 0, sender=me),
         "configurator": lambda: one.risk_engine.set_configurator(me, sender=me),
@@ -171,7 +185,7 @@ def _loosening(rule, me):
         "proposer": lambda: lock.grantRole(lock.PROPOSER_ROLE(), me, sender=me),
         "schedule": lambda: lock.schedule(me, 0, b"", NONE, NONE, rule.delay, sender=me),
     }
-    return steps, roles
+    return setters, roles
 
 
 @pytest.mark.parametrize("who", ["guardian", "deployer"])
@@ -179,8 +193,8 @@ def test_key_that_loosens_nothing(who):
     """Neither the guardian's key nor that of who deployed it all opens anything."""
     rule = Rule()
     me = getattr(rule, who)
-    steps, roles = _loosening(rule, me)
-    for reason, calls in ((NOT_OWNER, steps), (NO_ROLE, roles)):
+    setters, roles = _loosening(rule, me)
+    for reason, calls in ((NOT_OWNER, setters), (NO_ROLE, roles)):
         for name, call in calls.items():
             with pytest.raises(Reverted) as caught:
                 call()

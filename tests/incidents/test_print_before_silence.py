@@ -40,7 +40,7 @@ def test_print_opens_no_cap(market):
     weth = market.assets["WETH"]
     market.deposit("WETH", 1)
     market.deposit("DAI", 100_000)
-    market.engine.set_cap(weth, 0, sender=market.owner)
+    market.configurator.set_cap(weth, 0, sender=market.owner)
     market.borrow("WETH", 30)
     market.borrow("USDC", 1_000)
     market.host.advance(12)

@@ -11,7 +11,7 @@ def test_shortfall_filled_twice(new_market):
     market.deposit("WBTC", "0.001")
     market.borrow("USDC", 15_900)
     market.configurator.set_borrow_ltv(wbtc, 0, sender=market.owner)
-    market.engine.set_cap(wbtc, 0, sender=market.owner)
+    market.configurator.set_cap(wbtc, 0, sender=market.owner)
     market.price("WETH", 1_900)
     market.settle("WETH", rounds=20)
     market.give("WBTC", market.borrower, wbtc.unit)

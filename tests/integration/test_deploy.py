@@ -164,6 +164,9 @@ def test_owner__nobody_but_the_timelock(protocol: Protocol, who: str) -> None:
         lambda: vault.set_caps(1, 1, sender=me),
         lambda: vault.set_breaker(me, sender=me),
         lambda: protocol.breaker.set_guardian(me, sender=me),
+        lambda: protocol.configurator.set_cap(weth, 1, sender=me),
+        lambda: protocol.configurator.set_min_debt(weth, 1, sender=me),
+        lambda: protocol.configurator.set_steward(me, sender=me),
         lambda: protocol.breaker.transfer_ownership(me, sender=me),
     ]
     for call in calls:
@@ -183,9 +186,9 @@ def test_owner__deployer_has_no_role_in_the_timelock(protocol: Protocol) -> None
 def test_timelock__changes_a_cap_after_its_delay(protocol: Protocol, market: Market) -> None:
     weth, host = protocol.tokens["WETH"], protocol.host
     governor, anyone = protocol.accounts["governor"], protocol.accounts["lender"]
-    function: Function = interface_of("CreditEngine").function("set_cap", 2)
+    function: Function = interface_of("Configurator").function("set_cap", 2)
     payload = function.encode((weth.address, 2**70))
-    call = (protocol.credit_engine, 0, payload, bytes(32), bytes(32))
+    call = (protocol.configurator, 0, payload, bytes(32), bytes(32))
 
     protocol.timelock.schedule(*call, market.governance.delay, sender=governor)
     with pytest.raises(Reverted, match="operation is not ready"):

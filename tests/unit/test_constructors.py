@@ -21,8 +21,9 @@ def owners(market):
 
 
 def test_constructor__logs_the_owner(market):
-    for name in ("Configurator", "CreditEngine"):
-        assert deployed(market, name, market.risk, market.owner) == owners(market)
+    args = market.engine, market.engine, 0, market.owner
+    assert deployed(market, "Configurator", *args) == owners(market)
+    assert deployed(market, "CreditEngine", market.risk, market.owner) == owners(market)
 
 
 def test_constructor__logs_the_guardian(market):

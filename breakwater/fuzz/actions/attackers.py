@@ -187,6 +187,18 @@ def intrude(p: Player, g: Gene) -> list[Call]:
         ("breaker", "set_guardian", ("@attacker",)),
         ("configurator", "set_borrow_ltv", (token, 5_000)),
         ("configurator", "ramp_liquidation_ltv", (token, 5_000, 10**6)),
+        ("configurator", "seal", ()),
+        ("configurator", "list_debt", (f"@{vault}", amount)),
+        ("configurator", "set_cap", (token, amount)),
+        ("configurator", "set_min_debt", (token, amount)),
+        ("configurator", "set_growth", (token, 100)),
+        ("configurator", "set_depth", (token, amount)),
+        ("configurator", "settle", (token, 10**18)),
+        ("configurator", "raise_max_price", (token, 2**93)),
+        ("configurator", "set_steward", ("@attacker",)),
+        ("configurator", "steer", (token, amount, 5_000)),
+        ("configurator", "replace_feed", (token, "@attacker", True, 86_400, NOBODY)),
+        ("configurator", "cancel_replacement", (token,)),
     )
     target, function, args = choices[g[5] % len(choices)]
     return [p.call(g, "attacker" if g[4] & 1 else "lender_3", target, function, *args)]

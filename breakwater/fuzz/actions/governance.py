@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from breakwater.fuzz.genes import NO_ACCOUNT, NOBODY, Call, Gene, rung, waits
 from breakwater.fuzz.profiles import DELAY
 from breakwater.fuzz.steps import Step
+from breakwater.observation import exposure
 from breakwater.observation.words import decoded
 
 if TYPE_CHECKING:
@@ -79,17 +80,18 @@ def _rule(p: Player, g: Gene) -> Step:
     if kind == 0:
         cap = decoded(p.watch.books[id] >> 120 & 0xFFFFFF)
         total = p.watch.books[id] & (2**112 - 1)
-        return Step(
-            "timelock", "engine", "set_cap", (p.token(id), (0, total, cap, 2 * cap)[g[3] & 3])
-        )
+        cap = (0, total, cap // 2, cap, 2 * cap, 2 * cap + 2, 3 * cap, 10**18)[g[3] & 7]
+        return Step("timelock", "configurator", "set_cap", (p.token(id), cap))
     if kind == 1:
-        least = (0, 1, p.least(v) // 2, p.least(v) * 2)[g[3] & 3]
-        return Step("timelock", "engine", "set_min_debt", (f"@token.{symbol}", least))
+        least = (1, p.least(v) // 2, p.least(v) * 2, p.least(v) * 3)[g[3] & 3]
+        return Step("timelock", "configurator", "set_min_debt", (f"@token.{symbol}", least))
     if kind == 2:
-        ltv = (0, 3_000, 5_000, 7_000, 7_800, 9_000)[g[3] % 6]
+        now = p.watch.rules[id][0] >> 184 & 16_383
+        ltv = (0, 3_000, 5_000, 7_000, now + 500, now + 100, now + 501, 9_000)[g[3] & 7]
         return Step("timelock", "configurator", "set_borrow_ltv", (p.token(id), ltv))
     if kind == 3:
-        target = (0, 4_000, 6_000, 7_500, 8_500, 9_200)[g[3] % 6]
+        now = p.watch.price(id).liquidation_ltv
+        target = (0, 4_000, 6_000, 7_500, now, now + 500, now + 501, now + 100)[g[3] & 7]
         duration = (0, 86_400, 3 * 86_400, 30 * 86_400)[g[5] & 3]
         args = p.token(id), target, duration
         return Step("timelock", "configurator", "ramp_liquidation_ltv", args)
@@ -103,27 +105,120 @@ def _rule(p: Player, g: Gene) -> Step:
     if kind == 5:
         return _vault_config(p, g, symbol)
     if kind == 6 and "LATE" in p.world.listings:
-        if g[3] & 1:
-            cap = p.world.listings["LATE"].amount(10**6)
-            return Step("timelock", "engine", "list_collateral", ("@token.LATE", cap, False))
-        rules: list[Any] = list(p.world.configs["LATE"])
-        rules[0] = "@source.LATE.0"
-        return Step("timelock", "configurator", "list_asset", ("@token.LATE", rules))
+        return _listing(p, g)
     if kind == 9:
-        growth = (0, 1, 5, 50, 100, 101)[g[3] % 6]
-        return Step("timelock", "engine", "set_growth", (p.token(id), growth))
+        now = exposure.growth(p.watch.books[id])
+        growth = (0, 1, now // 2, now, now + 1, 2 * now, 2 * now + 1, 101)[g[3] & 7]
+        return Step("timelock", "configurator", "set_growth", (p.token(id), growth))
     if kind == 10:
         total = p.watch.books[id] & (2**112 - 1)
-        depth = (0, 1, total // 100, total)[g[3] & 3]
-        return Step("timelock", "engine", "set_depth", (p.token(id), depth))
+        now = exposure.depth(p.watch.books[id])
+        depth = (0, 1, total // 100, total, now, 2 * now, 3 * now, now // 2)[g[3] & 7]
+        return Step("timelock", "configurator", "set_depth", (p.token(id), depth))
     if kind == 8 and g[5] & 7 == 7:
         return _settlement(p, g, id)
     if kind == 8:
         return _nothing_new(g, symbol, p.token(id))
+    if g[3] & 24 == 24:
+        upper = p.watch.rules[id][0] >> 243 & 127
+        most = 1 << upper + (g[5] & 3 == 3)
+        return Step("timelock", "configurator", "raise_max_price", (p.token(id), most))
     if g[3] & 4:
         limit = (0, 10, 1_000, 10_000)[g[5] & 3]
         return Step("timelock", "breaker", "set_supply_limit", (p.token(id), limit))
     return Step("timelock", "breaker", "set_guardian", ("@guardian" if g[3] & 3 else NOBODY,))
+
+
+def _listing(p: Player, g: Gene) -> Step:
+    """LATE in one call, with a cap that is let, or nearly."""
+    rules: list[Any] = list(p.world.configs["LATE"])
+    rules[0] = "@source.LATE.0"
+    cap = p.world.listings["LATE"].amount((10**6, 10**6, 3_999_999, 10**5)[g[3] & 3])
+    args = ("@token.LATE", rules, cap, False, NOBODY, 0)
+    return Step("timelock", "configurator", "list_asset", args)
+
+
+def grow(p: Player, g: Gene) -> list[Call] | None:
+    """Anyone raises the cap of a new asset; or it is listed, and grows."""
+    if "LATE" not in p.world.listings:
+        return None
+    raised: Call = ("keeper", "configurator", "grow", ("@token.LATE",), 0, 0)
+    if p.watch.rules[p.asset_count + 1][0]:
+        fresh: Call = p.feed("source.LATE.0", p.answer("source.LATE.0"), 0, 0)
+        wait = (0, 3 * 86_400 - 1, 3 * 86_400, 31 * 86_400)[g[3] & 3]
+        calls: list[Call] = [(*fresh[:4], wait, wait // 12), raised]
+        if g[5] & 1:
+            # all of what fits, and a loan on it
+            book = p.watch.books[p.asset_count + 1]
+            room = decoded(book >> 120 & 0xFFFFFF) - (book & 2**112 - 1) + (g[5] & 2)
+            name, me, v = "attacker#1", "@attacker", g[2] % p.vault_count
+            calls.append(
+                ("attacker", "engine", "deposit_collateral", (name, "@token.LATE", room), 0, 0)
+            )
+            loan = name, f"@token.{p.debts[v]}", p.least(v) << (g[4] & 3), me
+            calls.append(("attacker", "engine", "borrow", loan, 0, 0))
+        return calls
+    salt = "0x" + (b"late" + g).rjust(32, b"\0").hex()
+    args = ("@configurator", 0, {"call": _listing(p, g)}, NO_ACCOUNT, salt)
+    first = p.feed("source.LATE.0", p.base_answer("LATE"), 0, 0)
+    return [
+        ("governor", "timelock", "schedule", (*args, DELAY), 0, 0),
+        (*first[:4], DELAY, 300),
+        ("keeper", "timelock", "execute", args, 0, 0),
+        raised,
+    ]
+
+
+def steer(p: Player, g: Gene) -> list[Call]:
+    """The steward moves cap and borrow_ltv together."""
+    id = p.collateral(g[4], [], 0)
+    cap = decoded(p.watch.books[id] >> 120 & 0xFFFFFF)
+    ltv = p.watch.rules[id][0] >> 184 & 16_383
+    caps = (cap, cap * 11 // 10, cap * 6 // 5, cap * 9 // 10, cap * 4 // 5, cap * 2, 0)
+    ltvs = (ltv, ltv + 50, max(ltv, 50) - 50, ltv + 100, max(ltv, 100) - 100, ltv + 101)
+    args = p.token(id), caps[g[3] % 7], ltvs[g[5] % 6]
+    return [p.call(g, "steward" if g[7] & 15 else "keeper", "configurator", "steer", *args)]
+
+
+def replace(p: Player, g: Gene) -> list[Call] | None:
+    """The feed of an asset by another aggregator, which agrees or nearly, and how that ends."""
+    id = g[2] % p.asset_count + 1
+    symbol, token = p.symbols[id - 1], p.token(id)
+    name = f"source.{symbol}.next"
+    spot = p.watch.spot(id) // 10**10
+    if name not in p.world.contracts or not spot:
+        return None
+    apart = (1_000, 1_001, 995, 1_009, 1_040, 960, 1_100)[g[3] % 7]
+    call = Step(
+        "timelock", "configurator", "replace_feed",
+        (token, f"@{name}", False, (86_400, 3_600)[g[3] >> 7], NOBODY),
+    )  # fmt: skip
+    salt = "0x" + (b"feed" + g).rjust(32, b"\0").hex()
+    args = ("@configurator", 0, {"call": call}, NO_ACCOUNT, salt)
+    told = ("keeper", name, "set", (max(spot * apart // 1_000, 1),))
+    calls: list[Call] = [
+        ("governor", "timelock", "schedule", (*args, DELAY), 0, 0),
+        (*told, DELAY, 300),
+        ("keeper", "timelock", "execute", args, 0, 0),
+    ]
+    if g[4] & 1:
+        # half of the way; the new one may leave
+        moved = told if g[4] & 2 else ("keeper", name, "set", (spot * 2,))
+        calls.append((*moved, 43_200, 3_600))
+        calls += [p.feed(one, p.answer(one), 0, 0) for one in p.sources_of(id)]
+    if g[4] & 4:
+        calls.append(("keeper", "breaker", "poke", (token,), 0, 0))
+    if g[4] & 8:
+        wait = 43_200 if g[4] & 1 else 86_400
+        calls.append((*told, wait, wait // 12))
+        calls += [p.feed(one, p.answer(one), 0, 0) for one in p.sources_of(id)]
+        calls.append(("keeper", "configurator", "finish_replacement", (token,), 0, 0))
+    elif g[4] & 16:
+        back = Step("timelock", "configurator", "cancel_replacement", (token,))
+        args = ("@configurator", 0, {"call": back}, NO_ACCOUNT, salt)
+        calls.append(("governor", "timelock", "schedule", (*args, DELAY), 0, 0))
+        calls.append(("keeper", "timelock", "execute", args, DELAY, 300))
+    return calls
 
 
 def _vault_config(p: Player, g: Gene, symbol: str) -> Step:
@@ -144,9 +239,11 @@ def _nothing_new(g: Gene, symbol: str, token: str) -> Step:
     choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         (f"vault.{symbol}", "set_breaker", ("@breaker",)),
         (f"vault.{symbol}", "open", (f"@fund.{symbol}", 1, 1, 1)),
-        ("engine", "list_debt", (f"@vault.{symbol}", 1)),
-        ("engine", "list_collateral", (token, 1, False)),
-        ("engine", "set_cap", (f"@vault.{symbol}", 1)),
+        ("configurator", "list_debt", (f"@vault.{symbol}", 1)),
+        ("configurator", "seal", ()),
+        ("configurator", "set_cap", (f"@vault.{symbol}", 1)),
+        ("configurator", "set_steward", ("@steward",)),
+        ("engine", "set_cap", (token, 1)),
         ("risk", "set_breaker", ("@breaker",)),
         ("risk", "set_configurator", ("@configurator",)),
         ("breaker", "connect", ("@risk", "@engine")),
@@ -182,19 +279,29 @@ def botch(p: Player, g: Gene) -> list[Call]:
         rules["source"] = "@source.LATE.0"
         name, value = _BAD_ASSET[g[3] % len(_BAD_ASSET)]
         rules[name] = value
-        rule = Step("timelock", "configurator", "list_asset", ("@token.LATE", list(rules.values())))
+        cap = 10**15 if kind == 5 else 10**13
+        listing = ("@token.LATE", list(rules.values()), cap, False, NOBODY, 0)
+        rule = Step("timelock", "configurator", "list_asset", listing)
     else:
         choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
             (vault, "open", (f"@fund.{symbol}", 1, 1, 1)),
-            ("engine", "list_debt", (f"@{vault}", 1)),
+            ("configurator", "list_debt", (f"@{vault}", 1)),
             ("engine", "list_collateral", (f"@token.{p.world.collaterals[0]}", 1, False)),
             ("engine", "list_collateral", (f"@{vault}", 1, False)),
-            ("engine", "set_cap", (f"@{vault}", 1)),
-            ("engine", "set_growth", (f"@{vault}", 1)),
-            ("engine", "set_growth", (f"@token.{p.world.collaterals[0]}", 101)),
-            ("engine", "set_depth", (f"@{vault}", 1)),
-            ("engine", "set_min_debt", (f"@{vault}", 1)),
-            ("configurator", "list_asset", (token, _NO_RULES)),
+            ("engine", "transfer_ownership", ("@timelock",)),
+            ("configurator", "set_cap", (f"@{vault}", 1)),
+            ("configurator", "set_cap", (token, 2**128)),
+            ("configurator", "set_growth", (f"@{vault}", 1)),
+            ("configurator", "set_growth", (f"@token.{p.world.collaterals[0]}", 101)),
+            ("configurator", "set_depth", (f"@{vault}", 1)),
+            ("configurator", "set_min_debt", (f"@{vault}", 1)),
+            ("configurator", "set_min_debt", (token, 2**128)),
+            ("configurator", "raise_max_price", (token, 1)),
+            ("configurator", "raise_max_price", (token, 10**29)),
+            ("configurator", "cancel_replacement", (token,)),
+            ("configurator", "replace_feed", (token, "@source.USDC.next", False, 86_400, NOBODY)),
+            ("configurator", "replace_feed", (token, "@lender_1", True, 86_400, NOBODY)),
+            ("configurator", "list_asset", (token, _NO_RULES, 0, False, NOBODY, 0)),
             ("configurator", "set_borrow_ltv", (token, 9_900)),
             ("configurator", "set_borrow_ltv", (token, 3_333)),
             ("configurator", "ramp_liquidation_ltv", (token, 100, 60)),

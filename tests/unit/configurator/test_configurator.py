@@ -2,11 +2,12 @@
 
 import pytest
 
-from breakwater.driver import Configurator
+from breakwater.driver import BlendFeed, Configurator
+from breakwater.host import BLUEPRINT
 from breakwater.mocks import AggregatorMock, TokenMock
 from breakwater.model import margin
 from breakwater.units import WAD
-from tests.market import ASSETS, CONFIG, ZERO, refuses
+from tests.market import ASSETS, CONFIG, NEW_LIMIT, ZERO, refuses
 
 DAY = 86_400
 
@@ -25,16 +26,23 @@ def listing(market):
             "volatility_slope": 5_000, **changes,
         }  # fmt: skip
         config = market.assets["WETH"].config._replace(**fields)
-        return token, config, market.configurator.list_asset(token, config, sender=sender)
+        receipt = market.configurator.list_asset(
+            token, config, 10**24, True, ZERO, 0, sender=sender
+        )
+        return token, config, receipt
 
     return make
 
 
 def test_constructor__refusals(market):
-    with refuses("risk engine has no code"):
-        Configurator.deploy(market.host, market.other, market.owner, sender=market.owner)
-    with refuses("owner is zero"):
-        Configurator.deploy(market.host, market.risk, ZERO, sender=market.owner)
+    host, engine, owner = market.host, market.engine, market.owner
+    for args, reason in (
+        ((market.other, engine, 1, owner), "credit engine has no code"),
+        ((engine, market.other, 1, owner), "blend feed has no code"),
+        ((engine, engine, 1, ZERO), "owner is zero"),
+    ):
+        with refuses(reason):
+            Configurator.deploy(host, *args, sender=owner)
 
 
 @pytest.mark.parametrize("decimals", [6, 8, 18, 24])
@@ -328,8 +336,15 @@ def test_list_asset__keeps_the_highest_of_all(market, listing):
     assert found.max_liquidation_ltv() == 8_333  # it never falls
 
 
-def test_risk_engine__is_named(market):
-    assert market.configurator.risk_engine() == market.risk.address
+def test_constructor__is_told(market):
+    found = market.configurator
+    assert found.risk_engine() == market.risk.address
+    assert found.credit_engine() == market.engine.address
+    assert found.new_limit() == NEW_LIMIT
+    blueprint = market.host.code(found.blend_feed())
+    assert blueprint == BLUEPRINT + BlendFeed.artifact().bytecode
+    assert found.sealed_at() == 0
+    assert found.steward() == ZERO
 
 
 @pytest.mark.parametrize("tip", [1, 2, 100])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from breakwater.driver import LendingVault
+from breakwater.driver import CircuitBreaker, CreditEngine, InsuranceFund, LendingVault
 from breakwater.mocks import TokenMock
 from breakwater.units import MAX_UINT256
 from tests.market import VAULT, refuses
@@ -16,8 +16,22 @@ def rounded(amount):
 
 @pytest.fixture
 def unlisted(new_market):
-    """LINK is known to the risk engine alone."""
-    return new_market(LINK={"decimals": 18, "dollars": 10, "listed": False})
+    """LINK is known to the risk engine alone, and the credit engine is a person's, who has listed
+    nothing but WETH and USDC.
+    """
+    market = new_market(LINK={"decimals": 18, "dollars": 10, "listed": False})
+    owner = market.owner
+    market.engine = CreditEngine.deploy(market.host, market.risk, owner, sender=owner)
+    market.breaker = CircuitBreaker.deploy(market.host, owner, owner, sender=owner)
+    market.breaker.connect(market.risk, market.engine, sender=owner)
+    market.engine.list_collateral(market.assets["WETH"], 2**100, False, sender=owner)
+    usdc = market.assets["USDC"]
+    usdc.vault = new_vault(market, usdc)
+    usdc.fund = InsuranceFund.deploy(market.host, usdc.vault, "Fund", "FUND", sender=owner)
+    market.give("USDC", owner, 10**12)
+    usdc.vault.open(usdc.fund, 10**12, 2**60, 2**60, sender=owner)
+    market.engine.list_debt(usdc.vault, 100 * 10**6, sender=owner)
+    return market
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_deposit_collateral__above_the_cap_up_to_the_target_of_a_liquidation(new
     market.borrow("USDC", 14_000)
     market.host.advance(12)
     market.give("WETH", market.borrower, 10 * WAD)
-    market.engine.set_cap(weth, WAD, sender=market.owner)
+    market.configurator.set_cap(weth, WAD, sender=market.owner)
     # below its initial margin, 14,400, and above maintenance, 13,874 dollars of debt
     market.price("WETH", 1_880)
     with refuses("collateral cap is reached"):
@@ -137,7 +137,7 @@ def test_deposit_collateral__a_fraction_of_a_token_above_the_cap(new_market):
     market = new_market()
     wbtc = market.assets["WBTC"]
     market.deposit("WBTC", 1)
-    market.engine.set_cap(wbtc, 0, sender=market.owner)
+    market.configurator.set_cap(wbtc, 0, sender=market.owner)
     market.borrow("USDC", 35_000)
     market.host.advance(12)
     market.price("WBTC", 46_000)
@@ -160,7 +160,7 @@ def test_deposit_collateral__above_the_cap_not_in_the_block_of_a_loan(new_market
     market.borrow("USDC", 14_000)
     market.price("WETH", 1_850)
     market.give("WETH", market.borrower, WAD)
-    market.engine.set_cap(weth, WAD, sender=market.owner)
+    market.configurator.set_cap(weth, WAD, sender=market.owner)
     with refuses("collateral cap is reached"):
         market.engine.deposit_collateral(market.account(), weth, 1, sender=market.borrower)
     market.host.advance(0, 1)
@@ -192,7 +192,7 @@ def test_deposit_collateral__above_the_cap_no_shortfall_twice(new_market):
         assert 0 < missing < 2 * WAD
         position = market.engine.position_of(account)
         assert missing - 1 <= market.risk.shortfall(position, weth.id) <= missing
-        market.engine.set_cap(weth, 0, sender=market.owner)
+        market.configurator.set_cap(weth, 0, sender=market.owner)
         market.engine.deposit_collateral(account, weth, missing - 1, sender=market.borrower)
         with refuses("collateral cap is reached"):
             market.engine.deposit_collateral(account, weth, missing // 100, sender=market.borrower)
@@ -250,7 +250,7 @@ def test_deposit_collateral__token_that_says_no_reverts(new_market, host, takes_
 
 
 def test_deposit_collateral__largest_amounts(new_market):
-    market = new_market(WETH={"cap": MAX_UINT256})
+    market = new_market(WETH={"cap": 2**128 - 1})
     weth, account = market.assets["WETH"], market.account()
     market.give("WETH", market.borrower, 2**128)
 

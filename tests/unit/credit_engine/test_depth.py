@@ -29,7 +29,7 @@ def weakened(market, accounts=1):
 
 
 def set_depth(market, depth, name="WETH"):
-    return market.engine.set_depth(market.assets[name], depth, sender=market.owner)
+    return market.configurator.set_depth(market.assets[name], depth, sender=market.owner)
 
 
 def least_above(amount):
@@ -245,9 +245,9 @@ def test_set_depth__is_recorded(new_market):
         assert event.args == {"asset": market.assets["WETH"].address, "depth": rounded(depth)}
         assert lens(market).depth == rounded(depth)
     with refuses("ownable: caller is not the owner"):
-        market.engine.set_depth(market.assets["WETH"], 1, sender=market.other)
+        market.configurator.set_depth(market.assets["WETH"], 1, sender=market.other)
     with refuses("asset is no collateral"):
-        market.engine.set_depth(market.other, 1, sender=market.owner)
+        market.configurator.set_depth(market.other, 1, sender=market.owner)
 
 
 def test_set_depth__no_depth_is_too_large(new_market):

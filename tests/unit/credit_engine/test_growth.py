@@ -44,7 +44,9 @@ class Collateral:
         return self.market.lens.collateral(self.asset)
 
     def set(self, function, *args):
-        return getattr(self.engine, function)(self.asset, *args, sender=self.market.owner)
+        return getattr(self.market.configurator, function)(
+            self.asset, *args, sender=self.market.owner
+        )
 
     def add(self, amount, number=0, who=None):
         who = who or self.market.borrower
@@ -90,7 +92,7 @@ def test_growth__the_last_unit_and_one_above(new_market, decimals, number):
 def test_growth__whole_percents_of_small_caps(new_market):
     """1 % of 199 units is one: rounded down."""
     market = new_market(WETH={"cap": 199})
-    market.engine.set_growth(market.assets["WETH"], 1, sender=market.owner)
+    market.configurator.set_growth(market.assets["WETH"], 1, sender=market.owner)
     market.give("WETH", market.borrower, 10)
     deposit = market.account(), market.assets["WETH"], 1
     market.engine.deposit_collateral(*deposit, sender=market.borrower)
@@ -294,9 +296,9 @@ def test_set_growth__is_recorded(weth):
 def test_set_growth__refusals(weth):
     market = weth.market
     with refuses("ownable: caller is not the owner"):
-        weth.engine.set_growth(weth.asset, 1, sender=market.other)
+        weth.market.configurator.set_growth(weth.asset, 1, sender=market.other)
     with refuses("asset is no collateral"):
-        weth.engine.set_growth(market.other, 1, sender=market.owner)
+        weth.market.configurator.set_growth(market.other, 1, sender=market.owner)
     for growth in (101, 128, MAX_UINT256):
         with refuses("growth is above 100 percent"):
             weth.set("set_growth", growth)

@@ -151,7 +151,7 @@ def test_liquidate__cap_that_would_leave_less_than_the_minimum(market):
     terms = liquidated(market, "USDC", "WETH", owed - 1)
     assert terms.repay == owed - least
     market.host.restore(start)
-    market.engine.set_min_debt(market.assets["USDC"], 2_000 * 10**6, sender=market.owner)
+    market.configurator.set_min_debt(market.assets["USDC"], 2_000 * 10**6, sender=market.owner)
     for cap in (0, 1, 50 * 10**6, owed - 1):
         with refuses("repay leaves debt below min"):
             market.liquidate("USDC", "WETH", cap)

@@ -36,7 +36,7 @@ def test_move_collateral__part_and_all(market):
 
 def test_move_collateral__ignores_the_cap(market):
     market.deposit("WETH", 3)
-    market.engine.set_cap(market.assets["WETH"], 0, sender=market.owner)
+    market.configurator.set_cap(market.assets["WETH"], 0, sender=market.owner)
     move(market, WAD)
 
 

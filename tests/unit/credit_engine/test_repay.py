@@ -103,7 +103,7 @@ def test_repay__rest_below_the_minimum_reverts(indebted):
 
 def test_repay__debt_below_a_raised_minimum_may_be_closed_whole(indebted):
     market = indebted
-    market.engine.set_min_debt(market.assets["USDC"], 10**12, sender=market.owner)
+    market.configurator.set_min_debt(market.assets["USDC"], 10**12, sender=market.owner)
     with refuses("debt is below the minimum"):
         repay(market, 1_000 * 10**6)
     repay(market, MAX_UINT256)

@@ -107,7 +107,7 @@ def test_max_borrow__zero(indebted):
     assert market.lens.max_borrow(market.account(5), market.assets["USDC"]) == 0
     market.breaker.trip(market.assets["DAI"], 1, 100, sender=market.guardian)
     assert market.lens.max_borrow(account, market.assets["DAI"]) == 0
-    market.engine.set_min_debt(market.assets["WETH"], 10**24, sender=market.owner)
+    market.configurator.set_min_debt(market.assets["WETH"], 10**24, sender=market.owner)
     assert market.lens.max_borrow(account, market.assets["WETH"]) == 0
 
 
@@ -248,7 +248,7 @@ def test_vault__everything(indebted):
 def test_vault__without_a_least_debt(indebted):
     market, usdc = indebted, indebted.assets["USDC"]
     before = market.lens.vault(usdc)
-    market.engine.set_min_debt(usdc, 0, sender=market.owner)
+    market.configurator.set_min_debt(usdc, 0, sender=market.owner)
     assert market.lens.vault(usdc) == before
     assert before.cash > 0
 
@@ -310,7 +310,7 @@ def test_why_blocked__to_the_unit(market):
         market.host.restore(start)
     usdc.vault.set_caps(10**15, 2**22, sender=market.owner)
     usdc_cap = usdc.vault.caps()[1]
-    market.engine.set_min_debt(usdc, 0, sender=market.owner)
+    market.configurator.set_min_debt(usdc, 0, sender=market.owner)
     for amount, reason in ((usdc_cap, ""), (usdc_cap + 1, "debt cap is reached")):
         told = market.lens.why_blocked(market.account(), BORROW, usdc, amount)
         start = market.host.snapshot()

@@ -45,8 +45,8 @@ def test_collateral__everything(new_market):
     assert market.lens.collateral(weth) == (
         weth.address, 0, 65_535, 0, 65_535, 0, 0, MAX_UINT256, 0,
     )  # fmt: skip
-    market.engine.set_growth(weth, 10, sender=market.owner)
-    market.engine.set_depth(weth, 1_000, sender=market.owner)
+    market.configurator.set_growth(weth, 10, sender=market.owner)
+    market.configurator.set_depth(weth, 1_000, sender=market.owner)
     deposit(market, "WETH", 53)
     now = market.host.now
     assert market.lens.collateral(weth) == (
@@ -60,7 +60,7 @@ def test_max_deposit__by_growth_and_cap(new_market):
     market = new_market(WETH={"cap": 60_000})
     weth = market.assets["WETH"]
     most(market, "WETH", 60_000)
-    market.engine.set_growth(weth, 50, sender=market.owner)
+    market.configurator.set_growth(weth, 50, sender=market.owner)
     most(market, "WETH", 30_000)
     check(market, "WETH", 30_001, "exposure growth limit is reached")
     check(market, "WETH", 60_001, "collateral cap is reached")
@@ -78,7 +78,7 @@ def test_max_deposit__below_maintenance(new_market):
     weth = market.assets["WETH"]
     market.deposit("WETH", 10)
     market.borrow("USDC", 16_000)
-    market.engine.set_cap(weth, 10 * WAD, sender=market.owner)
+    market.configurator.set_cap(weth, 10 * WAD, sender=market.owner)
     market.price("WETH", 1_900)
     most(market, "WETH", 0)  # in the block of the loan
     market.host.advance(12)
@@ -91,7 +91,7 @@ def test_max_deposit__below_maintenance(new_market):
 
 
 def test_max_deposit__what_a_leg_and_a_book_hold(new_market):
-    market = new_market(WETH={"cap": MAX_UINT256})
+    market = new_market(WETH={"cap": 2**128 - 1})
     deposit(market, "WETH", 300)
     most(market, "WETH", MAX_LEG - 300)
     check(market, "WETH", MAX_LEG - 299, "amount is too large")
@@ -130,7 +130,7 @@ def test_preview_liquidate__by_the_depth(new_market):
     market.price("WETH", 1_800)
     pair = market.account(), market.assets["USDC"], market.assets["WETH"]
     assert market.lens.preview_liquidate(*pair, MAX_UINT256).seized > WAD
-    market.engine.set_depth(market.assets["WETH"], WAD, sender=market.owner)
+    market.configurator.set_depth(market.assets["WETH"], WAD, sender=market.owner)
     least = market.engine.debt_of(market.assets["USDC"])[2]
     with refuses("liquidation limit is reached"):
         market.lens.preview_liquidate(*pair, MAX_UINT256)

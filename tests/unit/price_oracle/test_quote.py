@@ -7,7 +7,7 @@ import pytest
 from breakwater.mocks import BadFeedMock, TokenMock
 from breakwater.model import average
 from breakwater.units import WAD
-from tests.market import refuses
+from tests.market import ZERO, refuses
 
 BAND = 500
 
@@ -211,7 +211,7 @@ def test_list_asset__with_sources_that_disagree_reverts(market):
     market.price("TWO", 5, 6)
     token = TokenMock.deploy(market.host, "X", "X", 18, sender=market.owner)
     with refuses("sources disagree"):
-        market.configurator.list_asset(token, asset.config, sender=market.owner)
+        market.configurator.list_asset(token, asset.config, 0, False, ZERO, 0, sender=market.owner)
 
 
 @pytest.mark.parametrize(("wait", "is_taken"), [(599, False), (600, True), (601, True)])

@@ -356,17 +356,17 @@ class Pair:
         held = self.model.get("books", self.token(symbol)).held
         kind = self.random.random()
         if kind < 0.4:
-            cap = self.pick(0, held, listing.amount(listing.cap), MAX_UINT256)
-            self.order("engine", "set_cap", self.token(symbol), cap)
+            cap = self.pick(0, held, listing.amount(listing.cap), 2**128 - 1)
+            self.order("configurator", "set_cap", self.token(symbol), cap)
         elif kind < 0.6:
             growth = self.pick(0, 1, 5, 100, 101)
-            self.order("engine", "set_growth", self.token(symbol), growth)
+            self.order("configurator", "set_growth", self.token(symbol), growth)
         elif kind < 0.8:
             depth = self.pick(0, 1, held // 10, MAX_UINT256)
-            self.order("engine", "set_depth", self.token(symbol), depth)
+            self.order("configurator", "set_depth", self.token(symbol), depth)
         else:
             least = listing.amount(self.pick(0, 100, 100, 1_000))
-            self.order("engine", "set_min_debt", self.token(symbol), least)
+            self.order("configurator", "set_min_debt", self.token(symbol), least)
 
     def order(self, name: str, function: str, *args: Any) -> None:
         """Have the timelock make a call."""
@@ -377,6 +377,14 @@ class Pair:
         self.do("governor", "timelock", "schedule", *call, DELAY)
         self.host.advance(DELAY, 300)
         self.do("keeper", "timelock", "execute", *call)
+
+    def cap(self, asset: str, cap: int) -> None:
+        """A cap, without a limit of growth, as genesis might have set it."""
+        book = self.model.get("books", asset).limited(self.host.now, cap, 0)
+        self.model.put(book, "books", asset)
+        (word,) = self.model.words("books", (asset,))
+        slot = self.comparison._slot("CreditEngine", word)
+        self.host._evm.insert_account_storage(self.engine, slot, word.value)
 
     def look(self) -> None:
         """The views."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from breakwater import artifacts
 from breakwater.driver import AssetConfig
 from breakwater.evm import EvmHost
 from breakwater.fuzz.compare import Comparison
 from breakwater.host import Reverted
 from breakwater.model.chain import Chain, Refused
+from breakwater.model.pools import Blueprint
 from breakwater.model.protocol import deploy
 from breakwater.units import DAY, MAX_UINT256, WAD, YEAR
 from tests.market import CONFIG, VAULT, ZERO
@@ -41,6 +43,13 @@ class Both:
         address = self.host.deploy(name, *args, sender=self.roles["owner"])
         deploy(self.chain, name, address, args)
         self.names[address] = label or name
+        return address
+
+    def blueprint(self, name: str) -> str:
+        """Creation code, on both; its address."""
+        code = artifacts.load(name).bytecode
+        address = self.host.deploy_blueprint(code, sender=self.roles["owner"])
+        Blueprint(self.chain, address, name)
         return address
 
     def refuses(self, name: str, *args: Any) -> str:
@@ -98,7 +107,11 @@ class World(Both):
         self.run("other", self.uptime, "set_round", 1, 0, self.host.now - 2 * DAY, 1)
         self.sequencer = self.deploy("SequencerFeed", self.uptime)
         self.risk = self.deploy("RiskEngine", self.breaker, owner, self.sequencer)
-        self.configurator = self.deploy("Configurator", self.risk, owner)
+        # whose books nobody uses
+        books = self.deploy("CreditEngine", self.risk, owner)
+        blend = self.blueprint("BlendFeed")
+        self.configurator = self.deploy("Configurator", books, blend, 10**6 * WAD, owner)
+        self.run("owner", books, "transfer_ownership", self.configurator)
         # answers that its lock is free, or not
         self.engine = self.deploy("BadFeedMock", 18, label="engine")
         self.feeds: list[Feed] = []
@@ -182,19 +195,24 @@ class World(Both):
             self.places.append(decimals)
             self.unlisted.append((token, AssetConfig(**config)))
 
+    def list(self, token: str, config: AssetConfig, who: str = "owner") -> Any:
+        """The id, if it succeeds; an asset is a collateral as often as not."""
+        cap = self.rng.choice([0, 10**20, 10**24])
+        return self.run(who, self.configurator, "list_asset", token, config, cap, False, ZERO, 0)
+
     def begin(self) -> None:
         """What an owner does."""
         self.run("owner", self.engine, "set_words", (1, 0, 0, 0, 0))
         self.run("other", self.breaker, "poke", self.tokens[0])
         self.run("guardian", self.breaker, "trip", self.tokens[0], 1, 1)
-        self.run("owner", self.configurator, "list_asset", *self.unlisted[0])
+        self.list(*self.unlisted[0])
         self.run("owner", self.risk, "set_configurator", self.configurator)
         self.run("owner", self.breaker, "connect", self.risk, ZERO)
         self.run("owner", self.breaker, "connect", ZERO, self.engine)
         self.run("owner", self.breaker, "connect", self.risk, self.engine)
         self.run("owner", self.breaker, "connect", self.risk, self.engine)
         for token, config in self.unlisted:
-            assert self.run("owner", self.configurator, "list_asset", token, config)
+            assert self.list(token, config)
         owner = self.roles["owner"]
         for i in range(2):
             vault = self.deploy(
@@ -375,7 +393,7 @@ class World(Both):
         if rng.random() < 0.1:
             token = rng.choice([self.tokens[0], ZERO])
         who = rng.choice(["owner"] * 9 + ["other"])
-        listed = self.run(who, self.configurator, "list_asset", token, config._replace(**changes))
+        listed = self.list(token, config._replace(**changes), who)
         if listed:
             i = [one[1].source for one in self.unlisted].index(config.source)
             self.tokens.append(token)

@@ -141,6 +141,17 @@ def test_load__supply_limit(tmp_path: Path) -> None:
             "governance.guardian is somebody: must be one of deployer,",
         ),
         ("guardian: guardian", "guardian: governor", "a proposer too: the two must be separate"),
+        (
+            "  cancellers: [guardian]",
+            "  cancellers: [guardian]\n  steward: governor",
+            "governance.steward is governor, a proposer too: the two must be separate",
+        ),
+        (
+            "  cancellers: [guardian]",
+            "  cancellers: [guardian]\n  steward: nobody",
+            "governance.steward is nobody: must be one of deployer,",
+        ),
+        ("new_assets: 10_000_000 USD", "new_assets: 10_000_000", "governance.new_assets is"),
         ("proposers: [governor]", "proposers: []", "governance.proposers is empty"),
         ("proposers: [governor]", "proposers: [anyone]", "only executors may be anyone"),
         ("proposers: [governor]", "proposers: [0x1234]", "put the address into quotes"),

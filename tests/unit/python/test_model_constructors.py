@@ -18,8 +18,9 @@ def test_model__constructors():
     assert both.refuses("RiskEngine", ZERO, owner, ZERO) == "breaker is zero"
     assert both.refuses("RiskEngine", owner, ZERO, ZERO) == "owner is zero"
     assert both.refuses("CircuitBreaker", ZERO, owner) == "owner is zero"
-    assert both.refuses("Configurator", owner, owner) == "risk engine has no code"
-    assert both.refuses("Configurator", source, ZERO) == "owner is zero"
+    assert both.refuses("Configurator", owner, source, 0, owner) == "credit engine has no code"
+    assert both.refuses("Configurator", source, owner, 0, owner) == "blend feed has no code"
+    assert both.refuses("Configurator", source, source, 0, ZERO) == "owner is zero"
     for args, reason in [
         (([], [], 1, 1, False), "no sources"),
         ((fine, [60, 60], 1, 1, False), "one max age for each source"),

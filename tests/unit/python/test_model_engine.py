@@ -148,7 +148,7 @@ def test_model__cap_lets_rescuers_in(pair: Pair) -> None:
     one, weth, usdc = pair.world.account("borrower_1#0"), pair.token("WETH"), pair.token("USDC")
     most = pair.view("lens", "max_borrow", one, usdc)
     pair.passes("borrower_1", "engine", "borrow", one, usdc, most, pair.address("borrower_1"))
-    pair.order("engine", "set_cap", weth, 1)
+    pair.order("configurator", "set_cap", weth, 1)
     for name in ("source.WETH.0", "source.WETH.1", "source.WETH.2"):
         pair.passes("keeper", name, "set", 1_800 * 10**8)
     position = pair.view("engine", "position_of", one)
@@ -259,8 +259,7 @@ def test_model__largest_amounts() -> None:
     pair = Pair()
     late, me, full = pair.token("WBTC"), pair.address("borrower_1"), 2**104 - 1
     pair.passes("keeper", "token.WBTC", "mint", me, 2**113)
-    pair.order("engine", "set_growth", late, 0)
-    pair.order("engine", "set_cap", late, MAX_UINT256)
+    pair.cap(late, MAX_UINT256)
     deposit = "borrower_1", "engine", "deposit_collateral"
     pair.passes(*deposit, account_id(me, 1_000), late, full)
     pair.refused("amount is too large", *deposit, account_id(me, 1_000), late, 1)
@@ -277,7 +276,7 @@ def test_model__debt_that_no_leg_can_tell() -> None:
     pair = Pair()
     hook, weth, one = pair.token("HOOK"), pair.token("WETH"), pair.world.account("borrower_1#2")
     pair.order("vault.HOOK", "set_caps", MAX_UINT256, MAX_UINT256)
-    pair.order("engine", "set_cap", weth, MAX_UINT256)
+    pair.cap(weth, MAX_UINT256)
     pair.do("keeper", "source.HOOK.0", "set_words", [7, 10**9, pair.host.now, pair.host.now, 7])
     pair.passes("keeper", "token.HOOK", "mint", pair.address("lender_1"), 2**104)
     pair.passes("keeper", "token.WETH", "mint", pair.address("borrower_1"), 2**104)
@@ -294,7 +293,7 @@ def test_model__debt_that_no_leg_can_tell() -> None:
 
 def test_model__cap_may_be_reached(pair: Pair) -> None:
     weth, one = pair.token("WETH"), pair.world.account("borrower_1#2")
-    pair.order("engine", "set_cap", weth, 65_535 << 48)
+    pair.cap(weth, 65_535 << 48)
     room = (65_535 << 48) - pair.model.get("books", weth).held
     deposit = "borrower_1", "engine", "deposit_collateral", one, weth
     pair.refused("collateral cap is reached", *deposit, room + 1)

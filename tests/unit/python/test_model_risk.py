@@ -31,10 +31,9 @@ def test_model__every_edge_of_a_listing():
     for name, values in world.edges().items():
         for value in values:
             for _, config in (world.unlisted[0], world.unlisted[1]):
-                listing = (world.token(18), config._replace(**{name: value}))
-                world.run("owner", world.configurator, "list_asset", *listing)
+                world.list(world.token(18), config._replace(**{name: value}))
     apart = world.unlisted[0][1]._replace(min_price=10**9, max_price=10**28)
-    world.run("owner", world.configurator, "list_asset", world.token(18), apart)
+    world.list(world.token(18), apart)
     seen = {reason for function, reason in world.reasons if function == "list_asset"}
     ranged = {f"{name} out of range" for name in world.edges()}
     ranged -= {f"{one} out of range" for one in
@@ -179,11 +178,10 @@ def test_model__slice_of_the_tightest_listing():
         ({"target_health": 10_000}, "target_health out of range"),
         ({"debt_weight": 9_900}, "debt_weight out of range"),
     ):
-        world.run("owner", world.configurator, "list_asset", world.token(6),
-                  config._replace(**beyond))  # fmt: skip
+        world.list(world.token(6), config._replace(**beyond))
         assert world.comparison.outcome.reason == reason
     for _ in range(2):
-        assert world.run("owner", world.configurator, "list_asset", world.token(6), config)
+        assert world.list(world.token(6), config)
     # just below health 1, and above water: 1.3837 of the debt
     owed = 10**16
     for held in (owed * 13_837 // 10_000 + 1, owed * 10_000 // 7_227):
@@ -199,8 +197,8 @@ def test_model__as_many_assets_and_vaults_as_there_may_be():
     world.begin()
     _, config = world.unlisted[-1]
     for _ in range(127 - len(world.tokens)):
-        assert world.run("owner", world.configurator, "list_asset", world.token(18), config)
-    assert not world.run("owner", world.configurator, "list_asset", world.token(18), config)
+        assert world.list(world.token(18), config)
+    assert not world.list(world.token(18), config)
     assert world.reasons["list_asset", "too many assets"] == 1
     world.run("owner", world.breaker, "add_vault", ZERO)
     for i in range(31):
@@ -245,8 +243,9 @@ def test_model__has_every_function():
     """Of the ABI, by its name."""
     from breakwater.model.protocol import models
 
-    for name in ("RiskEngine", "CircuitBreaker", "Configurator", "MedianFeed", "RateFeed",
-                 "Timelock", "AggregatorMock", "BadFeedMock", "ConstantFeedMock"):  # fmt: skip
+    for name in ("RiskEngine", "CircuitBreaker", "Configurator", "BlendFeed", "MedianFeed",
+                 "RateFeed", "Timelock", "AggregatorMock", "BadFeedMock",
+                 "ConstantFeedMock"):  # fmt: skip
         for entry in artifacts.load(name).abi:
             if entry["type"] == "function":
                 assert hasattr(models()[name], entry["name"]), (name, entry["name"])

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from breakwater import artifacts
 from breakwater.evm import EvmHost
+from breakwater.fuzz import planted
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.machine import Broken, Laboratory
 from breakwater.fuzz.profiles import DELAY
@@ -15,6 +17,7 @@ from breakwater.fuzz.world import World
 from breakwater.observation import Timed
 from breakwater.promises.gates import caps
 from breakwater.units import MAX_UINT256, RAY, WAD
+from tests.incidents.ledger import bug
 from tests.mutants import Mutant, broken, changed
 from tests.planted.sequences import (
     DAY,
@@ -97,7 +100,7 @@ SILENT = [
 ]
 
 SHALLOW = [
-    *ruled("engine", "set_depth", "@token.USDC", usdc(5_000)),
+    *ruled("configurator", "set_depth", "@token.USDC", usdc(5_000)),
     *price("WBTC", 50_000),
     borrow("borrower_3#0", "WBTC", 12_500_000),
     *price("WBTC", 57_000),
@@ -169,7 +172,7 @@ MUTANTS = {
     "shortfall without end": Mutant(
         "RiskEngine", "", "shortfall",
         "return maintenance._shortfall(position, tag)", "return 2**100",
-        [*ruled("engine", "set_cap", "@token.WETH", 0), add("borrower_1#0", "WETH", weth(1))],
+        [*ruled("configurator", "set_cap", "@token.WETH", 0), add("borrower_1#0", "WETH", weth(1))],
         "CAP-1",
     ),
     "day that a deposit does not open": Mutant(
@@ -193,7 +196,7 @@ MUTANTS = {
     ),
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
-        [add("borrower_3#0", "USDC", 1), *ruled("engine", "set_growth", "@token.USDC", 50)],
+        [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 50)],
         "CAP-1",
     ),
     "seizure that is not counted": Mutant(
@@ -212,7 +215,7 @@ MUTANTS = {
     "shortfall of a weak account": Mutant(
         "RiskEngine", "modules/maintenance", "_shortfall",
         "min(missing, asset_config.MAX_VALUE), BPS)", "asset_config.MAX_VALUE, BPS)",
-        [*ruled("engine", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3),
+        [*ruled("configurator", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3),
          add("borrower_1#0", "WETH", weth(5))],
         "CAP-1",
     ),
@@ -365,9 +368,32 @@ MUTANTS = {
         "GATE-3",
     ),
     "borrow_ltv above the liquidation_ltv": Mutant(
-        "Configurator", "", "set_borrow_ltv", "borrow_ltv + asset_config.GAP", "borrow_ltv",
+        "Configurator", "", "_write_borrow_ltv", "borrow_ltv + asset_config.GAP", "borrow_ltv",
         ruled("configurator", "set_borrow_ltv", "@token.WETH", 7_950),
         "GATE-3",
+    ),
+    "cap beyond its step": Mutant(
+        "Configurator", "", "set_cap", "if cap > 2 * before:", "if cap > 9 * before:",
+        ruled("configurator", "set_cap", "@token.WETH", 3 * 10_000_000 * WAD // 2_000),
+        "GATE-1",
+    ),
+    "borrow_ltv beyond its step": Mutant(
+        "Configurator", "", "set_borrow_ltv", "before + LTV_STEP", "before + 9 * LTV_STEP",
+        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_501)],
+        "GATE-1",
+    ),
+    "steps without an interval": Mutant(
+        "Configurator", "modules/steps", "_take", "self._next(asset, lane)", "0",
+        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_001),
+         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_002)],
+        "GATE-1",
+    ),
+    "steward beyond his step": Mutant(
+        "Configurator", "", "steer", "part <= BPS", "part <= 9 * BPS",
+        [call("steward", "configurator", "steer", "@token.WETH", 2 * 10**21, 7_500)],
+        "GATE-1",
     ),
     "loan that leaves less than the least debt": Mutant(
         "CreditEngine", "", "_borrow", "< compact._decode(word >> 168)", "< 1",
@@ -424,7 +450,7 @@ def test_trials__who_is_weak_may_top_up_above_a_cap(sound, mutated):
     market = World(EvmHost(), compile=changed(mutant)) if mutated else sound
     snapshot = market.host.snapshot()
     watch = Watch(market)
-    for step in [*ruled("engine", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3)]:
+    for step in [*ruled("configurator", "set_cap", "@token.WETH", 0), *price("WETH", 900, 3)]:
         result = market.run(step)
         assert result.succeeded
         watch.after(step, result)
@@ -656,3 +682,27 @@ def test_machine__fees_of_slices_are_rounded_down():
         laboratory.call("poke", (*poke, wait, 1))
     args = "borrower_1#0", "@token.USDC", "@token.WETH", 8_090_162_900, 0, "@keeper"
     laboratory.compare(("keeper", "engine", "liquidate", (*args, NOTHING, "0x"), 600, 50), 2)
+
+
+def test_watch__sees_a_feed_that_does_not_blend():
+    lacks = bug(
+        "unblended", "The new price counts at once.", "BlendFeed", "contracts/feeds/BlendFeed.vy",
+        ("    return (old * (BLEND_TIME - elapsed) + new * elapsed) // BLEND_TIME\n",
+         "    return new\n"),
+    )  # fmt: skip
+    build = planted.compiler(lacks)
+    steps = [
+        borrow("borrower_1#0", "USDC", usdc(6_900)),
+        *price("WETH", 1_880, 3),
+        call("keeper", "source.WETH.next", "set", 1_800 * 10**8),
+        *ruled(
+            "configurator", "replace_feed", "@token.WETH", "@source.WETH.next", False, DAY, NOWHERE
+        )[:2],
+    ]
+    sound, _ = broken(World(EvmHost()), steps)
+    assert not sound
+    market = World(
+        EvmHost(), compile=lambda name: (build if name == "BlendFeed" else artifacts.load)(name)
+    )
+    found, _ = broken(market, steps)
+    assert "GATE-3" in {violation.promise for violation in found}

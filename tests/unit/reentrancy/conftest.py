@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from eth_utils.crypto import keccak
 
+from breakwater.driver import BlendFeed
 from breakwater.evm import EvmHost
 from breakwater.fuzz.slots import slot
 from breakwater.host import interface_of
@@ -20,6 +21,7 @@ PRICE = 2_000 * 10**8
 CONFIG = (1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0)
 CALLBACK = keccak(text="ERC3156FlashBorrower.onFlashLoan")
 WITHDRAW, BORROW = 2, 4
+ZERO = "0x" + "00" * 20
 _M112 = 2**112 - 1
 _M104 = 2**104 - 1
 
@@ -51,12 +53,14 @@ class World:
         self.make("borrower", "FlashBorrowerMock")
         for name in ("collateral", "debt", "new", "newer"):
             self.make(name, "HookTokenMock", name, "TKN", 18)
-        for name, price in (("collateral", PRICE), ("debt", 10**8), ("other", 10**8)):
+        feeds = ("collateral", PRICE), ("debt", 10**8), ("other", 10**8), ("spare", PRICE)
+        for name, price in feeds:
             self.make(f"{name} feed", "AggregatorMock", 8, price)
         self.make("breaker", "CircuitBreaker", actor, actor)
-        self.make("risk", "RiskEngine", self.at["breaker"], actor, "0x" + "00" * 20)
-        self.make("configurator", "Configurator", self.at["risk"], actor)
+        self.make("risk", "RiskEngine", self.at["breaker"], actor, ZERO)
         self.make("engine", "CreditEngine", self.at["risk"], actor)
+        blend = host.deploy_blueprint(BlendFeed.artifact().bytecode, sender=maker)
+        self.make("configurator", "Configurator", self.at["engine"], blend, 10**7 * WAD, actor)
         for name, token in (("vault", "debt"), ("new vault", "new")):
             args = (self.at[token], self.at["engine"], self.at["breaker"], name, "bw")
             self.make(name, "LendingVault", *args, CONFIG, actor)
@@ -116,10 +120,14 @@ class World:
         self.make("receiver", "FlashReceiverMock", at["debt"], at["vault"])
         self.send("debt", "mint", at["receiver"], WAD)
         self.act("risk", "set_configurator", at["configurator"])
+        self.act("engine", "transfer_ownership", at["configurator"])
+        self.act("configurator", "set_steward", at["actor"])
         self.act("breaker", "connect", at["risk"], at["engine"])
         for name in ("collateral", "debt", "new"):
             feed = f"{name} feed" if name != "new" else "other feed"
-            self.act("configurator", "list_asset", at[name], self.asset_config(feed))
+            cap = 0 if name == "new" else 10**9 * WAD
+            args = (at[name], self.asset_config(feed), cap, False, ZERO, 0)
+            self.act("configurator", "list_asset", *args)
             for holder in (at["actor"], self.lender, at["borrower"]):
                 self.send(name, "mint", holder, 10**6 * WAD)
             for spender in ("engine", "vault", "new vault"):
@@ -127,10 +135,8 @@ class World:
                 self.send(name, "approve", at[spender], MAX_UINT256, sender=self.lender)
                 approval = encode("TokenMock", "approve", at[spender], MAX_UINT256)
                 self.send("borrower", "execute", at[name], approval)
-        for name in ("collateral", "debt"):
-            self.act("engine", "list_collateral", at[name], 10**9 * WAD, False)
         self.act("vault", "open", at["fund"], 1_000 * WAD, 10**9 * WAD, 10**9 * WAD)
-        self.act("engine", "list_debt", at["vault"], WAD)
+        self.act("configurator", "list_debt", at["vault"], WAD)
         self.act("breaker", "add_vault", at["vault"])
 
     def _fill(self, maker: str) -> None:

@@ -38,6 +38,13 @@ UNDOES = {
 
 THROUGH_A_LOCK = {
     "engine": {
+        "configurator.list_asset": "list_collateral",
+        "configurator.list_debt": "list_debt",
+        "configurator.set_cap": "set_cap",
+        "configurator.set_min_debt": "set_min_debt",
+        "configurator.set_growth": "set_growth",
+        "configurator.set_depth": "set_depth",
+        "configurator.steer": "set_cap",
         "breaker.poke": "no price is stored in mid-call",
         "breaker.check_solvency": "in mid-call the books may be ahead of the tokens",
     },
@@ -175,6 +182,13 @@ INNER_ARGS = {
     "fund.transferFrom": ("actor", "lender", WAD),
     "breaker.trip": ("debt", 1, 60),
     "breaker.add_vault": ("new vault",),
+    "configurator.list_asset": ("newer", "rules", WAD, False, NOBODY, 0),
+    "configurator.list_debt": ("new vault", WAD),
+    "configurator.set_cap": ("collateral", WAD),
+    "configurator.set_min_debt": ("debt", WAD),
+    "configurator.set_growth": ("collateral", 10),
+    "configurator.steer": ("collateral", WAD, 8_000),
+    "configurator.replace_feed": ("collateral", "spare feed", False, DAY, NOBODY),
     "configurator.set_borrow_ltv": ("collateral", 7_500),
     "configurator.ramp_liquidation_ltv": ("collateral", 8_100, 3 * DAY),
 }
@@ -195,6 +209,8 @@ def resolve(world: Any, value: Any) -> Any:
         return value
     if value in ("healthy", "weak"):
         return getattr(world, value)
+    if value == "rules":
+        return world.asset_config("other feed")
     if value == "third":
         return world.accounts[2]
     return world.lender if value == "lender" else world.at[value]
