@@ -7,13 +7,24 @@ same words. Prices are kept until time passes, a source is set, or rules are rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isqrt
 from typing import NamedTuple
 
 from breakwater import mocks
 from breakwater.abi import checksum_bytes
 from breakwater.evm import EvmHost
 from breakwater.fuzz import pools, slots
+from breakwater.fuzz.averages import (
+    FADE_TIME,
+    MAX_GAP,
+    WAIT_TIME,
+    averaged,
+    faded,
+    is_jump,
+    is_still,
+    ramped,
+    volatility_after,
+    waited,
+)
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
@@ -23,21 +34,14 @@ from breakwater.units import BPS, WAD, YEAR
 VALID, JUMP, DISPERSED, STALE = range(4)
 WIND_DOWN = 3
 
-_DAY = 86_400
 _M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
 _IS_FEED = 31
-_AVERAGE_TIME = 2_700
-_SETTLED = 900  # seconds after which a stored price pulls no further
-_FADE_TIME = 86_400
-_MAX_GAP = 3_600
-_WAIT_TIME = 1_800
 _GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
 _FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
 _NO_CLAMPS = 0, 2**256
 _SOURCE = 2**160 - 1  # of a rule; zero: the asset is wound down
 _NEVER = 2**64  # a time after all others
 _SAMPLE_TIME = 600
-_VOLATILITY_TIME = 31_163
 _CONFIRM_TIME = 60
 
 
@@ -431,7 +435,7 @@ class Prices:
                 found = steady[2]
             else:
                 found = self._priced(words, quote, 0)
-                if words[4] == 0 and found.status == VALID and _is_still(words, self.now):
+                if words[4] == 0 and found.status == VALID and is_still(words, self.now):
                     self._steady[id] = words, quote, found
             self.prices[id] = found
         return found
@@ -453,7 +457,7 @@ class Prices:
         stored = checkpoint & _M96
         average = checkpoint >> 96 & _M96
         if stored != average:
-            average = _average(stored, average, now - (checkpoint >> 224))
+            average = averaged(stored, average, now - (checkpoint >> 224))
         if spot and feed_status != 3 and abs(spot - average) * BPS <= average * band:
             status, level, as_collateral, as_debt = VALID, 0, high, low
         else:
@@ -473,7 +477,7 @@ class Prices:
             drop = (volatility - reference) * slope // 10**15
             ltv = max(max(ltv - most_off, 0), ltv - drop)
         if start != end and now - ramp_since < duration:
-            end = _ramped(start, end, now - ramp_since, duration)
+            end = ramped(start, end, now - ramp_since, duration)
         return _new(Price, (
             spot, low if low < average else average,
             (high if high > average else average) if spot else as_debt,
@@ -490,23 +494,23 @@ class Prices:
         _, spot, _, feed_status = self._quote(self._listed[id - 1], rule)
         if spot == 0:
             kept = seen & ~(_M32 << 160) & (1 << 239) - 1
-            return STALE, checkpoint, kept | now << 160 | _faded(seen, now) << 239
+            return STALE, checkpoint, kept | now << 160 | faded(seen, now) << 239
         stored, average, poked_at = checkpoint & _M96, checkpoint >> 96 & _M96, checkpoint >> 224
         if stored != average:
-            average = _average(stored, average, now - poked_at)
+            average = averaged(stored, average, now - poked_at)
         # reference of the sample, its time, and what pokes saw of a jump or of dispersion
         sampled, since, flags = seen & _M128, 0, 0
         volatility = checkpoint >> 192 & _M32
         if now - (sampled >> 96) >= _SAMPLE_TIME:
-            volatility = _sampled(volatility, spot, sampled & _M96, now - (sampled >> 96))
+            volatility = volatility_after(volatility, spot, sampled & _M96, now - (sampled >> 96))
             sampled = spot | now << 96
         status = VALID
         if feed_status == 3:
             status, flags = DISPERSED, 1 << 238
-        elif _is_jump(rule, spot, average):
+        elif is_jump(rule, spot, average):
             status, up = JUMP, int(spot > average)
             since, confirmed = seen >> 128 & _M32, seen >> 237 & 1
-            gap = now > poked_at + _MAX_GAP or _is_jump(rule, spot, stored)
+            gap = now > poked_at + MAX_GAP or is_jump(rule, spot, stored)
             if since == 0 or up != seen >> 236 & 1 or gap:
                 since, confirmed = now, 0
             elif now >= since + _CONFIRM_TIME:
@@ -514,64 +518,10 @@ class Prices:
             flags = up << 236 | confirmed << 237
         waits = 0
         if seen >> 192 or flags:
-            waits = _waited(seen, checkpoint, now) << 224
+            waits = waited(seen, checkpoint, now) << 224
             waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & _M32) << 192
         found = spot | average << 96 | volatility << 192 | now << 224
         return status, found, sampled | since << 128 | waits | flags
-
-
-def _sampled(volatility: int, spot: int, reference: int, elapsed: int) -> int:
-    """Daily volatility after one more sample [1e-9]."""
-    volatility *= 10**9
-    change = min(abs(spot - reference) * WAD // reference, 100 * WAD)
-    sample = change * change // WAD * _DAY // elapsed
-    weight = elapsed * WAD // (elapsed + _VOLATILITY_TIME)
-    variance = (volatility * volatility // WAD * (WAD - weight) + sample * weight) // WAD
-    return min(isqrt(variance * WAD) // 10**9, _M32)
-
-
-def _is_still(words: Sequence[int], now: int) -> bool:
-    """Whether an average and a liquidation LTV stand where they are, from now on."""
-    term, checkpoint = words[1], words[2]
-    return term & 16_383 == term >> 14 & 16_383 and (
-        checkpoint & _M96 == checkpoint >> 96 & _M96 or now - (checkpoint >> 224) >= _SETTLED
-    )
-
-
-def _average(stored: int, average: int, elapsed: int) -> int:
-    """An average that a stored price has pulled at for some seconds."""
-    x = min(elapsed, _SETTLED) * WAD // _AVERAGE_TIME
-    square = x * x // WAD
-    share = x - square // 2 + square * x // (6 * WAD)
-    if stored > average:
-        return average + (stored - average) * share // WAD
-    return average - (average - stored) * share // WAD
-
-
-def _ramped(start: int, end: int, elapsed: int, duration: int) -> int:
-    """Where a ramp is before its end."""
-    if end > start:
-        return start + (end - start) * elapsed // duration
-    return start - (start - end) * elapsed // duration
-
-
-def _faded(seen: int, now: int) -> int:
-    """Seconds without a price that count."""
-    last = seen >> 160 & _M32
-    return min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME) if last else 0
-
-
-def _waited(seen: int, checkpoint: int, now: int) -> int:
-    """Seconds for which sources that disagree have delayed liquidations."""
-    waited = seen >> 224 & 4_095
-    if seen >> 238 & 1:
-        return min(waited + now - (checkpoint >> 224), _WAIT_TIME)
-    return 0 if now >= (seen >> 192 & _M32) + _DAY else waited
-
-
-def _is_jump(rule: int, price: int, average: int) -> bool:
-    """Whether two prices are apart by more than the band."""
-    return abs(price - average) * BPS > average * (rule >> 177 & 127) * 50
 
 
 def _unusual(
@@ -581,18 +531,18 @@ def _unusual(
     low, spot, high, feed_status = quote
     stored, mean = checkpoint & _M96, checkpoint >> 96 & _M96
     if spot == 0:
-        left = _FADE_TIME - _faded(seen, now)
-        return STALE, 2, max(stored, mean) * left // _FADE_TIME, min(stored, mean)
+        left = FADE_TIME - faded(seen, now)
+        return STALE, 2, max(stored, mean) * left // FADE_TIME, min(stored, mean)
     if feed_status == 3:
-        if _waited(seen, checkpoint, now) >= _WAIT_TIME:
+        if waited(seen, checkpoint, now) >= WAIT_TIME:
             return DISPERSED, 1, spot, spot
         return DISPERSED, 1, high, low
     since = seen >> 128 & _M32
     poked = (
         since != 0
         and (spot > average) == (seen >> 236 & 1 == 1)
-        and now <= (checkpoint >> 224) + _MAX_GAP
-        and not _is_jump(rule, spot, stored)
+        and now <= (checkpoint >> 224) + MAX_GAP
+        and not is_jump(rule, spot, stored)
     )
     confirmed = feed_status == 2 or (poked and seen >> 237 & 1 == 1)
     if patience:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from breakwater import artifacts, mocks
-from breakwater.abi import AbiError, Function, checksum
+from breakwater.abi import AbiError, Function, checksum, created
 from breakwater.artifacts import Artifact
 from breakwater.contract import Contract
 from breakwater.driver import (
@@ -393,6 +393,8 @@ class World:
         engine = self._deploy("engine", CreditEngine, risk, owner)
         blend = self._blueprint("BlendFeed")
         configurator = self._deploy("configurator", Configurator, engine, blend, NEW_LIMIT, owner)
+        for nonce in range(1, 9):  # feeds that it may make
+            self.host.register(created(configurator.address, nonce), "BlendFeed")
         self._deploy("lens", Lens, engine)
         self._deploy("timelock", Timelock, DELAY, [roles["governor"]], [ZERO], ZERO)
         self._deploy("attacker", mocks.FlashBorrowerMock)

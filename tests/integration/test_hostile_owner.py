@@ -142,6 +142,9 @@ class Thief:
         one, rule = self.protocol, self.configurator
         everything = [*one.tokens.values(), *self.own]
         self.order(rule, "set_steward", self.me)
+        for token in everything:
+            for function in ("set_growth", "set_depth"):
+                self.order(rule, function, token, 0)
         self.order(one.breaker, "set_guardian", self.me)
         for contract in (one.risk_engine, one.credit_engine):
             self.order(contract, "transfer_ownership", self.me)
@@ -319,7 +322,21 @@ def vault(thief: Thief) -> None:
     thief.may(lambda: engine.liquidate(*everything, sender=thief.me))
 
 
-PLANS = (plain, several, ratchet, feed, rewrite, vault)
+def settle(thief: Thief) -> None:
+    """Winds everything down at prices of his choice: of those that pokes saw, which here stand."""
+    plain(thief)
+    one, engine = thief.protocol, thief.engine
+    for token in (thief.fake, *one.tokens.values()):
+        low, high = one.breaker.range_of(token)
+        for price in sorted({low, high, 2 * high}, reverse=True):
+            thief.order(thief.configurator, "settle", token, price)
+    thief.borrow()
+    for debt in one.vaults:
+        everything = account_id(thief.me), one.tokens[debt], thief.fake, MAX_UINT256, 0, thief.me
+        thief.may(lambda it=everything: engine.liquidate(*it, NONE, b"", sender=thief.me))
+
+
+PLANS = (plain, several, ratchet, feed, rewrite, vault, settle)
 
 
 @pytest.mark.parametrize("plan", PLANS)
