@@ -196,7 +196,7 @@ MUTANTS = {
     ),
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
-        [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 50)],
+        [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 10)],
         "CAP-1",
     ),
     "seizure that is not counted": Mutant(
@@ -381,6 +381,16 @@ MUTANTS = {
         "Configurator", "", "set_borrow_ltv", "before + LTV_STEP", "before + 9 * LTV_STEP",
         [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
          *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_501)],
+        "GATE-1",
+    ),
+    "growth beyond its step": Mutant(
+        "Configurator", "", "_step_limit", "after - before <= before", "after <= 9 * before",
+        ruled("configurator", "set_growth", "@token.USDC", 11),
+        "GATE-1",
+    ),
+    "depth that is taken off": Mutant(
+        "Configurator", "", "_step_limit", "assert after != 0 and", "assert after == 0 or",
+        ruled("configurator", "set_depth", "@token.USDC", 0),
         "GATE-1",
     ),
     "steps without an interval": Mutant(
