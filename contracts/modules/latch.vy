@@ -85,7 +85,8 @@ def _hold(key: address, end: uint256):
         for hold: uint256 in holds:
             if (hold & MASK) + WINDOW >= block.timestamp:
                 kept.append(hold)
-        assert len(kept) < MAX_INTERVALS, "hold budget is spent"
+        if len(kept) == MAX_INTERVALS:
+            self._fail_spent()
         kept.append(block.timestamp << 64 | end)
         holds = kept
 
@@ -93,7 +94,8 @@ def _hold(key: address, end: uint256):
     for hold: uint256 in holds:
         start: uint256 = max((hold >> 64) + WINDOW, end) - WINDOW
         held += max(hold & MASK, start) - start
-    assert held <= MAX_HOLD, "hold budget is spent"
+    if held > MAX_HOLD:
+        self._fail_spent()
     self._holds[key] = holds
 
 
@@ -128,3 +130,9 @@ def _held_until(key: address) -> uint256:
     @dev End of what counts against the budget, as it was set [unix seconds].
     """
     return self._expiries[key] >> 128
+
+
+@pure
+@internal
+def _fail_spent():
+    raise "hold budget is spent"

@@ -69,6 +69,9 @@ def tampered(fast):
 # ------------------------------------------------------------ steps and the world
 
 
+BOOKS = slots.slot("LendingVault", "_books")
+"""Where a vault keeps its books; rates are behind them."""
+
 STEPS = [
     Step("lender_1", "vault.USDC", "deposit", (10**9, "@lender_1"), 60, 5),
     Step("attacker", "engine", "repay", ("attacker#0", "@token.USDC", MAX_UINT256)),
@@ -255,9 +258,9 @@ def test_watch__judges_as_the_promises_do_on_the_sound_build(fast, monkeypatch):
 
 
 TAMPERING = {
-    "SOLV-2": lambda watch: (watch._vaults[1].address, 3),
+    "SOLV-2": lambda watch: (watch._vaults[1].address, BOOKS),
     "SOLV-3": lambda watch: (watch._engine, watch._slots[0]),
-    "SOLV-4": lambda watch: (watch._vaults[1].address, 4),
+    "SOLV-4": lambda watch: (watch._vaults[1].address, BOOKS + 1),
     "SOLV-11": lambda watch: (watch._engine, watch._slots[3]),
 }
 """Promises, and the word that reads one lower from some call on."""
@@ -298,7 +301,7 @@ def test_watch__custody(fast, tampered):
 
 def test_watch__vault_books_and_share_value(fast, tampered):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     found = send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
     assert {"SOLV-2", "SOLV-4"} <= found
 
@@ -374,7 +377,7 @@ def test_watch__bystanders(fast, tampered):
 @pytest.mark.parametrize("sweeps", [False, True])
 def test_sweep__sees_what_no_event_tells_of(fast, tampered, sweeps):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     fast.watch.thorough = sweeps
     found = send(fast, "keeper", "breaker", "poke", "@token.WBTC")
     assert ("SOLV-2" in found) is sweeps

@@ -22,7 +22,7 @@ from breakwater.model.chain import Chain, Refused
 from breakwater.model.protocol import deploy
 from breakwater.model.timelock import ADMIN, CANCELLER, EXECUTOR, PROPOSER
 from breakwater.units import DAY, MAX_UINT256, WAD, YEAR
-from tests.market import CONFIG, VAULT, ZERO
+from tests.market import CONFIG, ZERO
 
 DEBT = 128
 REASONS = range(6)
@@ -208,7 +208,7 @@ class World(Both):
         owner = self.roles["owner"]
         for i in range(2):
             vault = self.deploy(
-                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", VAULT, owner
+                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", owner
             )
             self.run("other", self.breaker, "add_vault", vault)
             self.run("owner", self.breaker, "add_vault", vault)
@@ -779,7 +779,7 @@ def test_model__latched_before_the_vault_is_added():
     token = world.tokens[2]
     world.run("guardian", world.breaker, "trip", token, 2, DAY)
     owner = world.roles["owner"]
-    vault = world.deploy("LendingVault", token, world.engine, world.breaker, "V", "V", VAULT, owner)
+    vault = world.deploy("LendingVault", token, world.engine, world.breaker, "V", "V", owner)
     world.run("owner", world.breaker, "add_vault", vault)
     assert world.run("other", vault, "level") == 2
     world.check()
