@@ -44,6 +44,23 @@ class AssetConfig(NamedTuple):
     closes_whole: bool
 
 
+class VaultConfig(NamedTuple):
+    reserve_factor: int
+    target_utilization: int
+    steepness: int
+    adjustment_speed: int
+    initial_rate: int
+    min_rate: int
+    max_rate: int
+    flash_fee: int
+    min_adaptive_debt: int
+    deposit_cap: int
+    debt_cap: int
+    limit_floor: int
+    outflow_limit: int
+    growth_limit: int
+
+
 class Leg(NamedTuple):
     action: int
     account: bytes
@@ -59,18 +76,6 @@ class Ticket(NamedTuple):
     shares: int
     usable_from: int
     usable_until: int
-
-
-class VaultConfig(NamedTuple):
-    reserve_factor: int
-    target_utilization: int
-    steepness: int
-    adjustment_speed: int
-    initial_rate: int
-    min_rate: int
-    max_rate: int
-    flash_fee: int
-    min_adaptive_debt: int
 
 
 class Health(NamedTuple):
@@ -152,6 +157,9 @@ class VaultState(NamedTuple):
     debt_index: int
     deposit_cap: int
     debt_cap: int
+    outflow_left: int
+    growth_left: int
+    window_ends: int
     level: int
 
 
@@ -370,7 +378,9 @@ class CircuitBreaker(Contract):
 
 
 class Configurator(Contract):
-    """The rules of assets in words: lists them in the risk engine and moves what may be moved."""
+    """The rules of assets and vaults in words: lists assets in the risk engine, opens and
+    configures the vaults that it owns, and moves what may be moved.
+    """
 
     NAME = "Configurator"
 
@@ -420,6 +430,31 @@ class Configurator(Contract):
         price: [WAD] within what pokes saw in 7 days.
         """
         return self._transact("settle", (asset, price), sender)
+
+    def open_vault(
+        self, vault: Address, fund: Address, seed: int, config: VaultConfig, *, sender: Address
+    ) -> Receipt:
+        """Opens a vault, once, with a seed from the owner (approve this contract).
+
+        fund: An `InsuranceFund` over the vault, which gets the seed's shares.
+        seed: [assets] above zero, at most the deposit cap. A token that takes a fee is refused.
+        """
+        return self._transact("open_vault", (vault, fund, seed, config), sender)
+
+    def set_vault(self, vault: Address, config: VaultConfig, *, sender: Address) -> Receipt:
+        """Everything that an owner sets for a vault. `initial_rate` changes nothing after the
+        opening.
+        """
+        return self._transact("set_vault", (vault, config), sender)
+
+    def wind_down_vault(self, vault: Address, *, sender: Address) -> Receipt:
+        """Ends a vault, for good; see `ILendingVault.wind_down`."""
+        return self._transact("wind_down_vault", (vault,), sender)
+
+    def vault_config_of(self, vault: Address) -> VaultConfig:
+        """The configuration of a vault as it is kept; zeros before it is open."""
+        found = self._call("vault_config_of", (vault,))
+        return VaultConfig(*found)
 
     def risk_engine(self) -> str:
         """Where the rules are written."""
@@ -932,13 +967,12 @@ class LendingVault(Contract):
         breaker: Address,
         name: str,
         symbol: str,
-        config: VaultConfig,
         owner: Address,
         *,
         sender: Address,
     ) -> Self:
         """Deploy a new one."""
-        return cls._deploy(host, (asset, engine, breaker, name, symbol, config, owner), sender)
+        return cls._deploy(host, (asset, engine, breaker, name, symbol, owner), sender)
 
     def owner(self) -> str:
         """`owner()`"""
@@ -948,6 +982,205 @@ class LendingVault(Contract):
     def transfer_ownership(self, new_owner: Address, *, sender: Address) -> Receipt:
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
+
+    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
+        """`transfer(address, uint256)`"""
+        return self._transact("transfer", (receiver, amount), sender)
+
+    def transferFrom(
+        self, owner: Address, receiver: Address, amount: int, *, sender: Address
+    ) -> Receipt:
+        """`transferFrom(address, address, uint256)`"""
+        return self._transact("transferFrom", (owner, receiver, amount), sender)
+
+    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
+        """`approve(address, uint256)`"""
+        return self._transact("approve", (spender, amount), sender)
+
+    def permit(
+        self,
+        owner: Address,
+        spender: Address,
+        amount: int,
+        deadline: int,
+        v: int,
+        r: bytes,
+        s: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`permit(address, address, uint256, uint256, uint8, bytes32, bytes32)`"""
+        return self._transact("permit", (owner, spender, amount, deadline, v, r, s), sender)
+
+    def name(self) -> str:
+        """`name()`"""
+        found: str = self._call("name", ())
+        return found
+
+    def symbol(self) -> str:
+        """`symbol()`"""
+        found: str = self._call("symbol", ())
+        return found
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def balanceOf(self, owner: Address) -> int:
+        """`balanceOf(address)`"""
+        found: int = self._call("balanceOf", (owner,))
+        return found
+
+    def allowance(self, owner: Address, spender: Address) -> int:
+        """`allowance(address, address)`"""
+        found: int = self._call("allowance", (owner, spender))
+        return found
+
+    def nonces(self, owner: Address) -> int:
+        """`nonces(address)`"""
+        found: int = self._call("nonces", (owner,))
+        return found
+
+    def DOMAIN_SEPARATOR(self) -> bytes:
+        """`DOMAIN_SEPARATOR()`"""
+        found: bytes = self._call("DOMAIN_SEPARATOR", ())
+        return found
+
+    def totalSupply(self) -> int:
+        """`totalSupply()`"""
+        found: int = self._call("totalSupply", ())
+        return found
+
+    def totalAssets(self) -> int:
+        """`totalAssets()`"""
+        found: int = self._call("totalAssets", ())
+        return found
+
+    def convertToShares(self, assets: int) -> int:
+        """`convertToShares(uint256)`"""
+        found: int = self._call("convertToShares", (assets,))
+        return found
+
+    def convertToAssets(self, shares: int) -> int:
+        """`convertToAssets(uint256)`"""
+        found: int = self._call("convertToAssets", (shares,))
+        return found
+
+    def previewDeposit(self, assets: int) -> int:
+        """`previewDeposit(uint256)`"""
+        found: int = self._call("previewDeposit", (assets,))
+        return found
+
+    def previewMint(self, shares: int) -> int:
+        """`previewMint(uint256)`"""
+        found: int = self._call("previewMint", (shares,))
+        return found
+
+    def previewWithdraw(self, assets: int) -> int:
+        """`previewWithdraw(uint256)`"""
+        found: int = self._call("previewWithdraw", (assets,))
+        return found
+
+    def previewRedeem(self, shares: int) -> int:
+        """`previewRedeem(uint256)`"""
+        found: int = self._call("previewRedeem", (shares,))
+        return found
+
+    def debt_index(self) -> int:
+        """Assets owed for one debt share as of now, interest included. Callable in mid-call.
+
+        Returns: RAY, at least `10**27`; saturates instead of reverting.
+        """
+        found: int = self._call("debt_index", ())
+        return found
+
+    def debt_shares(self) -> int:
+        """Sum of all debt shares."""
+        found: int = self._call("debt_shares", ())
+        return found
+
+    def debt_assets(self) -> int:
+        """All debt, interest included, rounded down."""
+        found: int = self._call("debt_assets", ())
+        return found
+
+    def fee_owed(self) -> int:
+        """Interest that belongs to the fund and is not yet shares [assets]."""
+        found: int = self._call("fee_owed", ())
+        return found
+
+    def fee_shares(self) -> int:
+        """Vault shares that `settle_fee` would mint now."""
+        found: int = self._call("fee_shares", ())
+        return found
+
+    def utilization(self) -> int:
+        """Debt over total [WAD], at most 1."""
+        found: int = self._call("utilization", ())
+        return found
+
+    def borrow_rate(self) -> int:
+        """Rate at which debt grows, fixed by the last action [WAD a second]."""
+        found: int = self._call("borrow_rate", ())
+        return found
+
+    def rate_at_target(self) -> int:
+        """Borrow rate at target utilization, drifted until now [WAD a second]."""
+        found: int = self._call("rate_at_target", ())
+        return found
+
+    def config(self) -> tuple[int, int]:
+        """The configuration as `write_config` takes it: the word, see `vault_config`, and the
+        flash fee [BPS].
+        """
+        found: tuple[int, int] = self._call("config", ())
+        return found
+
+    def fund(self) -> str:
+        """The insurance fund; empty before `open`."""
+        found: str = self._call("fund", ())
+        return found
+
+    def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
+        """Who may call `set_level`, for the owner."""
+        return self._transact("set_breaker", (breaker,), sender)
+
+    def set_level(
+        self, caution_until: int, halt_until: int, held_until: int, *, sender: Address
+    ) -> Receipt:
+        """Latches levels until they expire. For the breaker alone; callable in mid-call.
+
+        held_until: End of what a person holds. This and every halt cover at most 7 days in any
+            30 (see `latch`), but for a halt that outlasts what is held and finds the vault with
+            less of its asset than its books say.
+        """
+        return self._transact("set_level", (caution_until, halt_until, held_until), sender)
+
+    def breaker(self) -> str:
+        """Who may set the level."""
+        found: str = self._call("breaker", ())
+        return found
+
+    def level(self) -> int:
+        """0 NORMAL, 1 CAUTION, 2 HALT, 3 WIND-DOWN."""
+        found: int = self._call("level", ())
+        return found
+
+    def asset(self) -> str:
+        """The token that is lent."""
+        found: str = self._call("asset", ())
+        return found
+
+    def cash(self) -> int:
+        """Assets here that can be lent or withdrawn."""
+        found: int = self._call("cash", ())
+        return found
+
+    def flash_out(self) -> int:
+        """Assets out in a flash loan that is in progress."""
+        found: int = self._call("flash_out", ())
+        return found
 
     def deposit(self, assets: int, receiver: Address, *, sender: Address) -> Receipt:
         """`deposit(uint256, address)`"""
@@ -1001,35 +1234,6 @@ class LendingVault(Contract):
         """
         return self._transact("flashLoan", (receiver, token, amount, data), sender)
 
-    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
-        """`transfer(address, uint256)`"""
-        return self._transact("transfer", (receiver, amount), sender)
-
-    def transferFrom(
-        self, owner: Address, receiver: Address, amount: int, *, sender: Address
-    ) -> Receipt:
-        """`transferFrom(address, address, uint256)`"""
-        return self._transact("transferFrom", (owner, receiver, amount), sender)
-
-    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
-        """`approve(address, uint256)`"""
-        return self._transact("approve", (spender, amount), sender)
-
-    def permit(
-        self,
-        owner: Address,
-        spender: Address,
-        amount: int,
-        deadline: int,
-        v: int,
-        r: bytes,
-        s: bytes,
-        *,
-        sender: Address,
-    ) -> Receipt:
-        """`permit(address, address, uint256, uint256, uint8, bytes32, bytes32)`"""
-        return self._transact("permit", (owner, spender, amount, deadline, v, r, s), sender)
-
     def settle_fee(self, *, sender: Address) -> Receipt:
         """Turns the fee owed into vault shares of the insurance fund. For anyone; no share's
         value changes.
@@ -1039,79 +1243,32 @@ class LendingVault(Contract):
         return self._transact("settle_fee", (), sender)
 
     def open(
-        self, fund: Address, seed: int, deposit_cap: int, debt_cap: int, *, sender: Address
+        self, fund: Address, seed: int, config: int, flash_fee: int, *, sender: Address
     ) -> Receipt:
-        """Sets the insurance fund, takes the seed from the owner and sets the caps. Once, by the
-        owner. The seed's shares are the fund's first holding.
+        """Sets the insurance fund and the configuration, and takes the seed from the owner.
+        Once, by the owner. The seed's shares are the fund's first holding.
 
         fund: An `InsuranceFund` over this vault.
         seed: [assets] above zero, at most the deposit cap; must arrive whole: a token that takes
             a fee is refused here.
-        deposit_cap: [assets] most that the vault may hold and have lent, for deposits.
-        debt_cap: [assets] most that may be owed, for loans.
+        config: Packed as `vault_config` says, by the configurator, which checks it.
+        flash_fee: [BPS] on flash loans, at most 100.
         """
-        return self._transact("open", (fund, seed, deposit_cap, debt_cap), sender)
+        return self._transact("open", (fund, seed, config, flash_fee), sender)
 
-    def set_caps(self, deposit_cap: int, debt_cap: int, *, sender: Address) -> Receipt:
-        """Both caps, for the owner. Kept to 12 digits (the rest is cut off) and below 2**104."""
-        return self._transact("set_caps", (deposit_cap, debt_cap), sender)
-
-    def set_config(self, config: VaultConfig, *, sender: Address) -> Receipt:
-        """Everything but caps, for the owner. Interest and fees until now follow the old values.
-        `initial_rate` changes nothing after the deployment; the rate at target is moved into the
-        new bounds.
+    def write_config(self, config: int, flash_fee: int, *, sender: Address) -> Receipt:
+        """Caps, rates, fees and limits, for the owner, the configurator. Interest and fees until
+        now follow the old values; the rate at target is moved into the new bounds; limits change
+        within the window.
         """
-        return self._transact("set_config", (config,), sender)
+        return self._transact("write_config", (config, flash_fee), sender)
 
-    def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
-        """Who may call `set_level`, for the owner."""
-        return self._transact("set_breaker", (breaker,), sender)
-
-    def set_level(
-        self, caution_until: int, halt_until: int, held_until: int, *, sender: Address
-    ) -> Receipt:
-        """Re-entrant: a sensor may trip in mid-call. See LAYOUT."""
-        return self._transact("set_level", (caution_until, halt_until, held_until), sender)
-
-    def asset(self) -> str:
-        """The token that is lent."""
-        found: str = self._call("asset", ())
-        return found
-
-    def totalAssets(self) -> int:
-        """What the shares claim: the total without the fee owed to the fund."""
-        found: int = self._call("totalAssets", ())
-        return found
-
-    def convertToShares(self, assets: int) -> int:
-        """`convertToShares(uint256)`"""
-        found: int = self._call("convertToShares", (assets,))
-        return found
-
-    def convertToAssets(self, shares: int) -> int:
-        """`convertToAssets(uint256)`"""
-        found: int = self._call("convertToAssets", (shares,))
-        return found
-
-    def previewDeposit(self, assets: int) -> int:
-        """Shares that a deposit mints now; limits aside, see `maxDeposit`."""
-        found: int = self._call("previewDeposit", (assets,))
-        return found
-
-    def previewMint(self, shares: int) -> int:
-        """Assets that minting takes now; limits aside, see `maxMint`."""
-        found: int = self._call("previewMint", (shares,))
-        return found
-
-    def previewWithdraw(self, assets: int) -> int:
-        """Shares that a withdrawal burns now; limits aside, see `maxWithdraw`."""
-        found: int = self._call("previewWithdraw", (assets,))
-        return found
-
-    def previewRedeem(self, shares: int) -> int:
-        """Assets that redeeming gives now; limits aside, see `maxRedeem`."""
-        found: int = self._call("previewRedeem", (shares,))
-        return found
+    def wind_down(self, *, sender: Address) -> Receipt:
+        """Ends the vault, for good; for the owner. Interest stops. Nothing is lent, deposited or
+        flash lent any more; debts are paid, liquidated and written off as before; holders redeem
+        their part of the cash as often as there is some.
+        """
+        return self._transact("wind_down", (), sender)
 
     def maxDeposit(self, receiver: Address) -> int:
         """`maxDeposit(address)`"""
@@ -1124,15 +1281,24 @@ class LendingVault(Contract):
         return found
 
     def maxWithdraw(self, owner: Address) -> int:
-        """min(cash, worth of the owner's shares); 0 at HALT and during a flash loan."""
+        """min(cash, what the outflow limit leaves, worth of the owner's shares); 0 at HALT and
+        during a flash loan. In WIND-DOWN his part of the cash.
+        """
         found: int = self._call("maxWithdraw", (owner,))
         return found
 
     def maxRedeem(self, owner: Address) -> int:
-        """Shares of the owner that cash can pay; 0 at HALT and during a flash loan, or where
-        they are worth nothing.
-        """
+        """Shares whose worth `maxWithdraw` allows; 0 also where they are worth nothing."""
         found: int = self._call("maxRedeem", (owner,))
+        return found
+
+    def limits(self) -> tuple[int, int, int]:
+        """What the limits leave now (`flow_limits`); levels, cash and margin may leave less.
+
+        Returns: Cash that may leave, at CAUTION for lenders [assets]; most that can be lent
+            [assets]; when the next window begins [unix seconds].
+        """
+        found: tuple[int, int, int] = self._call("limits", ())
         return found
 
     def maxFlashLoan(self, token: Address) -> int:
@@ -1145,132 +1311,14 @@ class LendingVault(Contract):
         found: int = self._call("flashFee", (token, amount))
         return found
 
-    def name(self) -> str:
-        """`name()`"""
-        found: str = self._call("name", ())
-        return found
-
-    def symbol(self) -> str:
-        """`symbol()`"""
-        found: str = self._call("symbol", ())
-        return found
-
-    def decimals(self) -> int:
-        """`decimals()`"""
-        found: int = self._call("decimals", ())
-        return found
-
-    def totalSupply(self) -> int:
-        """`totalSupply()`"""
-        found: int = self._call("totalSupply", ())
-        return found
-
-    def balanceOf(self, owner: Address) -> int:
-        """`balanceOf(address)`"""
-        found: int = self._call("balanceOf", (owner,))
-        return found
-
-    def allowance(self, owner: Address, spender: Address) -> int:
-        """`allowance(address, address)`"""
-        found: int = self._call("allowance", (owner, spender))
-        return found
-
-    def nonces(self, owner: Address) -> int:
-        """`nonces(address)`"""
-        found: int = self._call("nonces", (owner,))
-        return found
-
-    def DOMAIN_SEPARATOR(self) -> bytes:
-        """`DOMAIN_SEPARATOR()`"""
-        found: bytes = self._call("DOMAIN_SEPARATOR", ())
-        return found
-
-    def debt_index(self) -> int:
-        """Assets owed for one debt share as of now, interest included. Callable in mid-call.
-
-        Returns: RAY, at least `10**27`; saturates instead of reverting.
-        """
-        found: int = self._call("debt_index", ())
-        return found
-
     def is_unlocked(self) -> bool:
         """True; reverts while a call that holds the vault's lock is in progress."""
         found: bool = self._call("is_unlocked", ())
         return found
 
-    def level(self) -> int:
-        """0 NORMAL, 1 CAUTION, 2 HALT."""
-        found: int = self._call("level", ())
-        return found
-
-    def config(self) -> VaultConfig:
-        """The configuration as it is kept."""
-        found = self._call("config", ())
-        return VaultConfig(*found)
-
-    def caps(self) -> tuple[int, int]:
-        """Returns: Deposit cap and debt cap [assets]."""
-        found: tuple[int, int] = self._call("caps", ())
-        return found
-
     def engine(self) -> str:
         """Who may lend, collect and write off."""
         found: str = self._call("engine", ())
-        return found
-
-    def breaker(self) -> str:
-        """Who may set the level."""
-        found: str = self._call("breaker", ())
-        return found
-
-    def fund(self) -> str:
-        """The insurance fund; empty before `open`."""
-        found: str = self._call("fund", ())
-        return found
-
-    def cash(self) -> int:
-        """Assets here that can be lent or withdrawn."""
-        found: int = self._call("cash", ())
-        return found
-
-    def flash_out(self) -> int:
-        """Assets out in a flash loan that is in progress."""
-        found: int = self._call("flash_out", ())
-        return found
-
-    def debt_shares(self) -> int:
-        """Sum of all debt shares."""
-        found: int = self._call("debt_shares", ())
-        return found
-
-    def debt_assets(self) -> int:
-        """All debt, interest included, rounded down."""
-        found: int = self._call("debt_assets", ())
-        return found
-
-    def fee_owed(self) -> int:
-        """Interest that belongs to the fund and is not yet shares [assets]."""
-        found: int = self._call("fee_owed", ())
-        return found
-
-    def fee_shares(self) -> int:
-        """Vault shares that `settle_fee` would mint now."""
-        found: int = self._call("fee_shares", ())
-        return found
-
-    def utilization(self) -> int:
-        """Debt over total [WAD], at most 1."""
-        found: int = self._call("utilization", ())
-        return found
-
-    def borrow_rate(self) -> int:
-        """Rate at which debt grows, fixed by the last action [WAD a second]."""
-        found: int = self._call("borrow_rate", ())
-        return found
-
-    def rate_at_target(self) -> int:
-        """Borrow rate at target utilization, drifted until now [WAD a second]."""
-        found: int = self._call("rate_at_target", ())
         return found
 
 

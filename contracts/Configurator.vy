@@ -3,7 +3,8 @@
 """
 @title Configurator
 @license MIT
-@notice The rules of assets in words: lists them in the risk engine and moves what may be moved.
+@notice The rules of assets and vaults in words: lists assets in the risk engine, opens and
+        configures the vaults that it owns, and moves what may be moved.
 @dev    LISTING CONDITIONS
           tip <= incentive_min <= incentive_max, one tip for all assets,
           (1 + highest incentive_max) * highest liquidation_ltv < 1 over all assets, so for every
@@ -19,9 +20,13 @@
 
 from contracts.interfaces import IAggregatorV3
 from contracts.interfaces import IConfigurator
+from contracts.interfaces import ILendingVault
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
+from contracts.modules import vault_config
+from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
+from ethereum.ercs import IERC4626
 from snekmate.auth import ownable
 
 initializes: ownable
@@ -139,6 +144,58 @@ def settle(asset: address, price: uint256):
     """
     ownable._check_owner()
     extcall IRiskEngine(RISK_ENGINE).settle(asset, price)
+
+
+@external
+def open_vault(vault: address, fund: address, seed: uint256, config: IConfigurator.VaultConfig):
+    """
+    @notice Opens a vault, once, with a seed from the owner (approve this contract).
+    @param fund An `InsuranceFund` over the vault, which gets the seed's shares.
+    @param seed [assets] above zero, at most the deposit cap. A token that takes a fee is refused.
+    """
+    ownable._check_owner()
+    assert staticcall IERC4626(fund).asset() == vault, "fund is of another vault"
+    asset: address = staticcall IERC4626(vault).asset()
+    before: uint256 = staticcall IERC20(asset).balanceOf(self)
+    assert extcall IERC20(asset).transferFrom(
+        msg.sender, self, seed, default_return_value=True
+    ), "token transfer failed"
+    assert staticcall IERC20(asset).balanceOf(self) >= before + seed, "token takes a fee"
+    extcall IERC20(asset).approve(vault, seed, default_return_value=True)
+    extcall ILendingVault(vault).open(fund, seed, vault_config._pack(config), config.flash_fee)
+    log IConfigurator.SetVault(vault=vault, config=config)
+
+
+@external
+def set_vault(vault: address, config: IConfigurator.VaultConfig):
+    """
+    @notice Everything that an owner sets for a vault. `initial_rate` changes nothing after the
+            opening.
+    """
+    ownable._check_owner()
+    extcall ILendingVault(vault).write_config(vault_config._pack(config), config.flash_fee)
+    log IConfigurator.SetVault(vault=vault, config=config)
+
+
+@external
+def wind_down_vault(vault: address):
+    """
+    @notice Ends a vault, for good; see `ILendingVault.wind_down`.
+    """
+    ownable._check_owner()
+    extcall ILendingVault(vault).wind_down()
+
+
+@view
+@external
+def vault_config_of(vault: address) -> IConfigurator.VaultConfig:
+    """
+    @notice The configuration of a vault as it is kept; zeros before it is open.
+    """
+    word: uint256 = 0
+    flash_fee: uint256 = 0
+    word, flash_fee = staticcall ILendingVault(vault).config()
+    return vault_config._unpack(word, flash_fee)
 
 
 @view

@@ -272,8 +272,7 @@ class Deployment:
             self.breaker.address,
             spec.name,
             spec.symbol,
-            spec.config,
-            me,
+            self.configurator.address,
         )
         fund = self._contract(
             f"funds.{symbol}",
@@ -305,9 +304,9 @@ class Deployment:
                     f"seed of its vault is {format_units(spec.seed, decimals)}"
                 )
             token.mint(me, spec.seed - held, sender=me)
-        if token.allowance(me, vault) < spec.seed:
-            token.approve(vault, spec.seed, sender=me)
-        vault.open(fund, spec.seed, spec.deposit_cap, spec.debt_cap, sender=me)
+        if token.allowance(me, self.configurator) < spec.seed:
+            token.approve(self.configurator, spec.seed, sender=me)
+        self.configurator.open_vault(vault, fund, spec.seed, spec.config, sender=me)
 
     def _hand_over(self) -> None:
         timelock, me = self.timelock, self.deployer
@@ -317,9 +316,6 @@ class Deployment:
             "credit engine": self.engine,
             "breaker": self.breaker,
         }
-        for symbol in self.market.vaults:
-            address = self.book.address(f"vaults.{symbol}")
-            owned[f"vault of {symbol}"] = LendingVault.at(self.host, address)
         for name, contract in owned.items():
             owner = contract.owner()
             if owner not in (me, timelock.address):

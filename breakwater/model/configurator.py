@@ -1,4 +1,4 @@
-"""Model of the `Configurator`: the rules of assets in words. Specification, Parameters."""
+"""Model of the `Configurator`: the rules of assets and vaults. Specification, Parameters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from breakwater.model.oracle import (
     term_word,
 )
 from breakwater.model.owned import Owned
+from breakwater.model.vault_books import VaultConfig, packed, unpacked
 from breakwater.units import BPS, DAY, MAX_UINT256
 
 GAP = 200
@@ -43,7 +44,7 @@ TERM_RANGES = {
 
 
 class Configurator(Owned):
-    """Lists assets in the risk engine, and moves what may be moved."""
+    """Lists assets in the risk engine, configures vaults, and moves what may be moved."""
 
     NAME = "Configurator"
 
@@ -114,6 +115,41 @@ class Configurator(Owned):
         """Winds an asset down, for good."""
         self._check_owner(sender)
         self.chain.call(self.address, self.risk, "settle", (asset, price))
+
+    def open_vault(
+        self, sender: str, vault: str, fund: str, seed: int, config: Sequence[Any]
+    ) -> None:
+        """Once, with a seed from the owner."""
+        self._check_owner(sender)
+        if self._ask(fund, "asset") != vault:
+            raise Refused("fund is of another vault")
+        asset = self._ask(vault, "asset")
+        before = self._ask(asset, "balanceOf", self.address)
+        if self._ask(asset, "transferFrom", sender, self.address, seed) is False:
+            raise Refused("token transfer failed")
+        if self._ask(asset, "balanceOf", self.address) < before + seed:
+            raise Refused("token takes a fee")
+        self._ask(asset, "approve", vault, seed)
+        wanted = VaultConfig(*config)
+        self._ask(vault, "open", fund, seed, packed(wanted), wanted.flash_fee)
+        self.emit("SetVault", vault=vault, config=wanted)
+
+    def set_vault(self, sender: str, vault: str, config: Sequence[Any]) -> None:
+        """Everything that an owner sets for a vault."""
+        self._check_owner(sender)
+        wanted = VaultConfig(*config)
+        self._ask(vault, "write_config", packed(wanted), wanted.flash_fee)
+        self.emit("SetVault", vault=vault, config=wanted)
+
+    def wind_down_vault(self, sender: str, vault: str) -> None:
+        """For good."""
+        self._check_owner(sender)
+        self._ask(vault, "wind_down")
+
+    @view
+    def vault_config_of(self, sender: str, vault: str) -> VaultConfig:
+        """As it is kept."""
+        return unpacked(*self._ask(vault, "config"))
 
     @view
     def risk_engine(self, sender: str) -> str:

@@ -30,8 +30,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
     },
     "vault": {
         "deposit": 3, "mint": 2, "withdraw": 4, "redeem": 3, "flashLoan": 2, "permit": 1,
-        "transfer": 1, "transferFrom": 1, "settle_fee": 1, "accrue": 1, "set_config": 1,
-        "set_caps": 1, "open": 0.1, "lend": 0.2, "collect": 0.2, "write_off": 0.2,
+        "transfer": 1, "transferFrom": 1, "settle_fee": 1, "accrue": 1, "write_config": 1,
+        "wind_down": 0.02, "limits": 1, "open": 0.1, "lend": 0.2, "collect": 0.2, "write_off": 0.2,
         "set_breaker": 0.1, "set_level": 0.3, "transfer_ownership": 0.1,
     },
     "fund": {"deposit": 2, "mint": 1, "request_exit": 2, "cancel_exit": 0.5, "withdraw": 2,
@@ -42,7 +42,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
              "write_asset": 0.2, "set_breaker": 0.05, "set_configurator": 0.05,
              "transfer_ownership": 0.05, "liquidation_terms": 6, "health_of": 2, "shortfall": 3,
              "check_initial": 3, "check_batch": 2},
-    "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2},
+    "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2,
+                     "set_vault": 1, "open_vault": 0.1, "wind_down_vault": 0.02},
     "token": {"transfer": 0.1, "mint": 0.3, "approve": 0.1, "set_odds": 1, "set_rate": 1.5,
               "set_blocked": 0.2},
     "source": {"set": 4, "set_round": 0.5, "set_words": 1.5, "set_mode": 0.6,
@@ -54,8 +55,9 @@ _LOOKING = {"engine": 5, "vault": 12, "fund": 7, "breaker": 4, "risk": 12, "conf
             "lens": 16, "feed": 4}  # fmt: skip
 _OWNERS = {
     "list_collateral", "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt",
-    "set_config", "set_caps", "set_breaker", "set_configurator", "transfer_ownership", "connect",
-    "add_vault", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
+    "write_config", "wind_down", "open_vault", "set_vault", "wind_down_vault",
+    "set_breaker", "set_configurator", "transfer_ownership", "connect", "add_vault",
+    "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
 }  # fmt: skip
 _WAITS = ((0, 60), (12, 8), (61, 6), (300, 6), (901, 8), (3_600, 5), (14_400, 2), (86_400, 2),
           (700_000, 1), (2_600_000, 0.4))  # fmt: skip

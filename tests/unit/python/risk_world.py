@@ -15,7 +15,7 @@ from breakwater.host import Reverted
 from breakwater.model.chain import Chain, Refused
 from breakwater.model.protocol import deploy
 from breakwater.units import DAY, MAX_UINT256, WAD, YEAR
-from tests.market import CONFIG, VAULT, ZERO
+from tests.market import CONFIG, ZERO
 
 DEBT = 128
 
@@ -198,7 +198,7 @@ class World(Both):
         owner = self.roles["owner"]
         for i in range(2):
             vault = self.deploy(
-                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", VAULT, owner
+                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", owner
             )
             self.run("other", self.breaker, "add_vault", vault)
             self.run("owner", self.breaker, "add_vault", vault)

@@ -7,10 +7,14 @@ import pytest
 from breakwater.evm import EvmHost
 from breakwater.fuzz import actions, genes, watch, world
 from breakwater.fuzz.lane import unreasoned
+from breakwater.fuzz.slots import slot
 from breakwater.fuzz.steps import Step
 from breakwater.observation import Timed
 from breakwater.promises import Ledger
 from breakwater.units import MAX_UINT256, WAD
+
+BOOKS = slot("LendingVault", "_books")
+"""Where a vault keeps its books; rates are behind them."""
 
 
 def send(fast, *call, wait=0, blocks=0):
@@ -120,9 +124,9 @@ def test_watch__judges_as_the_promises_do_on_the_sound_build(fast, monkeypatch):
 
 
 TAMPERING = {
-    "SOLV-2": lambda watch: (watch._vaults[1].address, 3),
+    "SOLV-2": lambda watch: (watch._vaults[1].address, BOOKS),
     "SOLV-3": lambda watch: (watch._engine, watch._slots[0]),
-    "SOLV-4": lambda watch: (watch._vaults[1].address, 4),
+    "SOLV-4": lambda watch: (watch._vaults[1].address, BOOKS + 1),
     "SOLV-11": lambda watch: (watch._engine, watch._slots[3]),
 }
 """Promises, and the word that reads one lower from some call on."""
@@ -163,7 +167,7 @@ def test_watch__custody(fast, tampered):
 
 def test_watch__vault_books_and_share_value(fast, tampered):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     found = send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
     assert {"SOLV-2", "SOLV-4"} <= found
 
@@ -239,7 +243,7 @@ def test_watch__bystanders(fast, tampered):
 @pytest.mark.parametrize("sweeps", [False, True])
 def test_sweep__sees_what_no_event_tells_of(fast, tampered, sweeps):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     fast.watch.thorough = sweeps
     found = send(fast, "keeper", "breaker", "poke", "@token.WBTC")
     assert ("SOLV-2" in found) is sweeps

@@ -15,9 +15,11 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz.slots import slot
 from breakwater.host import interface_of
 from breakwater.units import DAY, MAX_UINT256, RAY, WAD, account_id
+from tests.vault_world import CONFIG, packed
 
 PRICE = 2_000 * 10**8
-CONFIG = (1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0)
+WRITTEN = packed(CONFIG)
+"""The configuration as a vault takes it."""
 CALLBACK = keccak(text="ERC3156FlashBorrower.onFlashLoan")
 WITHDRAW, BORROW = 2, 4
 _M112 = 2**112 - 1
@@ -59,7 +61,7 @@ class World:
         self.make("engine", "CreditEngine", self.at["risk"], actor)
         for name, token in (("vault", "debt"), ("new vault", "new")):
             args = (self.at[token], self.at["engine"], self.at["breaker"], name, "bw")
-            self.make(name, "LendingVault", *args, CONFIG, actor)
+            self.make(name, "LendingVault", *args, actor)
             fund = "fund" if name == "vault" else "new fund"
             self.make(fund, "InsuranceFund", self.at[name], fund, "f")
         self._list()
@@ -129,7 +131,7 @@ class World:
                 self.send("borrower", "execute", at[name], approval)
         for name in ("collateral", "debt"):
             self.act("engine", "list_collateral", at[name], 10**9 * WAD, False)
-        self.act("vault", "open", at["fund"], 1_000 * WAD, 10**9 * WAD, 10**9 * WAD)
+        self.act("vault", "open", at["fund"], 1_000 * WAD, *WRITTEN)
         self.act("engine", "list_debt", at["vault"], WAD)
         self.act("breaker", "add_vault", at["vault"])
 
