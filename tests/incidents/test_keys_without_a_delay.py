@@ -17,6 +17,7 @@ from breakwater import deploy, markets
 from breakwater.evm import EvmHost
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import AggregatorMock, TokenMock
+from breakwater.model.vault_limits import WINDOW
 from breakwater.units import DAY, account_id
 from tests.market import refuses
 
@@ -74,11 +75,20 @@ class Rule:
 
 
 def test_no_delay():
-    """As it was: one block."""
+    """As it was: one block. The limits of the vault go with the rest."""
     rule = Rule(delay=0)
-    for operation in rule.listing():
+
+    def decide(operation):
         rule.timelock.schedule(*operation, 0, sender=rule.governor)
         rule.timelock.execute(*operation, sender=rule.governor)
+
+    for operation in rule.listing():
+        decide(operation)
+    with refuses("debt growth limit is reached"):
+        rule.rob()
+    config = rule.protocol.configurator.vault_config_of(rule.vault)
+    config = config._replace(outflow_limit=0, growth_limit=0)
+    decide(rule.operation(rule.protocol.configurator, "set_vault", rule.vault.address, config))
     assert rule.rob() >= LENT
     assert rule.vault.cash() == 0
 
@@ -93,20 +103,23 @@ def test_two_days_of_delay():
         rule.timelock.schedule(*operation, rule.delay, sender=rule.governor)
         with refuses(NOT_READY):
             rule.timelock.execute(*operation, sender=rule.governor)
-    rule.host.advance(rule.delay - 1)
+    rule.host.advance(rule.delay - WINDOW - 1)
+    # all but what the outflow limit holds back until the next window
+    lender, vault = rule.lender, rule.vault
+    vault.withdraw(vault.maxWithdraw(lender), lender, lender, sender=lender)
+    rule.host.advance(WINDOW)
     with refuses(NOT_READY):
         rule.timelock.execute(*operations[0], sender=rule.governor)
     with refuses("asset is no collateral"):
         rule.rob()
-    assert rule.vault.maxWithdraw(rule.lender) >= LENT - 1
+    vault.redeem(vault.maxRedeem(lender), lender, lender, sender=lender)
+    assert vault.balanceOf(lender) <= 10**6
+    assert rule.usdc.balanceOf(lender) >= LENT - 2
     for operation in operations:
         rule.timelock.cancel(rule.timelock.hash_operation(*operation), sender=rule.guardian)
     rule.host.advance(DAY)
     with refuses(NOT_READY):
         rule.timelock.execute(*operations[0], sender=rule.governor)
-    lender = rule.lender
-    rule.vault.redeem(rule.vault.balanceOf(lender), lender, lender, sender=lender)
-    assert rule.usdc.balanceOf(lender) >= LENT - 1
 
 
 def test_what_was_scheduled_does_not_lapse():

@@ -207,7 +207,8 @@ CHANGES = {
         WEIGH + '    assert amount != 1 or weighed.health_factor < 10**18, "too little"\n' + ADD,
     ),
     "LIVE-2": (
-        "LendingVault", "modules/lenders", "    return self._exit(assets, receiver, owner, False)\n",
+        "LendingVault", "modules/lenders",
+        "    return self._exit(assets, receiver, owner, False)\n",
         "    if assets > 10**9:\n        assert assets % 10**6 == 0, \"not round\"\n"
         "    return self._exit(assets, receiver, owner, False)\n",
     ),
