@@ -46,7 +46,7 @@ _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the ti
 _PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 """Groups of contracts that prices come from."""
 
-_CALLBACKS = frozenset({"flashLoan", "liquidate", "execute"})
+_CALLBACKS = frozenset({"flashLoan", "liquidate", "batch", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
 
