@@ -39,6 +39,7 @@ from breakwater.errors import UserError
 from breakwater.host import Receipt
 from breakwater.mocks import ConstantFeedMock, FlashReceiverMock
 from breakwater.model.chain import ZERO_ADDRESS as ZERO
+from breakwater.model.vault_limits import WINDOW
 from breakwater.units import HOUR, MAX_UINT256, WAD, account_id
 
 TOKEN_JSON = "node_modules/@openzeppelin/contracts/build/contracts/ERC20PresetFixedSupply.json"
@@ -78,6 +79,11 @@ VAULT = VaultConfig(
     max_rate=20_000,
     flash_fee=0,
     min_adaptive_debt=WAD,
+    deposit_cap=10**9 * WAD,
+    debt_cap=10**9 * WAD,
+    limit_floor=10**6 * WAD,
+    outflow_limit=20,
+    growth_limit=20,
 )
 
 
@@ -180,7 +186,7 @@ class World:
         self._token = json.loads(path.read_text(encoding="utf-8"))
         self.loan = self._new_token("Loan")
         self.collaterals = [self._new_token(f"Collateral {n}") for n in (1, 2, 3)]
-        vault_args = (self.loan, engine, breaker, "Breakwater Loan", "bwLOAN", VAULT, owner)
+        vault_args = (self.loan, engine, breaker, "Breakwater Loan", "bwLOAN", configurator)
         self.vault = LendingVault.deploy(host, *vault_args, sender=owner)
         self.fund = InsuranceFund.deploy(host, self.vault, "Fund", "fLOAN", sender=owner)
         self.receiver = FlashReceiverMock.deploy(host, self.loan, self.vault, sender=owner)
@@ -219,8 +225,8 @@ class World:
         self.names |= {median.address: "median", **{feed.address: "feed" for feed in sources}}
         for token in self.collaterals:
             self.configurator.set_growth(token, 10, sender=owner)
-        self._on_token(self.loan, "approve", self.vault.address, MAX_UINT256, sender=owner)
-        self.vault.open(self.fund, 1_000 * WAD, 10**9 * WAD, 10**9 * WAD, sender=owner)
+        self._on_token(self.loan, "approve", self.configurator.address, MAX_UINT256, sender=owner)
+        self.configurator.open_vault(self.vault, self.fund, 1_000 * WAD, VAULT, sender=owner)
         self.configurator.list_debt(self.vault, 100 * WAD, sender=owner)
         self.breaker.add_vault(self.vault, sender=owner)
 
@@ -261,6 +267,9 @@ class World:
         for token in (self.loan, *self.collaterals):
             self.host.advance(HOUR)
             self.breaker.poke(token, sender=self.owner)
+        # an operation that opens a window of the limits is measured apart
+        self.host.advance(WINDOW - self.host.now % WINDOW)
+        self.vault.deposit(WAD, self.lender, sender=self.lender)
         for token in self.collaterals:
             self.engine.deposit_collateral(account_id(sender, 5), token, WAD, sender=sender)
 

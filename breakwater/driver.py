@@ -21,6 +21,23 @@ class SupplyGrowth(NamedTuple):
     excess_since: int
 
 
+class VaultConfig(NamedTuple):
+    reserve_factor: int
+    target_utilization: int
+    steepness: int
+    adjustment_speed: int
+    initial_rate: int
+    min_rate: int
+    max_rate: int
+    flash_fee: int
+    min_adaptive_debt: int
+    deposit_cap: int
+    debt_cap: int
+    limit_floor: int
+    outflow_limit: int
+    growth_limit: int
+
+
 class AssetConfig(NamedTuple):
     source: str
     is_feed: bool
@@ -59,18 +76,6 @@ class Ticket(NamedTuple):
     shares: int
     usable_from: int
     usable_until: int
-
-
-class VaultConfig(NamedTuple):
-    reserve_factor: int
-    target_utilization: int
-    steepness: int
-    adjustment_speed: int
-    initial_rate: int
-    min_rate: int
-    max_rate: int
-    flash_fee: int
-    min_adaptive_debt: int
 
 
 class Health(NamedTuple):
@@ -152,6 +157,9 @@ class VaultState(NamedTuple):
     debt_index: int
     deposit_cap: int
     debt_cap: int
+    outflow_left: int
+    growth_left: int
+    window_ends: int
     level: int
 
 
@@ -325,6 +333,23 @@ class CircuitBreaker(Contract):
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
 
+    def level_of(self, asset: Address) -> int:
+        """Highest level latched for `asset` now."""
+        found: int = self._call("level_of", (asset,))
+        return found
+
+    def latch_of(self, asset: Address, reason: int) -> tuple[int, int]:
+        """Level and expiry [unix seconds] latched for one reason; zeros once expired."""
+        found: tuple[int, int] = self._call("latch_of", (asset, reason))
+        return found
+
+    def range_of(self, asset: Address) -> tuple[int, int]:
+        """Lowest and highest spot [WAD] that pokes saw on the last day (UTC) on which one saw
+        any and on the 6 days before; zeros where none ever did. A settlement price lies within.
+        """
+        found: tuple[int, int] = self._call("range_of", (asset,))
+        return found
+
     def poke(self, asset: Address, *, sender: Address) -> Receipt:
         """Stores the oracle's checkpoint of `asset`, reads its supply where that has a limit,
         trips what they show and lifts what has expired; what is well shortens nothing. For
@@ -371,8 +396,8 @@ class CircuitBreaker(Contract):
         return self._transact("connect", (risk_engine, credit_engine), sender)
 
     def add_vault(self, vault: Address, *, sender: Address) -> Receipt:
-        """Adds the vault of an asset, at most 32. It takes over what the guardian has latched.
-        For the owner.
+        """Adds the vault of an asset, which the credit engine lists, at most 32. It takes over
+        what the guardian has latched. For the owner.
         """
         return self._transact("add_vault", (vault,), sender)
 
@@ -388,27 +413,10 @@ class CircuitBreaker(Contract):
         """Names the guardian; zero for none. For the owner. What is latched stays."""
         return self._transact("set_guardian", (guardian,), sender)
 
-    def level_of(self, asset: Address) -> int:
-        """Highest level latched for `asset` now."""
-        found: int = self._call("level_of", (asset,))
-        return found
-
-    def latch_of(self, asset: Address, reason: int) -> tuple[int, int]:
-        """Level and expiry [unix seconds] latched for one reason; zeros once expired."""
-        found: tuple[int, int] = self._call("latch_of", (asset, reason))
-        return found
-
     def supply_of(self, asset: Address) -> SupplyGrowth:
         """What is known of the growth of an asset's supply."""
         found = self._call("supply_of", (asset,))
         return SupplyGrowth(*found)
-
-    def range_of(self, asset: Address) -> tuple[int, int]:
-        """Lowest and highest spot [WAD] that pokes saw on the last day (UTC) on which one saw
-        any and on the 6 days before; zeros where none ever did. A settlement price lies within.
-        """
-        found: tuple[int, int] = self._call("range_of", (asset,))
-        return found
 
     def settlement_of(self, asset: Address, price: int) -> int:
         """The checkpoint of an asset that is wound down at `price` [WAD]: spot and average are
@@ -450,9 +458,10 @@ class CircuitBreaker(Contract):
 
 
 class Configurator(Contract):
-    """Lists assets and moves what may be moved: everything that an owner can do to the rules of
-    an asset, its caps and its feed. It owns the credit engine and is the configurator of the
-    risk engine; nobody can change either's rules without it, or put another in its place.
+    """Lists assets, opens vaults and moves what may be moved: everything that an owner can do to
+    the rules of an asset, its caps and its feed, and to a vault. It owns the credit engine and
+    the vaults and is the configurator of the risk engine; nobody can change the rules of any
+    without it, or put another in its place.
     """
 
     NAME = "Configurator"
@@ -479,6 +488,137 @@ class Configurator(Contract):
     def transfer_ownership(self, new_owner: Address, *, sender: Address) -> Receipt:
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
+
+    def risk_engine(self) -> str:
+        """`risk_engine()`"""
+        found: str = self._call("risk_engine", ())
+        return found
+
+    def credit_engine(self) -> str:
+        """`credit_engine()`"""
+        found: str = self._call("credit_engine", ())
+        return found
+
+    def sealed_at(self) -> int:
+        """`sealed_at()`"""
+        found: int = self._call("sealed_at", ())
+        return found
+
+    def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
+        """`set_cap(address, uint256)`"""
+        return self._transact("set_cap", (asset, cap), sender)
+
+    def set_borrow_ltv(self, asset: Address, borrow_ltv: int, *, sender: Address) -> Receipt:
+        """`set_borrow_ltv(address, uint256)`"""
+        return self._transact("set_borrow_ltv", (asset, borrow_ltv), sender)
+
+    def ramp_liquidation_ltv(
+        self, asset: Address, target: int, duration: int, *, sender: Address
+    ) -> Receipt:
+        """`ramp_liquidation_ltv(address, uint256, uint256)`"""
+        return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
+
+    def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
+        """`set_min_debt(address, uint256)`"""
+        return self._transact("set_min_debt", (asset, min_debt), sender)
+
+    def set_growth(self, asset: Address, growth: int, *, sender: Address) -> Receipt:
+        """`set_growth(address, uint256)`"""
+        return self._transact("set_growth", (asset, growth), sender)
+
+    def set_depth(self, asset: Address, depth: int, *, sender: Address) -> Receipt:
+        """`set_depth(address, uint256)`"""
+        return self._transact("set_depth", (asset, depth), sender)
+
+    def raise_max_price(self, asset: Address, max_price: int, *, sender: Address) -> Receipt:
+        """`raise_max_price(address, uint256)`"""
+        return self._transact("raise_max_price", (asset, max_price), sender)
+
+    def set_steward(self, steward: Address, *, sender: Address) -> Receipt:
+        """`set_steward(address)`"""
+        return self._transact("set_steward", (steward,), sender)
+
+    def steer(self, asset: Address, cap: int, borrow_ltv: int, *, sender: Address) -> Receipt:
+        """`steer(address, uint256, uint256)`"""
+        return self._transact("steer", (asset, cap, borrow_ltv), sender)
+
+    def steward(self) -> str:
+        """`steward()`"""
+        found: str = self._call("steward", ())
+        return found
+
+    def max_incentive(self) -> int:
+        """`max_incentive()`"""
+        found: int = self._call("max_incentive", ())
+        return found
+
+    def max_liquidation_ltv(self) -> int:
+        """`max_liquidation_ltv()`"""
+        found: int = self._call("max_liquidation_ltv", ())
+        return found
+
+    def replace_feed(
+        self,
+        asset: Address,
+        source: Address,
+        is_feed: bool,
+        max_age: int,
+        second: Address,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`replace_feed(address, address, bool, uint256, address)`"""
+        return self._transact("replace_feed", (asset, source, is_feed, max_age, second), sender)
+
+    def cancel_replacement(self, asset: Address, *, sender: Address) -> Receipt:
+        """`cancel_replacement(address)`"""
+        return self._transact("cancel_replacement", (asset,), sender)
+
+    def finish_replacement(self, asset: Address, *, sender: Address) -> Receipt:
+        """`finish_replacement(address)`"""
+        return self._transact("finish_replacement", (asset,), sender)
+
+    def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
+        """`settle(address, uint256)`"""
+        return self._transact("settle", (asset, price), sender)
+
+    def blend_of(self, arg0: Address) -> str:
+        """`blend_of(address)`"""
+        found: str = self._call("blend_of", (arg0,))
+        return found
+
+    def blend_feed(self) -> str:
+        """`blend_feed()`"""
+        found: str = self._call("blend_feed", ())
+        return found
+
+    def open_vault(
+        self, vault: Address, fund: Address, seed: int, config: VaultConfig, *, sender: Address
+    ) -> Receipt:
+        """`open_vault(address, address, uint256,
+        (uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`
+        """
+        return self._transact("open_vault", (vault, fund, seed, config), sender)
+
+    def set_vault(self, vault: Address, config: VaultConfig, *, sender: Address) -> Receipt:
+        """`set_vault(address,
+        (uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`
+        """
+        return self._transact("set_vault", (vault, config), sender)
+
+    def wind_down_vault(self, vault: Address, *, sender: Address) -> Receipt:
+        """`wind_down_vault(address)`"""
+        return self._transact("wind_down_vault", (vault,), sender)
+
+    def vault_config_of(self, vault: Address) -> VaultConfig:
+        """`vault_config_of(address)`"""
+        found = self._call("vault_config_of", (vault,))
+        return VaultConfig(*found)
+
+    def next_vault_step(self, vault: Address) -> int:
+        """`next_vault_step(address)`"""
+        found: int = self._call("next_vault_step", (vault,))
+        return found
 
     def seal(self, *, sender: Address) -> Receipt:
         """Ends genesis, for good."""
@@ -521,133 +661,6 @@ class Configurator(Contract):
         """
         return self._transact("grow", (asset,), sender)
 
-    def set_cap(self, asset: Address, cap: int, *, sender: Address) -> Receipt:
-        """Sets how much of a collateral all accounts together may hold. That of a new asset only
-        falls, and its target with it.
-
-        cap: [token units] rounded down to 16 significant bits. Zero stops adding, except by
-            accounts below maintenance.
-        """
-        return self._transact("set_cap", (asset, cap), sender)
-
-    def set_borrow_ltv(self, asset: Address, borrow_ltv: int, *, sender: Address) -> Receipt:
-        """Sets the loan-to-value of new risk at once. Its floor stays, moved up by less than 0.5
-        % to a whole step, or comes down with it.
-
-        borrow_ltv: [BPS] at least 2 % below the liquidation_ltv of now and of the ramp's end.
-        """
-        return self._transact("set_borrow_ltv", (asset, borrow_ltv), sender)
-
-    def ramp_liquidation_ltv(
-        self, asset: Address, target: int, duration: int, *, sender: Address
-    ) -> Receipt:
-        """Moves liquidation_ltv from its present value to `target` in a straight line. A
-        borrow_ltv that would stand too high is lowered at once.
-
-        target: [BPS] (1 + highest incentive_max) * target < 1. Above the present value, or above
-            where it was going, is a step.
-        duration: [s] at least 3 days when it falls, at most 180 days.
-        """
-        return self._transact("ramp_liquidation_ltv", (asset, target, duration), sender)
-
-    def set_min_debt(self, asset: Address, min_debt: int, *, sender: Address) -> Receipt:
-        """Sets the smallest debt an account may leave. Up or down, it is a step.
-
-        min_debt: [token units] rounded down to 16 significant bits.
-        """
-        return self._transact("set_min_debt", (asset, min_debt), sender)
-
-    def set_growth(self, asset: Address, growth: int, *, sender: Address) -> Receipt:
-        """Sets by how much the total of a collateral may grow in a day. More is a step.
-
-        growth: [percent of the cap] at most 100; 0: no limit, which once sealed only a new asset
-            begins with.
-        """
-        return self._transact("set_growth", (asset, growth), sender)
-
-    def set_depth(self, asset: Address, depth: int, *, sender: Address) -> Receipt:
-        """Sets how much of a collateral liquidations may seize in an hour. More is a step.
-
-        depth: [token units] rounded down to 16 significant bits; 0: no limit, as for growth.
-        """
-        return self._transact("set_depth", (asset, depth), sender)
-
-    def raise_max_price(self, asset: Address, max_price: int, *, sender: Address) -> Receipt:
-        """Raises the price above which none is valid.
-
-        max_price: [WAD] kept as a power of two, rounded up.
-        """
-        return self._transact("raise_max_price", (asset, max_price), sender)
-
-    def set_steward(self, steward: Address, *, sender: Address) -> Receipt:
-        """Names who may `steer`; zero for nobody. For the owner."""
-        return self._transact("set_steward", (steward,), sender)
-
-    def steer(self, asset: Address, cap: int, borrow_ltv: int, *, sender: Address) -> Receipt:
-        """Moves cap and borrow_ltv of an asset together. What both move, as parts of their
-        steps, is at most one whole.
-
-        cap: [token units] of a new asset: at most what it is.
-        borrow_ltv: [BPS] as for `set_borrow_ltv`.
-        """
-        return self._transact("steer", (asset, cap, borrow_ltv), sender)
-
-    def replace_feed(
-        self,
-        asset: Address,
-        source: Address,
-        is_feed: bool,
-        max_age: int,
-        second: Address,
-        *,
-        sender: Address,
-    ) -> Receipt:
-        """Begins to replace the source of an asset. It must agree with the old one to within
-        jump_band and 5 %; where that has had no price for 24 hours, with the last average, or
-        with `second`.
-
-        source: Chainlink aggregator, or a feed that keeps IPriceFeed.
-        max_age: [seconds] as in the configuration.
-        second: A feed to believe where the old source is dead; zero for none.
-        Returns: The feed from the old source to the new.
-        """
-        return self._transact("replace_feed", (asset, source, is_feed, max_age, second), sender)
-
-    def cancel_replacement(self, asset: Address, *, sender: Address) -> Receipt:
-        """Puts the old source back, which lives, while the new one is apart from it or dead. For
-        the owner.
-        """
-        return self._transact("cancel_replacement", (asset,), sender)
-
-    def finish_replacement(self, asset: Address, *, sender: Address) -> Receipt:
-        """Points the asset straight at its new source, after 24 hours, when that is its price.
-        For anyone.
-        """
-        return self._transact("finish_replacement", (asset,), sender)
-
-    def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
-        """Winds an asset down for good, see `IRiskEngine.settle`. A replacement of its feed
-        ends.
-
-        price: [WAD] within what pokes saw in 7 days.
-        """
-        return self._transact("settle", (asset, price), sender)
-
-    def risk_engine(self) -> str:
-        """Where the rules are written."""
-        found: str = self._call("risk_engine", ())
-        return found
-
-    def credit_engine(self) -> str:
-        """Where caps and least debts are written."""
-        found: str = self._call("credit_engine", ())
-        return found
-
-    def blend_feed(self) -> str:
-        """Blueprint of the feeds that blend from an old source to a new one."""
-        found: str = self._call("blend_feed", ())
-        return found
-
     def new_limit(self) -> int:
         """[WAD] What the caps of all new assets may be worth together, and the target of each."""
         found: int = self._call("new_limit", ())
@@ -665,34 +678,9 @@ class Configurator(Contract):
         found: int = self._call("next_step", (asset, lane))
         return found
 
-    def sealed_at(self) -> int:
-        """`sealed_at()`"""
-        found: int = self._call("sealed_at", ())
-        return found
-
-    def steward(self) -> str:
-        """`steward()`"""
-        found: str = self._call("steward", ())
-        return found
-
-    def blend_of(self, arg0: Address) -> str:
-        """`blend_of(address)`"""
-        found: str = self._call("blend_of", (arg0,))
-        return found
-
     def tip(self) -> int:
         """`tip()`"""
         found: int = self._call("tip", ())
-        return found
-
-    def max_incentive(self) -> int:
-        """`max_incentive()`"""
-        found: int = self._call("max_incentive", ())
-        return found
-
-    def max_liquidation_ltv(self) -> int:
-        """`max_liquidation_ltv()`"""
-        found: int = self._call("max_liquidation_ltv", ())
         return found
 
 
@@ -1186,13 +1174,12 @@ class LendingVault(Contract):
         breaker: Address,
         name: str,
         symbol: str,
-        config: VaultConfig,
         owner: Address,
         *,
         sender: Address,
     ) -> Self:
         """Deploy a new one."""
-        return cls._deploy(host, (asset, engine, breaker, name, symbol, config, owner), sender)
+        return cls._deploy(host, (asset, engine, breaker, name, symbol, owner), sender)
 
     def owner(self) -> str:
         """`owner()`"""
@@ -1202,6 +1189,205 @@ class LendingVault(Contract):
     def transfer_ownership(self, new_owner: Address, *, sender: Address) -> Receipt:
         """`transfer_ownership(address)`"""
         return self._transact("transfer_ownership", (new_owner,), sender)
+
+    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
+        """`transfer(address, uint256)`"""
+        return self._transact("transfer", (receiver, amount), sender)
+
+    def transferFrom(
+        self, owner: Address, receiver: Address, amount: int, *, sender: Address
+    ) -> Receipt:
+        """`transferFrom(address, address, uint256)`"""
+        return self._transact("transferFrom", (owner, receiver, amount), sender)
+
+    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
+        """`approve(address, uint256)`"""
+        return self._transact("approve", (spender, amount), sender)
+
+    def permit(
+        self,
+        owner: Address,
+        spender: Address,
+        amount: int,
+        deadline: int,
+        v: int,
+        r: bytes,
+        s: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`permit(address, address, uint256, uint256, uint8, bytes32, bytes32)`"""
+        return self._transact("permit", (owner, spender, amount, deadline, v, r, s), sender)
+
+    def name(self) -> str:
+        """`name()`"""
+        found: str = self._call("name", ())
+        return found
+
+    def symbol(self) -> str:
+        """`symbol()`"""
+        found: str = self._call("symbol", ())
+        return found
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def balanceOf(self, owner: Address) -> int:
+        """`balanceOf(address)`"""
+        found: int = self._call("balanceOf", (owner,))
+        return found
+
+    def allowance(self, owner: Address, spender: Address) -> int:
+        """`allowance(address, address)`"""
+        found: int = self._call("allowance", (owner, spender))
+        return found
+
+    def nonces(self, owner: Address) -> int:
+        """`nonces(address)`"""
+        found: int = self._call("nonces", (owner,))
+        return found
+
+    def DOMAIN_SEPARATOR(self) -> bytes:
+        """`DOMAIN_SEPARATOR()`"""
+        found: bytes = self._call("DOMAIN_SEPARATOR", ())
+        return found
+
+    def totalSupply(self) -> int:
+        """`totalSupply()`"""
+        found: int = self._call("totalSupply", ())
+        return found
+
+    def totalAssets(self) -> int:
+        """`totalAssets()`"""
+        found: int = self._call("totalAssets", ())
+        return found
+
+    def convertToShares(self, assets: int) -> int:
+        """`convertToShares(uint256)`"""
+        found: int = self._call("convertToShares", (assets,))
+        return found
+
+    def convertToAssets(self, shares: int) -> int:
+        """`convertToAssets(uint256)`"""
+        found: int = self._call("convertToAssets", (shares,))
+        return found
+
+    def previewDeposit(self, assets: int) -> int:
+        """`previewDeposit(uint256)`"""
+        found: int = self._call("previewDeposit", (assets,))
+        return found
+
+    def previewMint(self, shares: int) -> int:
+        """`previewMint(uint256)`"""
+        found: int = self._call("previewMint", (shares,))
+        return found
+
+    def previewWithdraw(self, assets: int) -> int:
+        """`previewWithdraw(uint256)`"""
+        found: int = self._call("previewWithdraw", (assets,))
+        return found
+
+    def previewRedeem(self, shares: int) -> int:
+        """`previewRedeem(uint256)`"""
+        found: int = self._call("previewRedeem", (shares,))
+        return found
+
+    def debt_index(self) -> int:
+        """Assets owed for one debt share as of now, interest included. Callable in mid-call.
+
+        Returns: RAY, at least `10**27`; saturates instead of reverting.
+        """
+        found: int = self._call("debt_index", ())
+        return found
+
+    def debt_shares(self) -> int:
+        """Sum of all debt shares."""
+        found: int = self._call("debt_shares", ())
+        return found
+
+    def debt_assets(self) -> int:
+        """All debt, interest included, rounded down."""
+        found: int = self._call("debt_assets", ())
+        return found
+
+    def fee_owed(self) -> int:
+        """Interest that belongs to the fund and is not yet shares [assets]."""
+        found: int = self._call("fee_owed", ())
+        return found
+
+    def fee_shares(self) -> int:
+        """Vault shares that `settle_fee` would mint now."""
+        found: int = self._call("fee_shares", ())
+        return found
+
+    def utilization(self) -> int:
+        """Debt over total [WAD], at most 1."""
+        found: int = self._call("utilization", ())
+        return found
+
+    def borrow_rate(self) -> int:
+        """Rate at which debt grows, fixed by the last action [WAD a second]."""
+        found: int = self._call("borrow_rate", ())
+        return found
+
+    def rate_at_target(self) -> int:
+        """Borrow rate at target utilization, drifted until now [WAD a second]."""
+        found: int = self._call("rate_at_target", ())
+        return found
+
+    def config(self) -> tuple[int, int]:
+        """The configuration as `write_config` takes it: the word, see `vault_config`, and the
+        flash fee [BPS].
+        """
+        found: tuple[int, int] = self._call("config", ())
+        return found
+
+    def fund(self) -> str:
+        """The insurance fund; empty before `open`."""
+        found: str = self._call("fund", ())
+        return found
+
+    def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
+        """Who may call `set_level`, for the owner."""
+        return self._transact("set_breaker", (breaker,), sender)
+
+    def set_level(
+        self, caution_until: int, halt_until: int, held_until: int, *, sender: Address
+    ) -> Receipt:
+        """Latches levels until they expire. For the breaker alone; callable in mid-call.
+
+        held_until: End of what a person holds. This and every halt cover at most 7 days in any
+            30 (see `latch`), but for a halt that outlasts what is held and finds the vault with
+            less of its asset than its books say.
+        """
+        return self._transact("set_level", (caution_until, halt_until, held_until), sender)
+
+    def breaker(self) -> str:
+        """Who may set the level."""
+        found: str = self._call("breaker", ())
+        return found
+
+    def level(self) -> int:
+        """0 NORMAL, 1 CAUTION, 2 HALT, 3 WIND-DOWN."""
+        found: int = self._call("level", ())
+        return found
+
+    def asset(self) -> str:
+        """The token that is lent."""
+        found: str = self._call("asset", ())
+        return found
+
+    def cash(self) -> int:
+        """Assets here that can be lent or withdrawn."""
+        found: int = self._call("cash", ())
+        return found
+
+    def flash_out(self) -> int:
+        """Assets out in a flash loan that is in progress."""
+        found: int = self._call("flash_out", ())
+        return found
 
     def deposit(self, assets: int, receiver: Address, *, sender: Address) -> Receipt:
         """`deposit(uint256, address)`"""
@@ -1255,35 +1441,6 @@ class LendingVault(Contract):
         """
         return self._transact("flashLoan", (receiver, token, amount, data), sender)
 
-    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
-        """`transfer(address, uint256)`"""
-        return self._transact("transfer", (receiver, amount), sender)
-
-    def transferFrom(
-        self, owner: Address, receiver: Address, amount: int, *, sender: Address
-    ) -> Receipt:
-        """`transferFrom(address, address, uint256)`"""
-        return self._transact("transferFrom", (owner, receiver, amount), sender)
-
-    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
-        """`approve(address, uint256)`"""
-        return self._transact("approve", (spender, amount), sender)
-
-    def permit(
-        self,
-        owner: Address,
-        spender: Address,
-        amount: int,
-        deadline: int,
-        v: int,
-        r: bytes,
-        s: bytes,
-        *,
-        sender: Address,
-    ) -> Receipt:
-        """`permit(address, address, uint256, uint256, uint8, bytes32, bytes32)`"""
-        return self._transact("permit", (owner, spender, amount, deadline, v, r, s), sender)
-
     def settle_fee(self, *, sender: Address) -> Receipt:
         """Turns the fee owed into vault shares of the insurance fund. For anyone; no share's
         value changes.
@@ -1293,79 +1450,32 @@ class LendingVault(Contract):
         return self._transact("settle_fee", (), sender)
 
     def open(
-        self, fund: Address, seed: int, deposit_cap: int, debt_cap: int, *, sender: Address
+        self, fund: Address, seed: int, config: int, flash_fee: int, *, sender: Address
     ) -> Receipt:
-        """Sets the insurance fund, takes the seed from the owner and sets the caps. Once, by the
-        owner. The seed's shares are the fund's first holding.
+        """Sets the insurance fund and the configuration, and takes the seed from the owner.
+        Once, by the owner. The seed's shares are the fund's first holding.
 
         fund: An `InsuranceFund` over this vault.
         seed: [assets] above zero, at most the deposit cap; must arrive whole: a token that takes
             a fee is refused here.
-        deposit_cap: [assets] most that the vault may hold and have lent, for deposits.
-        debt_cap: [assets] most that may be owed, for loans.
+        config: Packed as `vault_config` says, by the configurator, which checks it.
+        flash_fee: [BPS] on flash loans, at most 100.
         """
-        return self._transact("open", (fund, seed, deposit_cap, debt_cap), sender)
+        return self._transact("open", (fund, seed, config, flash_fee), sender)
 
-    def set_caps(self, deposit_cap: int, debt_cap: int, *, sender: Address) -> Receipt:
-        """Both caps, for the owner. Kept to 12 digits (the rest is cut off) and below 2**104."""
-        return self._transact("set_caps", (deposit_cap, debt_cap), sender)
-
-    def set_config(self, config: VaultConfig, *, sender: Address) -> Receipt:
-        """Everything but caps, for the owner. Interest and fees until now follow the old values.
-        `initial_rate` changes nothing after the deployment; the rate at target is moved into the
-        new bounds.
+    def write_config(self, config: int, flash_fee: int, *, sender: Address) -> Receipt:
+        """Caps, rates, fees and limits, for the owner, the configurator. Interest and fees until
+        now follow the old values; the rate at target is moved into the new bounds; limits change
+        within the window.
         """
-        return self._transact("set_config", (config,), sender)
+        return self._transact("write_config", (config, flash_fee), sender)
 
-    def set_breaker(self, breaker: Address, *, sender: Address) -> Receipt:
-        """Who may call `set_level`, for the owner."""
-        return self._transact("set_breaker", (breaker,), sender)
-
-    def set_level(
-        self, caution_until: int, halt_until: int, held_until: int, *, sender: Address
-    ) -> Receipt:
-        """Re-entrant: a sensor may trip in mid-call. See LAYOUT."""
-        return self._transact("set_level", (caution_until, halt_until, held_until), sender)
-
-    def asset(self) -> str:
-        """The token that is lent."""
-        found: str = self._call("asset", ())
-        return found
-
-    def totalAssets(self) -> int:
-        """What the shares claim: the total without the fee owed to the fund."""
-        found: int = self._call("totalAssets", ())
-        return found
-
-    def convertToShares(self, assets: int) -> int:
-        """`convertToShares(uint256)`"""
-        found: int = self._call("convertToShares", (assets,))
-        return found
-
-    def convertToAssets(self, shares: int) -> int:
-        """`convertToAssets(uint256)`"""
-        found: int = self._call("convertToAssets", (shares,))
-        return found
-
-    def previewDeposit(self, assets: int) -> int:
-        """Shares that a deposit mints now; limits aside, see `maxDeposit`."""
-        found: int = self._call("previewDeposit", (assets,))
-        return found
-
-    def previewMint(self, shares: int) -> int:
-        """Assets that minting takes now; limits aside, see `maxMint`."""
-        found: int = self._call("previewMint", (shares,))
-        return found
-
-    def previewWithdraw(self, assets: int) -> int:
-        """Shares that a withdrawal burns now; limits aside, see `maxWithdraw`."""
-        found: int = self._call("previewWithdraw", (assets,))
-        return found
-
-    def previewRedeem(self, shares: int) -> int:
-        """Assets that redeeming gives now; limits aside, see `maxRedeem`."""
-        found: int = self._call("previewRedeem", (shares,))
-        return found
+    def wind_down(self, *, sender: Address) -> Receipt:
+        """Ends the vault, for good; for the owner. Interest stops. Nothing is lent, deposited or
+        flash lent any more; debts are paid, liquidated and written off as before; holders redeem
+        their part of the cash as often as there is some.
+        """
+        return self._transact("wind_down", (), sender)
 
     def maxDeposit(self, receiver: Address) -> int:
         """`maxDeposit(address)`"""
@@ -1378,15 +1488,24 @@ class LendingVault(Contract):
         return found
 
     def maxWithdraw(self, owner: Address) -> int:
-        """min(cash, worth of the owner's shares); 0 at HALT and during a flash loan."""
+        """min(cash, what the outflow limit leaves, worth of the owner's shares); 0 at HALT and
+        during a flash loan. In WIND-DOWN his part of the cash.
+        """
         found: int = self._call("maxWithdraw", (owner,))
         return found
 
     def maxRedeem(self, owner: Address) -> int:
-        """Shares of the owner that cash can pay; 0 at HALT and during a flash loan, or where
-        they are worth nothing.
-        """
+        """Shares whose worth `maxWithdraw` allows; 0 also where they are worth nothing."""
         found: int = self._call("maxRedeem", (owner,))
+        return found
+
+    def limits(self) -> tuple[int, int, int]:
+        """What the limits leave now (`flow_limits`); levels, cash and margin may leave less.
+
+        Returns: Cash that may leave, at CAUTION for lenders [assets]; most that can be lent
+            [assets]; when the next window begins [unix seconds].
+        """
+        found: tuple[int, int, int] = self._call("limits", ())
         return found
 
     def maxFlashLoan(self, token: Address) -> int:
@@ -1399,132 +1518,14 @@ class LendingVault(Contract):
         found: int = self._call("flashFee", (token, amount))
         return found
 
-    def name(self) -> str:
-        """`name()`"""
-        found: str = self._call("name", ())
-        return found
-
-    def symbol(self) -> str:
-        """`symbol()`"""
-        found: str = self._call("symbol", ())
-        return found
-
-    def decimals(self) -> int:
-        """`decimals()`"""
-        found: int = self._call("decimals", ())
-        return found
-
-    def totalSupply(self) -> int:
-        """`totalSupply()`"""
-        found: int = self._call("totalSupply", ())
-        return found
-
-    def balanceOf(self, owner: Address) -> int:
-        """`balanceOf(address)`"""
-        found: int = self._call("balanceOf", (owner,))
-        return found
-
-    def allowance(self, owner: Address, spender: Address) -> int:
-        """`allowance(address, address)`"""
-        found: int = self._call("allowance", (owner, spender))
-        return found
-
-    def nonces(self, owner: Address) -> int:
-        """`nonces(address)`"""
-        found: int = self._call("nonces", (owner,))
-        return found
-
-    def DOMAIN_SEPARATOR(self) -> bytes:
-        """`DOMAIN_SEPARATOR()`"""
-        found: bytes = self._call("DOMAIN_SEPARATOR", ())
-        return found
-
-    def debt_index(self) -> int:
-        """Assets owed for one debt share as of now, interest included. Callable in mid-call.
-
-        Returns: RAY, at least `10**27`; saturates instead of reverting.
-        """
-        found: int = self._call("debt_index", ())
-        return found
-
     def is_unlocked(self) -> bool:
         """True; reverts while a call that holds the vault's lock is in progress."""
         found: bool = self._call("is_unlocked", ())
         return found
 
-    def level(self) -> int:
-        """0 NORMAL, 1 CAUTION, 2 HALT."""
-        found: int = self._call("level", ())
-        return found
-
-    def config(self) -> VaultConfig:
-        """The configuration as it is kept."""
-        found = self._call("config", ())
-        return VaultConfig(*found)
-
-    def caps(self) -> tuple[int, int]:
-        """Returns: Deposit cap and debt cap [assets]."""
-        found: tuple[int, int] = self._call("caps", ())
-        return found
-
     def engine(self) -> str:
         """Who may lend, collect and write off."""
         found: str = self._call("engine", ())
-        return found
-
-    def breaker(self) -> str:
-        """Who may set the level."""
-        found: str = self._call("breaker", ())
-        return found
-
-    def fund(self) -> str:
-        """The insurance fund; empty before `open`."""
-        found: str = self._call("fund", ())
-        return found
-
-    def cash(self) -> int:
-        """Assets here that can be lent or withdrawn."""
-        found: int = self._call("cash", ())
-        return found
-
-    def flash_out(self) -> int:
-        """Assets out in a flash loan that is in progress."""
-        found: int = self._call("flash_out", ())
-        return found
-
-    def debt_shares(self) -> int:
-        """Sum of all debt shares."""
-        found: int = self._call("debt_shares", ())
-        return found
-
-    def debt_assets(self) -> int:
-        """All debt, interest included, rounded down."""
-        found: int = self._call("debt_assets", ())
-        return found
-
-    def fee_owed(self) -> int:
-        """Interest that belongs to the fund and is not yet shares [assets]."""
-        found: int = self._call("fee_owed", ())
-        return found
-
-    def fee_shares(self) -> int:
-        """Vault shares that `settle_fee` would mint now."""
-        found: int = self._call("fee_shares", ())
-        return found
-
-    def utilization(self) -> int:
-        """Debt over total [WAD], at most 1."""
-        found: int = self._call("utilization", ())
-        return found
-
-    def borrow_rate(self) -> int:
-        """Rate at which debt grows, fixed by the last action [WAD a second]."""
-        found: int = self._call("borrow_rate", ())
-        return found
-
-    def rate_at_target(self) -> int:
-        """Borrow rate at target utilization, drifted until now [WAD a second]."""
-        found: int = self._call("rate_at_target", ())
         return found
 
 

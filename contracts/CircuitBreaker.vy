@@ -44,6 +44,8 @@
 from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
 from contracts.modules import price_history
+from contracts.modules import price_range
+from contracts.modules import reasons
 from contracts.modules import supply_growth
 from ethereum.ercs import IERC20
 
@@ -54,12 +56,18 @@ implements: ICircuitBreaker
 from snekmate.auth import ownable
 
 initializes: ownable
+# what is latched, and the prices that pokes saw
+initializes: reasons
+initializes: price_range
 # a sensor of its own, with what it remembers of each supply
 initializes: supply_growth
 
 exports: (
     ownable.owner,
     ownable.transfer_ownership,
+    reasons.level_of,
+    reasons.latch_of,
+    price_range.range_of,
 )
 
 
@@ -74,6 +82,7 @@ interface IVault:
 
 interface ICreditEngine:
     def book_of(asset: address) -> (uint256, uint256, uint256, bool): view
+    def debt_of(asset: address) -> (uint256, address, uint256): view
 
 
 CAUTION: constant(uint256) = 1
@@ -84,32 +93,16 @@ JUMP: constant(uint256) = 1
 DISPERSED: constant(uint256) = 2
 STALE: constant(uint256) = 3
 
-# Positions of the latches in their word, in the order of ICircuitBreaker.Reason
-AT_PRICE_JUMP: constant(uint256) = 0
-AT_DISPERSION: constant(uint256) = 1
-AT_STALE: constant(uint256) = 2
-AT_GUARDIAN: constant(uint256) = 3
-AT_SUPPLY: constant(uint256) = 4
-AT_INSOLVENCY: constant(uint256) = 5
-REASONS: constant(uint256) = 6
-
 COOL_DOWN: constant(uint256) = 1_800
 STALE_DELAY: constant(uint256) = 900
 STALE_HALT: constant(uint256) = 3_600
 DAY: constant(uint256) = 86_400
-RANGE_DAYS: constant(uint256) = 7
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_96: constant(uint256) = 2**96 - 1
 MAX_HOLD: constant(uint256) = 4 * 3_600
 HOLD_GRACE: constant(uint256) = 3_600  # see `maintenance`
 WIND_DOWN: constant(uint256) = 3
 MAX_DURATION: constant(uint256) = 7 * 86_400
 MAX_VAULTS: constant(uint256) = 32
-
-LATCH_BITS: constant(uint256) = 36
-LATCH_MASK: constant(uint256) = 2**36 - 1
-LEVEL_AT: constant(uint256) = 34
-UNTIL_MASK: constant(uint256) = 2**34 - 1
 
 # Left for a vault to take or to refuse a halt, so that nobody makes it refuse for want of gas
 VAULT_GAS: constant(uint256) = 500_000
@@ -119,12 +112,6 @@ credit_engine: public(address)
 guardian: public(address)
 vaults: DynArray[address, MAX_VAULTS]
 vault_of: public(HashMap[address, address])  # by asset
-# latches of 36 bits (until [unix seconds] 34, level 2), in the order of the reasons
-latches: HashMap[address, uint256]
-# spot that pokes saw on a day (UTC), a ring by asset and day mod 7: low 96, high 96 [WAD], day 64
-ranges: HashMap[address, uint256[7]]
-# day of the last poke that saw a price, since 1970
-last_day: HashMap[address, uint256]
 # first of the pokes in a row that found no price [unix seconds]; 0: the last found one
 stale_since: public(HashMap[address, uint256])
 # end of the last halt for insolvency that the asset's vault took [unix seconds]
@@ -145,7 +132,7 @@ def poke(asset: address) -> uint256:
     """
     @notice See `ICircuitBreaker.poke`.
     """
-    assert self.risk_engine != empty(address), "not connected"
+    self._check_connected()
     self._check_unlocked()
     status: uint256 = self._write_price(asset)
 
@@ -157,20 +144,20 @@ def poke(asset: address) -> uint256:
     if stale_since != self.stale_since[asset]:
         self.stale_since[asset] = stale_since
 
-    packed: uint256 = self.latches[asset]
-    word: uint256 = self._lift_expired(asset, packed)
+    packed: uint256 = reasons.latches[asset]
+    word: uint256 = reasons._lift_expired(asset, packed)
     latched: uint256 = word
     if status == JUMP:
-        latched = self._tripped(asset, latched, AT_PRICE_JUMP, CAUTION, COOL_DOWN)
+        latched = reasons._tripped(asset, latched, reasons.AT_PRICE_JUMP, CAUTION, COOL_DOWN)
     elif status == DISPERSED:
-        latched = self._tripped(asset, latched, AT_DISPERSION, CAUTION, COOL_DOWN)
+        latched = reasons._tripped(asset, latched, reasons.AT_DISPERSION, CAUTION, COOL_DOWN)
     elif status == STALE and block.timestamp - stale_since >= STALE_DELAY:
-        latched = self._tripped(asset, latched, AT_STALE, HALT, STALE_HALT)
+        latched = reasons._tripped(asset, latched, reasons.AT_STALE, HALT, STALE_HALT)
     if supply_growth._observe(asset):
-        latched = self._tripped(asset, latched, AT_SUPPLY, HALT, DAY)
+        latched = reasons._tripped(asset, latched, reasons.AT_SUPPLY, HALT, DAY)
 
     if latched != packed:
-        self.latches[asset] = latched
+        reasons.latches[asset] = latched
     if latched != word:
         self._push_risk(asset, latched)
     return status
@@ -198,11 +185,11 @@ def check_solvency(asset: address) -> (uint256, uint256, uint256):
         of_claims = self._missing(staticcall IVault(vault).totalAssets(), owned)
 
     if max(max(of_accounts, of_cash), of_claims) != 0:
-        packed: uint256 = self.latches[asset]
-        word: uint256 = self._lift_expired(asset, packed)
-        latched: uint256 = self._tripped(asset, word, AT_INSOLVENCY, HALT, DAY)
+        packed: uint256 = reasons.latches[asset]
+        word: uint256 = reasons._lift_expired(asset, packed)
+        latched: uint256 = reasons._tripped(asset, word, reasons.AT_INSOLVENCY, HALT, DAY)
         if latched != packed:
-            self.latches[asset] = latched
+            reasons.latches[asset] = latched
         if latched != word:
             self._push_risk(asset, latched)
         self._halt_vault(asset, vault, latched)
@@ -220,16 +207,16 @@ def trip(asset: address, level: uint256, duration: uint256):
     assert duration <= MAX_DURATION, "duration above 7 days"
     self._check_listed(asset)
 
-    word: uint256 = self._lift_expired(asset, self.latches[asset])
+    word: uint256 = reasons._lift_expired(asset, reasons.latches[asset])
     held: uint256 = 0
     until: uint256 = 0
-    held, until = self._latch(word, AT_GUARDIAN)
+    held, until = reasons._latch(word, reasons.AT_GUARDIAN)
     assert level >= held, "level below the latched one"
     assert block.timestamp + duration >= until, "expiry before the latched one"
 
-    word = self._with(word, AT_GUARDIAN, level, block.timestamp + duration)
-    self.latches[asset] = word
-    self._log_trip(asset, word, AT_GUARDIAN)
+    word = reasons._with(word, reasons.AT_GUARDIAN, level, block.timestamp + duration)
+    reasons.latches[asset] = word
+    reasons._log_trip(asset, word, reasons.AT_GUARDIAN)
     self._push_risk(asset, word)
     self._push_vault(asset, word)
 
@@ -241,7 +228,7 @@ def hold(asset: address, duration: uint256):
     """
     assert msg.sender == self.guardian, "caller is not guardian"
     assert duration <= MAX_HOLD, "duration above 4 hours"
-    assert self.risk_engine != empty(address), "not connected"
+    self._check_connected()
     extcall IRiskEngine(self.risk_engine).hold(asset, duration)
 
 
@@ -250,15 +237,15 @@ def reset(asset: address):
     """
     @notice See `ICircuitBreaker.reset`.
     """
-    packed: uint256 = self.latches[asset]
-    word: uint256 = self._lift_expired(asset, packed)
-    if msg.sender == self.guardian and self._latch(word, AT_GUARDIAN)[0] != 0:
-        word = self._with(word, AT_GUARDIAN, 0, 0)
-        log ICircuitBreaker.Reset(asset=asset, reason=self._reason(AT_GUARDIAN))
+    packed: uint256 = reasons.latches[asset]
+    word: uint256 = reasons._lift_expired(asset, packed)
+    if msg.sender == self.guardian and reasons._latch(word, reasons.AT_GUARDIAN)[0] != 0:
+        word = reasons._with(word, reasons.AT_GUARDIAN, 0, 0)
+        log ICircuitBreaker.Reset(asset=asset, reason=reasons._reason(reasons.AT_GUARDIAN))
 
     if word != packed:
         # also what has merely expired: who reads the levels is then spared looking
-        self.latches[asset] = word
+        reasons.latches[asset] = word
         self._push_risk(asset, word)
         self._push_vault(asset, word)
     elif self.risk_engine != empty(address) and self._hold_ended(asset):
@@ -283,20 +270,23 @@ def connect(risk_engine: address, credit_engine: address):
 @external
 def add_vault(vault: address):
     """
-    @notice Adds the vault of an asset, at most 32. It takes over what the guardian has latched.
-            For the owner.
+    @notice Adds the vault of an asset, which the credit engine lists, at most 32. It takes over
+            what the guardian has latched. For the owner.
     """
     ownable._check_owner()
     assert vault.is_contract, "vault has no code"
     assert len(self.vaults) < MAX_VAULTS, "too many vaults"
     asset: address = staticcall IVault(vault).asset()
     assert self.vault_of[asset] == empty(address), "asset has a vault"
+    self._check_connected()
+    listed: address = (staticcall ICreditEngine(self.credit_engine).debt_of(asset))[1]
+    assert listed == vault, "vault is not listed"
 
     self.vaults.append(vault)
     self.vault_of[asset] = vault
     log ICircuitBreaker.AddVault(asset=asset, vault=vault)
-    if self._latch(self.latches[asset], AT_GUARDIAN)[0] != 0:
-        self._push_vault(asset, self.latches[asset])
+    if reasons._latch(reasons.latches[asset], reasons.AT_GUARDIAN)[0] != 0:
+        self._push_vault(asset, reasons.latches[asset])
 
 
 @external
@@ -323,49 +313,11 @@ def set_guardian(guardian: address):
 @view
 @external
 @reentrant
-def level_of(asset: address) -> uint256:
-    """
-    @notice See `ICircuitBreaker.level_of`.
-    """
-    word: uint256 = self.latches[asset]
-    if self._expiry(word, HALT) > block.timestamp:
-        return HALT
-    if self._expiry(word, CAUTION) > block.timestamp:
-        return CAUTION
-    return 0
-
-
-@view
-@external
-@reentrant
-def latch_of(asset: address, reason: ICircuitBreaker.Reason) -> (uint256, uint256):
-    """
-    @notice See `ICircuitBreaker.latch_of`.
-    """
-    for i: uint256 in range(REASONS):
-        if reason == self._reason(i):
-            return self._latch(self.latches[asset], i)
-    raise "one reason at a time"
-
-
-@view
-@external
-@reentrant
 def supply_of(asset: address) -> ICircuitBreaker.SupplyGrowth:
     """
     @notice See `ICircuitBreaker.supply_of`.
     """
     return supply_growth._load(asset)
-
-
-@view
-@external
-@reentrant
-def range_of(asset: address) -> (uint256, uint256):
-    """
-    @notice See `ICircuitBreaker.range_of`.
-    """
-    return self._range(asset)
 
 
 @view
@@ -379,27 +331,10 @@ def settlement_of(asset: address, price: uint256) -> uint256:
     assert (staticcall risk_engine.quote(asset)).level != WIND_DOWN, "asset is settled"
     low: uint256 = 0
     high: uint256 = 0
-    low, high = self._range(asset)
+    low, high = price_range._range(asset)
     assert price != 0 and price >= low and price <= high, "price is out of range"
     checkpoint: uint256 = (staticcall risk_engine.words_of(asset))[2]
     return price_history._settled(checkpoint, price)
-
-
-@view
-@internal
-def _range(asset: address) -> (uint256, uint256):
-    low: uint256 = 0
-    high: uint256 = 0
-    last_day: uint256 = self.last_day[asset]
-    for i: uint256 in range(RANGE_DAYS):
-        word: uint256 = self.ranges[asset][i]
-        if (word >> 192) + RANGE_DAYS <= last_day:
-            continue
-        if high == 0:
-            low = word & MASK_96
-        low = min(low, word & MASK_96)
-        high = max(high, word >> 96 & MASK_96)
-    return low, high
 
 
 @view
@@ -427,7 +362,7 @@ def _write_price(asset: address) -> uint256:
     if quote.level == WIND_DOWN:
         return quote.status
     if quote.price != 0:
-        self._widen_range(asset, quote.price)
+        price_range._widen(asset, quote.price)
     volatility: uint256 = 0
     checkpoint, observation, volatility = price_history._poked(quote, rule, checkpoint, observation)
     extcall risk_engine.write_checkpoint(asset, checkpoint, observation)
@@ -441,28 +376,16 @@ def _write_price(asset: address) -> uint256:
     return quote.status
 
 
+@view
 @internal
-def _widen_range(asset: address, price: uint256):
-    """
-    @dev Written only on a new day, or beyond what the day has seen.
-    """
-    day: uint256 = block.timestamp // DAY
-    word: uint256 = self.ranges[asset][day % RANGE_DAYS]
-    low: uint256 = price
-    high: uint256 = price
-    if word >> 192 == day:
-        low = min(word & MASK_96, price)
-        high = max(word >> 96 & MASK_96, price)
-    else:
-        self.last_day[asset] = day
-    if low | high << 96 | day << 192 != word:
-        self.ranges[asset][day % RANGE_DAYS] = low | high << 96 | day << 192
+def _check_connected():
+    assert self.risk_engine != empty(address), "not connected"
 
 
 @view
 @internal
 def _check_listed(asset: address):
-    assert self.risk_engine != empty(address), "not connected"
+    self._check_connected()
     assert staticcall IRiskEngine(self.risk_engine).id_of(asset) != 0, "asset is not listed"
 
 
@@ -505,29 +428,15 @@ def _is_unlocked(target: address) -> bool:
 
 
 @internal
-def _lift_expired(asset: address, packed: uint256) -> uint256:
-    """
-    @dev `packed` without the latches that have expired, each of which is logged.
-    """
-    word: uint256 = packed
-    for i: uint256 in range(REASONS):
-        bits: uint256 = packed >> (LATCH_BITS * i) & LATCH_MASK
-        if bits != 0 and bits & UNTIL_MASK <= block.timestamp:
-            word = self._with(word, i, 0, 0)
-            log ICircuitBreaker.Reset(asset=asset, reason=self._reason(i))
-    return word
-
-
-@internal
 def _push_risk(asset: address, word: uint256):
     """
     @dev Latches the highest of all reasons at the risk engine.
     """
     extcall IRiskEngine(self.risk_engine).set_level(
         asset,
-        self._expiry(word, CAUTION),
-        self._expiry(word, HALT),
-        self._latch(word, AT_GUARDIAN)[1],
+        reasons._expiry(word, CAUTION),
+        reasons._expiry(word, HALT),
+        reasons._latch(word, reasons.AT_GUARDIAN)[1],
     )
 
 
@@ -543,7 +452,7 @@ def _push_vault(asset: address, word: uint256):
     caution_until: uint256 = 0
     halt_until: uint256 = 0
     held_until: uint256 = 0
-    caution_until, halt_until, held_until = self._vault_levels(word, self.vault_halts[asset])
+    caution_until, halt_until, held_until = reasons._vault_levels(word, self.vault_halts[asset])
     extcall IVault(vault).set_level(caution_until, halt_until, held_until)
 
 
@@ -552,14 +461,14 @@ def _halt_vault(asset: address, vault: address, word: uint256):
     """
     @dev Latches the halt for insolvency at the vault, which may refuse it.
     """
-    halt: uint256 = self._latch(word, AT_INSOLVENCY)[1]
+    halt: uint256 = reasons._latch(word, reasons.AT_INSOLVENCY)[1]
     if vault == empty(address) or halt == self.vault_halts[asset]:
         return
     assert msg.gas >= VAULT_GAS, "too little gas"
     caution_until: uint256 = 0
     halt_until: uint256 = 0
     held_until: uint256 = 0
-    caution_until, halt_until, held_until = self._vault_levels(word, halt)
+    caution_until, halt_until, held_until = reasons._vault_levels(word, halt)
     taken: bool = raw_call(
         vault,
         abi_encode(
@@ -574,90 +483,7 @@ def _halt_vault(asset: address, vault: address, word: uint256):
         self.vault_halts[asset] = halt
 
 
-@view
-@internal
-def _vault_levels(word: uint256, halt: uint256) -> (uint256, uint256, uint256):
-    """
-    @dev What the guardian has latched and a halt for insolvency until `halt`: the ends of CAUTION,
-         of HALT and of what the guardian holds.
-    """
-    level: uint256 = 0
-    until: uint256 = 0
-    level, until = self._latch(word, AT_GUARDIAN)
-    halt_until: uint256 = halt if halt > block.timestamp else 0
-    if level == HALT:
-        halt_until = max(halt_until, until)
-    return until if level == CAUTION else 0, halt_until, until
-
-
-@internal
-def _tripped(
-    asset: address, word: uint256, at: uint256, level: uint256, duration: uint256
-) -> uint256:
-    """
-    @dev `word` with a sensor's latch set, never to an earlier expiry; logged where that changes it.
-    """
-    until: uint256 = max(self._latch(word, at)[1], block.timestamp + duration)
-    latched: uint256 = self._with(word, at, level, until)
-    if latched != word:
-        self._log_trip(asset, latched, at)
-    return latched
-
-
-@internal
-def _log_trip(asset: address, word: uint256, at: uint256):
-    level: uint256 = 0
-    until: uint256 = 0
-    level, until = self._latch(word, at)
-    log ICircuitBreaker.Trip(asset=asset, reason=self._reason(at), level=level, until=until)
-
-
 @pure
 @internal
 def _missing(wanted: uint256, found: uint256) -> uint256:
     return wanted - min(wanted, found)
-
-
-@view
-@internal
-def _expiry(word: uint256, level: uint256) -> uint256:
-    """
-    @dev The latest expiry of a latch of exactly this level, 0 for none [unix seconds].
-    """
-    latest: uint256 = 0
-    for i: uint256 in range(REASONS):
-        bits: uint256 = word >> (LATCH_BITS * i) & LATCH_MASK
-        if bits >> LEVEL_AT == level:
-            latest = max(latest, bits & UNTIL_MASK)
-    return latest
-
-
-@view
-@internal
-def _latch(word: uint256, at: uint256) -> (uint256, uint256):
-    """
-    @dev Level and expiry of one latch; zeros once expired.
-    """
-    bits: uint256 = word >> (LATCH_BITS * at) & LATCH_MASK
-    if bits & UNTIL_MASK <= block.timestamp:
-        return 0, 0
-    return bits >> LEVEL_AT, bits & UNTIL_MASK
-
-
-@pure
-@internal
-def _with(word: uint256, at: uint256, level: uint256, until: uint256) -> uint256:
-    """
-    @dev `word` with one latch replaced.
-    """
-    lowest: uint256 = LATCH_BITS * at
-    return word & ~(LATCH_MASK << lowest) | (level << LEVEL_AT | until) << lowest
-
-
-@pure
-@internal
-def _reason(at: uint256) -> ICircuitBreaker.Reason:
-    """
-    @dev The flag's members are the powers of two, in the order of the latches.
-    """
-    return convert(1 << at, ICircuitBreaker.Reason)

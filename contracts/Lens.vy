@@ -14,6 +14,7 @@ from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import exposure
 from contracts.modules import legs
+from contracts.modules import vault_config
 
 
 interface ICreditEngineViews:
@@ -38,7 +39,8 @@ interface IVaultViews:
     def utilization() -> uint256: view
     def borrow_rate() -> uint256: view
     def level() -> uint256: view
-    def caps() -> (uint256, uint256): view
+    def config() -> (uint256, uint256): view
+    def limits() -> (uint256, uint256, uint256): view
 
 
 WAD: constant(uint256) = 10**18
@@ -89,7 +91,10 @@ struct VaultState:
     debt_index: uint256  # [RAY]
     deposit_cap: uint256  # [assets]
     debt_cap: uint256  # [assets]
-    level: uint256  # 0 NORMAL, 1 CAUTION, 2 HALT
+    outflow_left: uint256  # [assets] cash that the outflow limit lets leave; at CAUTION for lenders
+    growth_left: uint256  # [assets] most that cap and growth limit let be lent
+    window_ends: uint256  # [unix seconds] when the next window of the limits begins
+    level: uint256  # 0 NORMAL, 1 CAUTION, 2 HALT, 3 WIND-DOWN
 
 
 struct Liquidation:
@@ -270,11 +275,12 @@ def why_blocked(
             return "amount is zero"
         level: uint256 = staticcall IVaultViews(vault).level()
         if level != 0:
+            if level == 3:
+                return "vault is wound down"
             return "vault is in caution" if level == 1 else "vault is halted"
-        if amount > staticcall IVaultViews(vault).cash():
-            return "not enough cash"
-        if amount > self._lendable(vault):
-            return "debt cap is reached"
+        why: String[32] = self._why_unlent(vault, amount)[0]
+        if why != "":
+            return why
         tag: uint256 = legs.DEBT | debt_id
         owed: uint256 = self._debt_after(
             staticcall CREDIT_ENGINE.words_of(id),
@@ -419,9 +425,11 @@ def vault(asset: address) -> VaultState:
     fund_shares: uint256 = staticcall IVaultViews(vault).balanceOf(
         staticcall IVaultViews(vault).fund()
     )
-    deposit_cap: uint256 = 0
-    debt_cap: uint256 = 0
-    deposit_cap, debt_cap = staticcall IVaultViews(vault).caps()
+    config: IConfigurator.VaultConfig = self._vault_config(vault)
+    outflow_left: uint256 = 0
+    growth_left: uint256 = 0
+    window_ends: uint256 = 0
+    outflow_left, growth_left, window_ends = staticcall IVaultViews(vault).limits()
     return VaultState(
         asset=asset,
         cash=staticcall IVaultViews(vault).cash(),
@@ -432,8 +440,11 @@ def vault(asset: address) -> VaultState:
         utilization=staticcall IVaultViews(vault).utilization(),
         borrow_rate=staticcall IVaultViews(vault).borrow_rate(),
         debt_index=staticcall IVaultViews(vault).debt_index(),
-        deposit_cap=deposit_cap,
-        debt_cap=debt_cap,
+        deposit_cap=config.deposit_cap,
+        debt_cap=config.debt_cap,
+        outflow_left=outflow_left,
+        growth_left=growth_left,
+        window_ends=window_ends,
         level=staticcall IVaultViews(vault).level(),
     )
 
@@ -522,18 +533,48 @@ def _liquidation_price(
 
 @view
 @internal
+def _vault_config(vault: address) -> IConfigurator.VaultConfig:
+    word: uint256 = 0
+    flash_fee: uint256 = 0
+    word, flash_fee = staticcall IVaultViews(vault).config()
+    return vault_config._unpack(word, flash_fee)
+
+
+@view
+@internal
 def _lendable(vault: address) -> uint256:
     """
-    @dev What the vault would lend: its cash, up to its debt cap, at level NORMAL.
+    @dev What the vault would lend: its cash, within its limits and its debt cap, at level NORMAL.
     """
     if staticcall IVaultViews(vault).level() != 0:
         return 0
-    deposit_cap: uint256 = 0
-    debt_cap: uint256 = 0
-    deposit_cap, debt_cap = staticcall IVaultViews(vault).caps()
-    debt: uint256 = staticcall IVaultViews(vault).debt_assets()
-    room: uint256 = debt_cap - debt if debt_cap > debt else 0
-    return min(room, staticcall IVaultViews(vault).cash())
+    return self._why_unlent(vault, max_value(uint256))[1]
+
+
+@view
+@internal
+def _why_unlent(vault: address, amount: uint256) -> (String[32], uint256):
+    """
+    @dev Reason for which the vault would not lend `amount` at level NORMAL, and the most it would.
+    """
+    outflow_left: uint256 = 0
+    growth_left: uint256 = 0
+    ends: uint256 = 0
+    outflow_left, growth_left, ends = staticcall IVaultViews(vault).limits()
+    lendable: uint256 = min(outflow_left, growth_left)
+    if amount <= lendable:
+        return "", lendable
+    if amount > staticcall IVaultViews(vault).cash():
+        return "not enough cash", lendable
+    if amount > outflow_left:
+        return "outflow limit is reached", lendable
+    # what the vault would owe, rounded as it rounds
+    index: uint256 = staticcall IVaultViews(vault).debt_index()
+    shares: uint256 = staticcall IVaultViews(vault).debt_shares()
+    debt: uint256 = (shares + (amount * RAY + index - 1) // index) * index // RAY
+    if debt > self._vault_config(vault).debt_cap:
+        return "debt cap is reached", lendable
+    return "debt growth limit is reached", lendable
 
 
 @pure

@@ -79,6 +79,11 @@ VAULT = VaultConfig(
     max_rate=20_000,
     flash_fee=0,
     min_adaptive_debt=0,
+    deposit_cap=2**100,
+    debt_cap=2**100,
+    limit_floor=0,
+    outflow_limit=0,
+    growth_limit=0,
 )
 
 
@@ -204,12 +209,13 @@ class Market:
         host, owner, asset = self.host, self.owner, self.assets[name]
         asset.vault = LendingVault.deploy(
             host, asset.token, self.engine, self.breaker, f"Breakwater {name}", f"bw{name}"[:10],
-            config, owner, sender=owner,
+            self.configurator, sender=owner,
         )  # fmt: skip
         asset.fund = InsuranceFund.deploy(host, asset.vault, "Fund", "FUND", sender=owner)
-        seed, cap = asset.unit, 10**22
+        seed = asset.unit
         self.give(name, owner, seed)
-        asset.vault.open(asset.fund, seed, cap * asset.unit, cap * asset.unit, sender=owner)
+        asset.token.approve(self.configurator, seed, sender=owner)
+        self.configurator.open_vault(asset.vault, asset.fund, seed, config, sender=owner)
         amount = int(cash / asset.dollars[0]) * asset.unit
         if amount:
             self.give(name, self.lender, amount)
@@ -217,6 +223,12 @@ class Market:
         least = int(min_debt / asset.dollars[0] * asset.unit)
         self.configurator.list_debt(asset.vault, least, sender=owner)
         self.breaker.add_vault(asset.vault, sender=owner)
+
+    def set_vault(self, name: str, **changes: int) -> None:
+        """Change parts of a vault's configuration, as the owner."""
+        vault = self.assets[name].vault
+        config = self.configurator.vault_config_of(vault)._replace(**changes)
+        self.configurator.set_vault(vault, config, sender=self.owner)
 
     def give(self, name: str, who: str, amount: int) -> None:
         """Mint tokens and approve engine and vault."""

@@ -6,6 +6,7 @@ import pytest
 
 from breakwater.evm import EvmHost
 from breakwater.host import Reverted
+from breakwater.model import vault_books
 
 YEAR = 365 * 86_400
 RAY = 10**27
@@ -20,7 +21,18 @@ CONFIG = {
     "max_rate": 20_000,
     "flash_fee": 0,
     "min_adaptive_debt": 0,
+    "deposit_cap": 2**100,
+    "debt_cap": 2**100,
+    "limit_floor": 0,
+    "outflow_limit": 0,
+    "growth_limit": 0,
 }
+
+
+def packed(config):
+    """The word and the flash fee that a vault takes."""
+    wanted = vault_books.VaultConfig(**config)
+    return vault_books.packed(wanted), wanted.flash_fee
 
 
 class World(SimpleNamespace):
@@ -33,6 +45,10 @@ class World(SimpleNamespace):
 
     def read(self, function, *args):
         return self.host.call(self.vault, "LendingVault", function, list(args))
+
+    def configure(self, **config):
+        self.config = {**self.config, **config}
+        return self.act("write_config", *packed(self.config), sender=self.owner)
 
     def lend(self, assets):
         return self.act("lend", assets, self.borrower, sender=self.engine).value
@@ -84,7 +100,6 @@ def new_world():
             world.breaker,
             "Vault",
             "bTKN",
-            tuple(world.config.values()),
             world.owner,
             sender=world.owner,
         )
@@ -96,8 +111,8 @@ def new_world():
             world.act("approve", world.fund, 2**256 - 1, sender=account)
         world.seed = world.unit if seed is None else seed
         if opened:
-            cap = 10**9 * world.unit
-            world.act("open", world.fund, world.seed, cap, cap, sender=world.owner)
+            args = (world.fund, world.seed, *packed(world.config))
+            world.act("open", *args, sender=world.owner)
         return world
 
     return make

@@ -154,10 +154,16 @@ def _vault(market: Market, asset: Asset) -> VaultMarket:
         asset=asset.symbol,
         name=f"Breakwater {asset.symbol}",
         symbol=f"bw{asset.symbol}",
-        config=config._replace(initial_rate=_RATE, min_rate=_RATE, max_rate=_RATE),
+        config=config._replace(
+            initial_rate=_RATE,
+            min_rate=_RATE,
+            max_rate=_RATE,
+            deposit_cap=2**103,
+            debt_cap=2**103,
+            outflow_limit=0,
+            growth_limit=0,
+        ),
         min_debt=units(asset, DEBT / 100),
-        deposit_cap=2**103,
-        debt_cap=2**103,
         seed=max(units(asset, 1_000), LEAST_SEED_UNITS),
     )
 

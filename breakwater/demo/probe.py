@@ -114,8 +114,9 @@ class Prober:
 
     def _withdraw(self, symbol: str, lender: str) -> list[Trial]:
         vault = self.stage.vaults[symbol]
-        assets = min(vault.cash(), vault.convertToAssets(vault.balanceOf(lender)))
-        if assets == 0 or vault.level() == 2:
+        left = min(vault.cash(), vault.limits()[0])
+        assets = min(left, vault.convertToAssets(vault.balanceOf(lender)))
+        if assets == 0 or vault.level() >= 2:
             return []
         args = (assets, lender, lender)
         return [self._try("LIVE-2", f"withdraw {symbol}", vault, "withdraw", args, lender)]

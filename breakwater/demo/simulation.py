@@ -150,7 +150,7 @@ class Simulation:
         for symbol in stage.vaults:
             spec = stage.market.vaults[symbol]
             room = stage.units(symbol, 4 * budget / self.market.prices[symbol])
-            total = min(room, spec.deposit_cap // 2)
+            total = min(room, spec.config.deposit_cap // 2)
             for number, part in enumerate((0.5, 0.3, 0.2)):
                 lender = Lender(
                     name=f"lender {number} of {symbol}",

@@ -48,7 +48,6 @@ def _verify_rule(
     owned: dict[str, Any] = {
         "configurator": protocol.configurator,
         "breaker": protocol.breaker,
-        **{f"vault of {symbol}": vault for symbol, vault in protocol.vaults.items()},
     }
     for name, contract in owned.items():
         same(f"owner of the {name}", contract.owner(), timelock.address)
@@ -58,6 +57,8 @@ def _verify_rule(
         ("credit engine", protocol.credit_engine),
     ):
         same(f"owner of the {name}", engine.owner(), configurator.address)
+    for symbol, vault in protocol.vaults.items():
+        same(f"owner of the vault of {symbol}", vault.owner(), configurator.address)
     same("end of genesis", configurator.sealed_at() != 0, True)
     same("steward", configurator.steward(), address_of(accounts, governance.steward or ANYONE))
     same("limit of new assets", configurator.new_limit(), governance.new_assets)
@@ -174,11 +175,8 @@ def stored_cap(amount: int) -> int:
 
 
 def stored_amount(amount: int) -> int:
-    """An amount as a vault keeps it: 12 digits and a little, below 2**104, rounded down."""
-    amount, digits = min(amount, 2**104 - 1), 1
-    while amount // digits > 2**41 - 1:
-        digits *= 10
-    return amount // digits * digits
+    """An amount as a vault keeps it: 16 bits, below 2**104, rounded down."""
+    return stored_cap(min(amount, 2**104 - 1))
 
 
 def _verify_asset(protocol: Protocol, symbol: str, asset: Asset, differences: _Differences) -> None:
@@ -208,12 +206,12 @@ def _verify_vault(
     same(f"vault of the fund of {symbol}", fund.asset(), vault.address)
     same(f"name of the vault of {symbol}", vault.name(), spec.name)
     same(f"symbol of the vault of {symbol}", vault.symbol(), spec.symbol)
-    least = stored_amount(spec.config.min_adaptive_debt)
-    wanted = spec.config._replace(min_adaptive_debt=least)
-    for name, one, other in zip(wanted._fields, vault.config(), wanted, strict=True):
+    amounts = ("min_adaptive_debt", "deposit_cap", "debt_cap", "limit_floor")
+    kept = {name: stored_amount(getattr(spec.config, name)) for name in amounts}
+    wanted = spec.config._replace(**kept)
+    found = protocol.configurator.vault_config_of(vault)
+    for name, one, other in zip(wanted._fields, found, wanted, strict=True):
         same(f"{name} of the vault of {symbol}", one, other)
-    caps = (stored_amount(spec.deposit_cap), stored_amount(spec.debt_cap))
-    same(f"caps of the vault of {symbol}", tuple(vault.caps()), caps)
     _, lent_by, min_debt = protocol.credit_engine.debt_of(token)
     same(f"vault that lends {symbol}", lent_by, vault.address)
     same(f"min_debt of {symbol}", min_debt, stored_cap(spec.min_debt))

@@ -297,8 +297,7 @@ class Deployment:
             self.breaker.address,
             spec.name,
             spec.symbol,
-            spec.config,
-            self.deployer,
+            self.configurator.address,
         )
 
     def _begin(self, spec: VaultMarket) -> None:
@@ -330,9 +329,9 @@ class Deployment:
                     f"seed of its vault is {format_units(spec.seed, decimals)}"
                 )
             token.mint(me, spec.seed - held, sender=me)
-        if token.allowance(me, vault) < spec.seed:
-            token.approve(vault, spec.seed, sender=me)
-        vault.open(fund, spec.seed, spec.deposit_cap, spec.debt_cap, sender=me)
+        if token.allowance(me, self.configurator) < spec.seed:
+            token.approve(self.configurator, spec.seed, sender=me)
+        self.configurator.open_vault(vault, fund, spec.seed, spec.config, sender=me)
 
     def _seal(self) -> None:
         """Genesis ends: from here on there are schedules and steps."""
@@ -353,9 +352,6 @@ class Deployment:
     def _hand_over(self) -> None:
         timelock, me = self.timelock, self.deployer
         owned: dict[str, Any] = {"configurator": self.configurator, "breaker": self.breaker}
-        for symbol in self.market.vaults:
-            address = self.book.address(f"vaults.{symbol}")
-            owned[f"vault of {symbol}"] = LendingVault.at(self.host, address)
         for name, contract in owned.items():
             owner = contract.owner()
             if owner not in (me, timelock.address):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from breakwater.fuzz.events import Event
-from breakwater.fuzz.state import M32, M40, M64, M112, M128, State
+from breakwater.fuzz.state import M32, M40, M112, M128, State, _window_of
+from breakwater.model import vault_limits
 from breakwater.units import BPS, RAY
 
 Words = tuple[int, int, int, int, int]
@@ -98,8 +99,11 @@ class Books(State):
             room("CAP-1", left, deposit_cap, "deposit cap of {}", symbol)
         if flow.lent:
             room("CAP-1", debt_cap - debt, debt_cap, "debt cap of {}", symbol)
-        if events and self.stops[v]:
-            self._stopped(v, events)
+        if events:
+            self._flowed(v, old, new, events)
+            if self.stops[v] or any(self.ends[v]):
+                self._stopped(v, events)
+            self.ends[v] = self._read_ends(self._vaults[v])
         return rise, sum([event.words[1] for event in flow.booked]) if flow.booked else 0
 
     def _grown(self, v: int, old_rates: int, rates: int) -> int:
@@ -192,13 +196,12 @@ class Books(State):
 
     def _stopped(self, v: int, events: list[Event]) -> None:
         """GATE-2: nothing that the level of a vault forbids."""
-        word, now = self.stops[v], self.now
-        level = 2 if now < word >> 64 & M64 else int(now < word & M64)
+        level = self.level_of(v)
         if level == 0:
             return
         for event in events:
-            highest = _HIGHEST.get(event.name, 2)
-            if level > highest:
+            highest = _HIGHEST.get(event.name, 3)
+            if level > highest and (level, event.name) != (3, "Withdraw"):
                 what = f"{event.name} at level {level} of the vault of {{}}"
                 self._differs("GATE-2", level - highest, what, self._vaults[v].symbol)
         self._exact.add("GATE-2")
@@ -218,6 +221,23 @@ class Books(State):
         else:
             return False
         return True
+
+    def _flowed(self, v: int, old: Words, new: Words, events: list[Event]) -> None:
+        """CAP-1: cash stays above what the limits of the window let leave, and debt below."""
+        out = [event.name for event in events if event.name in ("Lend", "Withdraw")]
+        level = self.level_of(v)
+        if not out or level >= 2:
+            return
+        vault = self._vaults[v]
+        window = _window_of(self.evm.storage(vault.address, self._window))
+        cash, symbol = new[0] & M112, vault.symbol
+        if cash < old[0] & M112:
+            least = vault_limits.value_of(window.least_cash())
+            self._room("CAP-1", cash - least, cash, "outflow of {}", symbol)
+        if "Lend" in out:
+            debt = (new[0] >> 112 & M112) * self.index(v) // RAY
+            most = vault_limits.value_of(window.most_debt())
+            self._room("CAP-1", most - debt, most, "growth of the debt of {}", symbol)
 
     def _fund(self, v: int, before: Words, minted: int) -> None:
         """A fund's share is worth no less after an entry or exit than before it."""

@@ -89,7 +89,13 @@ VAULT = VaultConfig(
     max_rate=20_000,
     flash_fee=0,
     min_adaptive_debt=0,
+    deposit_cap=0,
+    debt_cap=0,
+    limit_floor=0,
+    outflow_limit=0,
+    growth_limit=0,
 )
+"""Caps and the floor of the limits follow from a listing's cash."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +146,18 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
         Listing(
             "WETH", 18, 2_000, sources=_CLAMPED + _AGGREGATORS[:2], clamps=(100, 40_000),
             cash=1_000_000, supply_limit=1_000,
-            vault={"flash_fee": 0, "adjustment_speed": 0},
+            vault={
+                "flash_fee": 0, "adjustment_speed": 0, "outflow_limit": 30, "growth_limit": 40,
+            },
         ),
         Listing(
             "USDC", 6, 1, sources=_AGGREGATORS[:2], pegged=True, band=100, cash=2_000_000,
             growth=5, depth=25_000,
             rules={"jump_band": 500, "borrow_ltv": 7_700, "borrow_ltv_floor": 7_700,
                    "volatility_slope": 0},
-            vault={"flash_fee": 5, "reserve_factor": 2_000},
+            vault={
+                "flash_fee": 5, "reserve_factor": 2_000, "outflow_limit": 20, "growth_limit": 20,
+            },
         ),
         Listing(
             "WBTC", 8, 50_000, sources=_CLAMPED, clamps=(2_000, 1_250_000), band=300,

@@ -340,6 +340,7 @@ class Rulings(Books):
             vault = self._vaults[v]
             old, config, new = self.vaults[v], self.configs[v], self._read_vault(vault)
             self.configs[v] = self._read_config(vault)
+            self.ends[v] = self._read_ends(vault)
             if old != new:
                 self._vault(v, old, new, by_vault[v], config)
                 self.vaults[v] = new

@@ -12,11 +12,12 @@ from breakwater.fuzz.positions import Positions, parse
 from breakwater.fuzz.prices import UNREAD, Asset, balances
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
+from breakwater.model import vault_limits
 from breakwater.observation.observer import LEAST_FULL_RATE
 from breakwater.observation.words import decoded, mapped
 from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
-from breakwater.units import BPS, YEAR
+from breakwater.units import BPS, RAY, YEAR
 
 M32, M40, M64, M96, M112, M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 112, 128))
 
@@ -132,9 +133,10 @@ class State(Positions):
         self._by_topic = {padded(asset.token): asset.id for asset in self._listed}
         self._vault_at = {vault.address: vault.index for vault in self._vaults}
         self._fund_at = {vault.fund: vault.index for vault in self._vaults}
-        self._books, self._rates, self._claims, self._config = (
-            slot("LendingVault", name) for name in ("_books", "_rates", "_claims", "_config")
-        )
+        names = ("_books", "_rates", "_claims", "_config", "_window", "_caution_until")
+        (
+            self._books, self._rates, self._claims, self._config, self._window, self._caution,
+        ) = (slot("LendingVault", name) for name in names)  # fmt: skip
         self._supply, self._reserve = (slot("InsuranceFund", n) for n in ("_supply", "_reserve"))
         self._operators = slot("CreditEngine", "operators")
         self._grant_slots: dict[Grant, int] = {}
@@ -172,6 +174,8 @@ class State(Positions):
         self.configs: list[tuple[int, int, int, int]] = []
         self.stops: list[int] = []
         """By vault, until when it is at CAUTION and at HALT."""
+        self.ends: list[tuple[int, bool]] = []
+        """By vault, until when a loss keeps it at CAUTION, and whether it is wound down."""
         self.funds: list[tuple[int, int]] = []
         self.rules = [()] * count
         self.least = [0] * count
@@ -185,6 +189,7 @@ class State(Positions):
             self.vaults.append(self._read_vault(vault))
             self.configs.append(self._read_config(vault))
             self.stops.append(storage(vault.address, vault.latch))
+            self.ends.append(self._read_ends(vault))
             self.funds.append(self._read_fund(vault))
         self.quotes = [UNREAD] * count
         # who was granted nothing before is granted nothing: other operators cannot be listed
@@ -227,20 +232,21 @@ class State(Positions):
         return (
             self.now, self.block, list(self.accounts), list(self.firsts), list(self.legs),
             dict(self.sums), list(self.books), list(self.held), list(self.vaults),
-            list(self.configs), list(self.stops), list(self.funds), list(self.rules),
-            list(self.least), list(self.quotes), dict(self.grants),
+            list(self.configs), list(self.stops), list(self.ends), list(self.funds),
+            list(self.rules), list(self.least), list(self.quotes), dict(self.grants),
         )  # fmt: skip
 
     def reset(self) -> None:
         """The base checkpoint was restored."""
         (
             self.now, self.block, accounts, firsts, legs, sums, books, held, vaults, configs,
-            stops, funds, rules, least, quotes, grants,
+            stops, ends, funds, rules, least, quotes, grants,
         ) = self._base  # fmt: skip
         self.accounts, self.firsts = accounts.copy(), firsts.copy()
         self.legs, self.sums = legs.copy(), sums.copy()
         self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
         self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
+        self.ends = ends.copy()
         self.rules, self.least = rules.copy(), least.copy()
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
@@ -290,7 +296,35 @@ class State(Positions):
         word = self.evm.storage(vault.address, self._config)
         most = (word >> 94 & 32_767) * 10**14 // YEAR
         highest = max(most * (word >> 27 & 131_071) // BPS, LEAST_FULL_RATE)
-        return word & 8_191, _amount_of(word >> 155), _amount_of(word >> 201), highest
+        window = self.evm.storage(vault.address, self._window)
+        deposit_cap, debt_cap = (decoded(bits & 0xFFFFFF) for bits in (word >> 133, window >> 96))
+        return word & 8_191, deposit_cap, debt_cap, highest
+
+    def _read_ends(self, vault: Vault) -> tuple[int, bool]:
+        storage, address = self.evm.storage, vault.address
+        return storage(address, self._caution), bool(storage(address, self._config) >> 255)
+
+    def level_of(self, v: int) -> int:
+        """Of a vault, as it was before the call: a halt, wind-down, CAUTION after a loss, or what
+        is latched."""
+        word, now = self.stops[v], self.now
+        until, is_wound_down = self.ends[v]
+        if now < word >> 64 & M64:
+            return 2
+        if is_wound_down:
+            return 3
+        return int(now < max(word & M64, until))
+
+    def outflow_left(self, v: int, cash: int, level: int) -> int:
+        """Cash that may leave a vault of which `cash` stood until now, by its anchors."""
+        vault = self._vaults[v]
+        config = self.evm.storage(vault.address, self._config)
+        window = _window_of(self.evm.storage(vault.address, self._window))
+        passed = (vault_limits.number_at(self.now) - (config >> 205)) % 2**16
+        if passed:
+            debt = (self.vaults[v][0] >> 112 & M112) * self.index(v) // RAY
+            window = window.opened(passed, cash, debt, cash + debt)
+        return max(cash - vault_limits.value_of(window.least_cash(2 if level == 1 else 1)), 0)
 
     def _add_up(self) -> dict[int, int]:
         sums: dict[int, int] = {}
@@ -351,6 +385,7 @@ def padded(address: str) -> bytes:
     return bytes.fromhex(address[2:]).rjust(32, b"\0")
 
 
-def _amount_of(bits: int) -> int:
-    """An amount of 46 bits, see contracts/LendingVault.vy."""
-    return (bits & (2**41 - 1)) * 10 ** (bits >> 41 & 31)
+def _window_of(word: int) -> vault_limits.Window:
+    """The word of a window, see contracts/modules/flow_limits.vy."""
+    codes = (word >> (24 * place) & 0xFFFFFF for place in range(6))
+    return vault_limits.Window._make((*codes, word >> 144 & 127, word >> 151 & 127))

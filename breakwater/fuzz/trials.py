@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
 from breakwater.fuzz.slots import slot
+from breakwater.model.latch import HALT
+from breakwater.model.vault_views import WIND_DOWN
 from breakwater.observation import exposure
 from breakwater.observation.words import mapped
 from breakwater.promises.liveness import FLOOD, TOO_RECENT
@@ -31,7 +33,7 @@ PATIENCE = 600
 
 LENDERS = ("lender_1", "lender_2")
 
-_M112, _M128 = 2**112 - 1, 2**128 - 1
+_M112, _M127, _M128 = 2**112 - 1, 2**127 - 1, 2**128 - 1
 
 _NOTHING_TO_DO = {"nothing to repay", "collateral has no valid price"}
 
@@ -44,6 +46,7 @@ class Trials:
         world = watch.world
         shares = slot("LendingVault", "_balances")
         self._shares = {name: mapped(shares, world.roles[name]) for name in LENDERS}
+        self._redeemed = slot("LendingVault", "_redeemed")
         odd = [
             symbol
             for symbol in world.listings
@@ -127,18 +130,19 @@ class Trials:
         watch = self.watch
         vault = watch._vaults[v]
         storage = watch.evm.storage
-        halted = storage(vault.address, vault.latch) >> 64 & (2**64 - 1)
-        if watch.now < halted:
+        level = watch.level_of(v)
+        if level == HALT:
+            return
+        if level == WIND_DOWN:
+            self._share_out(v, send, found)
             return
         books, _, claims, balance, _ = watch.vaults[v]
-        factor = watch.configs[v][0]
-        total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
-        base = claims >> 128
-        fee = (total - base) * factor // BPS if total > base else 0
+        total, fee = self._total(v)
         for lender in LENDERS:
             shares = storage(vault.address, self._shares[lender]) & _M128
             worth = shares * (total - fee + 1) // ((claims & _M128) + 10**6)
-            assets = min(worth, books & _M112, balance)  # less than the books where some was lost
+            # the balance is less than the books where some was lost
+            assets = min(worth, watch.outflow_left(v, books & _M112, level), balance)
             if assets == 0:
                 continue
             args = (assets, f"@{lender}", f"@{lender}")
@@ -148,6 +152,41 @@ class Trials:
             if reason is not None:
                 self._failed("LIVE-2", call, reason, found)
             return
+
+    def _share_out(self, v: int, send: Send, found: list[Violation]) -> None:
+        """In wind-down each lender gets his part of the cash, whoever came before him."""
+        watch, vault = self.watch, self.watch._vaults[v]
+        storage = watch.evm.storage
+        total, fee = self._total(v)
+        cash, supply = watch.vaults[v][0] & _M112, watch.vaults[v][2] & _M128
+        assets, shares = total - fee + 1, supply + 10**6
+        # as if the fee had been settled, which whoever redeems may do
+        supply += fee * shares // assets
+        redeemed = storage(vault.address, self._redeemed)
+        payable = redeemed + min(cash * shares // assets, supply)
+        # those before him leave parts of units, which raises the price
+        slack = 2 * (shares // assets + 1)
+        for lender in LENDERS:
+            word = storage(vault.address, self._shares[lender])
+            taken = word >> 128 & _M127
+            part = ((word & _M128) + taken) * payable // (redeemed + supply) - taken - slack
+            # the balance is less than the books where some was lost
+            part = min(part, watch.vaults[v][3] * shares // assets)
+            if part * assets < shares:
+                continue
+            args = (part, f"@{lender}", f"@{lender}")
+            call: Trial = (lender, f"vault.{vault.symbol}", "redeem", args, 0, 0)
+            watch._exact.add("LIVE-2")
+            reason = send(call)
+            if reason is not None:
+                self._failed("LIVE-2", call, reason, found)
+
+    def _total(self, v: int) -> tuple[int, int]:
+        """Of a vault, and what of it is the fee owed to the fund."""
+        books, _, claims, _, _ = self.watch.vaults[v]
+        total = (books & _M112) + (books >> 112 & _M112) * self.watch.index(v) // RAY
+        gain = max(total - (claims >> 128), 0)
+        return total, gain * self.watch.configs[v][0] // BPS
 
     def _is_dust(self, i: int, debts: list[int]) -> bool:
         """Whether all that an account holds with a price is worth less than two units of a debt,

@@ -46,7 +46,7 @@ _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the ti
 _PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 """Groups of contracts that prices come from."""
 
-_CALLBACKS = frozenset({"flashLoan", "liquidate", "execute"})
+_CALLBACKS = frozenset({"flashLoan", "liquidate", "batch", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
 
@@ -512,6 +512,7 @@ class Watch(Grants, Exposures, Rulings):
             what = "configuration or level of the vault of {} changed by nobody"
             self._room("GATE-1", -1, 0, what, symbol)
             self.configs[v], self.stops[v] = config, stop
+        self.ends[v] = self._read_ends(vault)
         fund = self._read_fund(vault)
         if fund != self.funds[v]:
             what = "shares of the fund of {} without a call to it"

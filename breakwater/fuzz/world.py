@@ -156,7 +156,11 @@ class World:
 
     def vault_config(self, symbol: str) -> VaultConfig:
         """Configuration that a vault was opened with."""
-        return VAULT._replace(**self.listings[symbol].vault)
+        listing = self.listings[symbol]
+        caps = {"deposit_cap": listing.cash * 3, "debt_cap": listing.cash * 2}
+        amounts = {name: listing.amount(dollars) for name, dollars in caps.items()}
+        floor = listing.amount(listing.cash // 4)
+        return VAULT._replace(**amounts, limit_floor=floor, **listing.vault)
 
     def address(self, name: str) -> str:
         """Of a role or a contract. StepError when there is none."""
@@ -452,18 +456,16 @@ class World:
         config = self.vault_config(symbol)
         vault = self._deploy(
             f"vault.{symbol}", LendingVault, token, self.contracts["engine"],
-            self.contracts["breaker"], f"Breakwater {symbol}", f"bw{symbol}", config, owner,
+            self.contracts["breaker"], f"Breakwater {symbol}", f"bw{symbol}",
+            self.contracts["configurator"],
         )  # fmt: skip
         fund = self._deploy(
             f"fund.{symbol}", InsuranceFund, vault, f"{symbol} fund", f"{symbol}-fund"
         )
         seed = listing.amount(1_000)
         self._do(f"token.{symbol}", "mint", owner, seed)
-        self._do(f"token.{symbol}", "approve", vault, seed)
-        self._do(
-            f"vault.{symbol}", "open", fund, seed,
-            listing.amount(listing.cash * 3), listing.amount(listing.cash * 2),
-        )  # fmt: skip
+        self._do(f"token.{symbol}", "approve", self.contracts["configurator"], seed)
+        self._do("configurator", "open_vault", vault, fund, seed, config)
         self._do("configurator", "list_debt", vault, listing.amount(listing.min_debt))
         self._do("breaker", "add_vault", vault)
 
@@ -473,8 +475,6 @@ class World:
         self._do("configurator", "seal")
         for name in ("configurator", "breaker"):
             self._do(name, "transfer_ownership", timelock)
-        for symbol in self.debts:
-            self._do(f"vault.{symbol}", "transfer_ownership", timelock)
 
     def _spread(self) -> None:
         """Tokens for everyone, and the approvals that let sequences begin at once."""

@@ -101,8 +101,6 @@ class VaultMarket:
     symbol: str
     config: VaultConfig
     min_debt: int
-    deposit_cap: int
-    debt_cap: int
     seed: int
 
 

@@ -21,7 +21,7 @@ from breakwater.units import BPS, format_units
 LEAST_SEED_UNITS = 10**6
 """Units of the asset; a fund that begins with less takes no stakers."""
 
-# In the order of ILendingVault.VaultConfig but its amount; ranges of LendingVault._pack_config.
+# Of IConfigurator.VaultConfig but its amounts; ranges of modules/vault_config.vy.
 _RATES: dict[str, Callable[[Item], int]] = {
     "reserve_factor": in_percent(0, 5_000),
     "target_utilization": in_percent(1_000, 9_900),
@@ -31,11 +31,13 @@ _RATES: dict[str, Callable[[Item], int]] = {
     "min_rate": in_percent_a_year(1, 20_000),
     "max_rate": in_percent_a_year(1, 20_000),
     "flash_fee": in_percent(0, 100),
+    "outflow_limit": in_percent(0, BPS),
+    "growth_limit": in_percent(0, BPS),
 }
 
 
 def read_vault(asset: Asset, section: Section) -> VaultMarket:
-    """One vault, with the conditions that `LendingVault` demands."""
+    """One vault, with the conditions that `Configurator` demands."""
     symbol, decimals = asset.symbol, asset.decimals
 
     def amount(key: str, lowest: int) -> int:
@@ -51,10 +53,20 @@ def read_vault(asset: Asset, section: Section) -> VaultMarket:
     ):
         if wrong:
             raise section.at(key).refused(limit)
-    config = VaultConfig(**rates, min_adaptive_debt=amount("min_adaptive_debt", 0))
+    for key in ("outflow_limit", "growth_limit"):
+        if rates[key] % 100:
+            raise section.at(key).refused("a whole number of percent")
+        rates[key] //= 100
     min_debt = amount("min_debt", 1)
     deposit_cap = amount("deposit_cap", 1)
     debt_cap = amount("debt_cap", 0)
+    config = VaultConfig(
+        **rates,
+        min_adaptive_debt=amount("min_adaptive_debt", 0),
+        deposit_cap=deposit_cap,
+        debt_cap=debt_cap,
+        limit_floor=amount("limit_floor", 0),
+    )
     seed = amount("seed", LEAST_SEED_UNITS)
 
     def shown(units: int) -> str:
@@ -67,7 +79,7 @@ def read_vault(asset: Asset, section: Section) -> VaultMarket:
     if min_debt > debt_cap:
         raise section.at("min_debt").refused(f"at most debt_cap, {shown(debt_cap)}")
     section.done()
-    return VaultMarket(symbol, name, label, config, min_debt, deposit_cap, debt_cap, seed)
+    return VaultMarket(symbol, name, label, config, min_debt, seed)
 
 
 def check_min_debt(

@@ -237,6 +237,10 @@ class CircuitBreaker(Owned):
         asset = self._tell(vault, "asset")
         if self.get("vault_of", asset, default=ZERO_ADDRESS) != ZERO_ADDRESS:
             raise Refused("asset has a vault")
+        if self._named("risk_engine") == ZERO_ADDRESS:
+            raise Refused("not connected")
+        if self._tell(self._named("credit_engine"), "debt_of", asset)[1] != vault:
+            raise Refused("vault is not listed")
         self.put((*vaults, vault), "vaults")
         self.put(vault, "vault_of", asset)
         self.emit("AddVault", asset=asset, vault=vault)

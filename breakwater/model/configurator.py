@@ -1,4 +1,4 @@
-"""Model of the `Configurator`: the rules of assets in words. Specification, Parameters."""
+"""Model of the `Configurator`: the rules of assets and vaults. Specification, Parameters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import Any
 
 from breakwater.abi import created
 from breakwater.driver import AssetConfig
+from breakwater.model.asset_config import (
+    GAP,
+    HIGHEST_PRICE,
+    RULE_RANGES,
+    check,
+    ruled,
+    termed,
+    total,
+)
 from breakwater.model.blend import BlendFeed, packed, unpacked
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, view
 from breakwater.model.exposure import decoded, encoded
@@ -14,16 +23,13 @@ from breakwater.model.oracle import (
     IS_FEED,
     Rule,
     Term,
-    rule_of,
     rule_word,
-    term_of,
     term_word,
 )
 from breakwater.model.schedule import (
     BORROW_LTV,
     CAP,
     DEPTH,
-    DOUBLINGS,
     GROWTH,
     INTERVAL,
     LANES,
@@ -32,12 +38,10 @@ from breakwater.model.schedule import (
     MAX_PRICE,
     MIN_DEBT,
     STEWARD,
-    Schedule,
 )
+from breakwater.model.vault_rules import Vaults, at_most, check_limit, is_looser
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256
 
-GAP = 200
-"""[BPS] least distance from borrow_ltv to liquidation_ltv"""
 MIN_RAMP, MAX_RAMP = 3 * DAY, 180 * DAY
 MAX_RISE = 4
 """Of max_price over the price, of a new asset"""
@@ -45,28 +49,10 @@ LTV_STEP, STEWARD_CAP, STEWARD_LTV = 500, 2_000, 100
 """[BPS]"""
 MAX_BAND = 500
 """[BPS] between an old source and a new one"""
-LOWEST_PRICE, HIGHEST_PRICE = 10**9, 10**28
-"""[WAD]"""
-
-RULE_RANGES = {
-    "max_age": (60, 4_095 * 60, 60),
-    "jump_band": (50, 6_350, 50),
-    "debt_weight": (BPS, 35_500, 100),
-    "max_leverage": (BPS, 1_275_000, 5_000),
-    "volatility_ref": (0, 2_550, 10),
-    "volatility_slope": (0, 127_000, 1_000),
-}
-"""Least, most and step of each, in the order they are looked at."""
-
-TERM_RANGES = {
-    "incentive_slope": (0, 65_535, 1),
-    "target_health": (BPS + 1, 16_000, 1),
-    "target_slope": (0, 1_000_000, 1),
-}
 
 
-class Configurator(Schedule):
-    """Lists assets, and moves what may be moved: in the risk engine and in the credit engine."""
+class Configurator(Vaults):
+    """Lists assets, opens vaults and moves what may be moved: in the engines and in the vaults."""
 
     NAME = "Configurator"
 
@@ -174,11 +160,13 @@ class Configurator(Schedule):
             if cap > before:
                 raise Refused("cap follows its schedule")
             self.put(cap, "targets", asset)
-        elif cap > before and self._step(asset, CAP) and cap > 2 * before:
-            unit = 10 ** self._kept(asset)[0].decimals
-            most = self.limit >> DOUBLINGS
-            if cap * self._price(asset) // unit > most:
-                raise Refused("step is too large")
+        elif (
+            cap > before
+            and self._step(asset, CAP)
+            and cap > 2 * before
+            and not self._is_first(asset, cap)
+        ):
+            raise Refused("step is too large")
         self._ask(self.engine, "set_cap", asset, cap)
 
     def set_borrow_ltv(self, sender: str, asset: str, borrow_ltv: int) -> None:
@@ -186,7 +174,7 @@ class Configurator(Schedule):
         self._check_owner(sender)
         rule, term = self._kept(asset)
         if borrow_ltv > rule.borrow_ltv and self._step(asset, BORROW_LTV):
-            _at_most(borrow_ltv, rule.borrow_ltv + LTV_STEP)
+            at_most(borrow_ltv, rule.borrow_ltv + LTV_STEP)
         self._write_borrow_ltv(asset, rule, term, borrow_ltv)
         self.emit("SetBorrowLtv", asset=asset, borrow_ltv=borrow_ltv)
 
@@ -201,7 +189,7 @@ class Configurator(Schedule):
         if duration > MAX_RAMP:
             raise Refused("ramp is too slow")
         if target > min(start, term.target) and self._step(asset, LIQUIDATION_LTV):
-            _at_most(target, start + LTV_STEP)
+            at_most(target, start + LTV_STEP)
         self._check_pairs(term.incentive_max, target)
         highest = max(min(start, target) - GAP, 0)
         if rule.borrow_ltv > highest:
@@ -225,8 +213,8 @@ class Configurator(Schedule):
             raise Refused("min_debt is too high")
         if self._step(asset, MIN_DEBT):
             before = self._ask(self.engine, "debt_of", asset)[2]
-            _at_most(min_debt, 2 * before)
-            _at_most(before, 2 * min_debt)
+            at_most(min_debt, 2 * before)
+            at_most(before, 2 * min_debt)
         self._ask(self.engine, "set_min_debt", asset, min_debt)
 
     def set_growth(self, sender: str, asset: str, growth: int) -> None:
@@ -244,8 +232,8 @@ class Configurator(Schedule):
         self._ask(self.engine, "set_depth", asset, depth)
 
     def _step_limit(self, asset: str, lane: int, before: int, after: int) -> None:
-        if before and (after == 0 or after > before) and self._step(asset, lane):
-            _at_most(after or 2 * before + 1, 2 * before)
+        if is_looser(before, after) and self._step(asset, lane):
+            check_limit(before, after)
 
     def raise_max_price(self, sender: str, asset: str, max_price: int) -> None:
         """Above it no price is valid."""
@@ -260,7 +248,7 @@ class Configurator(Schedule):
         if span > 63:
             raise Refused("price bounds are too far apart")
         if self._step(asset, MAX_PRICE):
-            _at_most(upper, rule.upper + 1)
+            at_most(upper, rule.upper + 1)
         self._write(asset, rule._replace(upper=upper, span=span), term)
         self.emit("SetMaxPrice", asset=asset, max_price=1 << upper)
 
@@ -284,9 +272,9 @@ class Configurator(Schedule):
             raise Refused()
         part = moved * BPS // STEWARD_LTV
         if cap != before:
-            _at_most(cap, 2 * before)
+            at_most(cap, 2 * before)
             part += -(-abs(cap - before) * BPS * BPS // (before * STEWARD_CAP))
-        _at_most(part, BPS)
+        at_most(part, BPS)
         if self._is_new(asset):
             if cap > before:
                 raise Refused("cap follows its schedule")
@@ -307,7 +295,7 @@ class Configurator(Schedule):
         rule, _ = self._kept(asset)
         if rule.source == ZERO_ADDRESS:
             raise Refused("asset is settled")
-        _check("max_age", max_age, RULE_RANGES["max_age"])
+        check("max_age", max_age, RULE_RANGES["max_age"])
         new = packed(source, max_age, self._feed_decimals(source, is_feed))
         dead = ZERO_ADDRESS
         if self._is_dead(asset):
@@ -421,17 +409,6 @@ class Configurator(Schedule):
 
     # ------------------------------------------------------------ internals
 
-    def _check_genesis(self) -> None:
-        if self.get("sealed_at"):
-            raise Refused("genesis is over")
-
-    def _step(self, asset: str, lane: int) -> bool:
-        """Whether there are steps; takes one."""
-        if not self.get("sealed_at"):
-            return False
-        self._take_step(asset, lane)
-        return True
-
     def _check_pairs(self, incentive_max: int, liquidation_ltv: int) -> None:
         """(1 + highest incentive) x highest liquidation_ltv < 1, over all assets ever."""
         incentive = max(self.get("max_incentive"), incentive_max)
@@ -446,7 +423,7 @@ class Configurator(Schedule):
 
     def _write_borrow_ltv(self, asset: str, rule: Rule, term: Term, borrow_ltv: int) -> None:
         lowest = min(term.liquidation_ltv(self.chain.now), term.target)
-        if borrow_ltv and _sum(borrow_ltv, GAP) > lowest:
+        if borrow_ltv and total(borrow_ltv, GAP) > lowest:
             raise Refused("borrow_ltv is too high")
         self._write(asset, rule.with_borrow_ltv(borrow_ltv), term)
 
@@ -470,16 +447,6 @@ class Configurator(Schedule):
             return False
         return bool(self._ask(self.risk, "quote", asset)[0] == 0)
 
-    def _price(self, asset: str) -> int:
-        price: int = self._ask(self.risk, "quote", asset)[0]
-        if price == 0:
-            raise Refused("price is not valid")
-        return price
-
-    def _cap(self, asset: str) -> int:
-        cap: int = self._ask(self.engine, "book_of", asset)[2]
-        return cap
-
     def _feed_decimals(self, source: str, is_feed: bool) -> int:
         if is_feed:
             return IS_FEED
@@ -488,100 +455,14 @@ class Configurator(Schedule):
             raise Refused("feed decimals out of range")
         return decimals
 
-    def _kept(self, asset: str) -> tuple[Rule, Term]:
-        rule, term, _, _ = self._ask(self.risk, "words_of", asset)
-        return rule_of(rule), term_of(term)
-
     def _write(self, asset: str, rule: Rule, term: Term) -> Any:
         return self._ask(self.risk, "write_asset", asset, rule_word(rule), term_word(term))
-
-    def _ask(self, target: str, function: str, *args: Any) -> Any:
-        return self.chain.call(self.address, target, function, args)
 
     def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
         """A word each."""
         if name in ("owner", "steward", "blend_of"):
             yield Word(name, keys, int(self.get(name, *keys, default=ZERO_ADDRESS), 16))
-        elif name in ("tip", "max_incentive", "max_liquidation_ltv", "sealed_at"):
+        elif name in ("tip", "max_incentive", "max_liquidation_ltv"):
             yield Word(name, keys, self.get(name))
         elif name != "nonce":
             yield from super().words(name, keys)
-
-
-def ruled(config: AssetConfig, decimals: int, feed_decimals: int) -> Rule:
-    """The rules of a configuration. Refused: which parameter is out of its range or step."""
-    if not 6 <= decimals <= 24:
-        raise Refused("decimals out of range")
-    for name, allowed in RULE_RANGES.items():
-        _check(name, getattr(config, name), allowed)
-    drop = config.borrow_ltv - config.borrow_ltv_floor
-    _check("borrow_ltv_floor", drop, (0, 255 * 50, 50))
-    if config.borrow_ltv and _sum(config.borrow_ltv, GAP) > config.liquidation_ltv:
-        raise Refused("borrow_ltv is too high")
-    if config.min_price < LOWEST_PRICE:
-        raise Refused("min_price out of range")
-    if config.max_price > HIGHEST_PRICE:
-        raise Refused("max_price out of range")
-    if config.min_price >= config.max_price:
-        raise Refused("min_price out of range")
-    # powers of two, outwards
-    upper = config.max_price.bit_length()
-    span = upper - (config.min_price.bit_length() - 1)
-    if span > 63:
-        raise Refused("price bounds are too far apart")
-    return Rule(
-        source=config.source,
-        max_age=config.max_age // 60,
-        feed_decimals=feed_decimals,
-        jump_band=config.jump_band // 50,
-        borrow_ltv=config.borrow_ltv,
-        drop=drop // 50,
-        debt_weight=(config.debt_weight - BPS) // 100,
-        max_leverage=config.max_leverage // 5_000,
-        decimals=decimals,
-        volatility_slope=config.volatility_slope // 1_000,
-        volatility_ref=config.volatility_ref // 10,
-        upper=upper,
-        span=span,
-    )
-
-
-def termed(config: AssetConfig) -> Term:
-    """The terms of a configuration. Refused: which parameter is out of its range."""
-    if not 1 <= config.tip <= config.incentive_min:
-        raise Refused("tip out of range")
-    if not config.incentive_min <= config.incentive_max <= 5_000:
-        raise Refused("incentive out of range")
-    for name, allowed in TERM_RANGES.items():
-        _check(name, getattr(config, name), allowed)
-    if config.liquidation_ltv >= BPS:
-        raise Refused("liquidation_ltv is too high")
-    return Term(
-        start=config.liquidation_ltv,
-        target=config.liquidation_ltv,
-        tip=config.tip,
-        incentive_min=config.incentive_min,
-        incentive_max=config.incentive_max,
-        incentive_slope=config.incentive_slope,
-        target_health=config.target_health,
-        target_slope=config.target_slope,
-        closes_whole=int(config.closes_whole),
-    )
-
-
-def _check(name: str, given: int, allowed: tuple[int, int, int]) -> None:
-    least, most, step = allowed
-    if not least <= given <= most or given % step:
-        raise Refused(f"{name} out of range")
-
-
-def _at_most(value: int, most: int) -> None:
-    if value > most:
-        raise Refused("step is too large")
-
-
-def _sum(a: int, b: int) -> int:
-    """Refused beyond a word."""
-    if a + b > MAX_UINT256:
-        raise Refused()
-    return a + b

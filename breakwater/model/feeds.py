@@ -587,6 +587,14 @@ class BadFeedMock(Contract):
         """As it was set."""
         return str(self.get("asset", default=ZERO_ADDRESS))
 
+    @view
+    def debt_of(self, sender: str, asset: str) -> tuple[int, str, int]:
+        """As a credit engine."""
+        words = self.answer()
+        if words is None or len(words) < 3 or words[1] >> 160:
+            raise Refused()
+        return words[0], checksum(f"0x{words[1]:040x}"), words[2]
+
     def words(self, name: str, keys: Any) -> Any:
         """Of storage: five words, and the rest. The ABI has a function of this name too: one of
         the words.

@@ -15,6 +15,8 @@ from breakwater.model.exposure import MAX_TOTAL, Book
 from breakwater.model.legs import DEBT, MAX_AMOUNT, MAX_LEGS, Account, Packed
 from breakwater.model.operators import ALL_ACTIONS, BORROW, DEPOSIT, WITHDRAW
 from breakwater.model.oracle import IS_FEED, rule_of, rules_at, term_of
+from breakwater.model.vault import REASONS
+from breakwater.model.vault_books import unpacked as unpacked_config
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD, mul_div_up
 
 MAX_ACCOUNTS = 32
@@ -198,11 +200,9 @@ class Lens(Contract):
             return "amount is zero"
         level = self._ask(vault, "level")
         if level:
-            return "vault is in caution" if level == 1 else "vault is halted"
-        if amount > self._ask(vault, "cash"):
-            return "not enough cash"
-        if amount > self._lendable(vault):
-            return "debt cap is reached"
+            return REASONS[level]
+        if why := self._why_unlent(vault, amount):
+            return why
         holder = unpacked(self._ask(self.engine, "words_of", id))
         index = self._ask(vault, "debt_index")
         debt = _debt_after(holder, DEBT | debt_id, amount, index)
@@ -294,7 +294,7 @@ class Lens(Contract):
         """The vault that lends `asset`; zeros when there is none."""
         debt_id, vault, _ = self._ask(self.engine, "debt_of", asset)
         if debt_id == 0:
-            return (ZERO_ADDRESS, *[0] * 11)
+            return (ZERO_ADDRESS, *[0] * 14)
         fund_shares = self._ask(vault, "balanceOf", self._ask(vault, "fund"))
         return (
             asset,
@@ -306,7 +306,8 @@ class Lens(Contract):
             self._ask(vault, "utilization"),
             self._ask(vault, "borrow_rate"),
             self._ask(vault, "debt_index"),
-            *self._ask(vault, "caps"),
+            *unpacked_config(*self._ask(vault, "config"))[9:11],
+            *self._ask(vault, "limits"),
             self._ask(vault, "level"),
         )
 
@@ -335,12 +336,25 @@ class Lens(Contract):
         return mul_div_up((weighted_debt - others) * BPS, unit, amount * ltv)
 
     def _lendable(self, vault: str) -> int:
-        """The vault's cash, up to its debt cap, at level NORMAL."""
+        """The vault's cash, within its limits and its debt cap, at level NORMAL."""
         if self._ask(vault, "level"):
             return 0
-        _, debt_cap = self._ask(vault, "caps")
-        room = max(debt_cap - self._ask(vault, "debt_assets"), 0)
-        return int(min(room, self._ask(vault, "cash")))
+        return int(min(self._ask(vault, "limits")[:2]))
+
+    def _why_unlent(self, vault: str, amount: int) -> str:
+        """Why the vault would not lend an amount at level NORMAL; empty where it would."""
+        outflow_left, growth_left, _ = self._ask(vault, "limits")
+        if amount > self._ask(vault, "cash"):
+            return "not enough cash"
+        if amount > outflow_left:
+            return "outflow limit is reached"
+        if amount <= growth_left:
+            return ""
+        index = self._ask(vault, "debt_index")
+        shares = self._ask(vault, "debt_shares") + -(-amount * RAY // index)
+        debt_cap = unpacked_config(*self._ask(vault, "config")).debt_cap
+        over = shares * index // RAY > debt_cap
+        return "debt cap is reached" if over else "debt growth limit is reached"
 
     def _why_not(self, position: Account, tag: int, debt: int) -> str:
         """Why the position with that debt fails its initial margin; or empty."""

@@ -11,31 +11,38 @@ from fractions import Fraction
 from breakwater.model import exact, interest
 from breakwater.model.calls import FLASH_CALLBACK
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, reentrant
-from breakwater.model.latch import CAUTION, NORMAL, Latch
+from breakwater.model.latch import CAUTION, HALT, NORMAL, Latch
 from breakwater.model.shares import down, keeps_value, up
 from breakwater.model.signature import digest, ecrecover, hashed
 from breakwater.model.vault_books import (
     CLOCK,
+    MAX_ASKED,
     MAX_ASSETS,
     MAX_SHARES,
-    Amount,
     Books,
     Claims,
     Rates,
-    VaultConfig,
     VaultRules,
     debt_of,
     fee_of,
     fee_shares_of,
+    parts_of,
     per_second,
     price_of,
-    rules_of,
     total_of,
     utilization_of,
 )
-from breakwater.model.vault_views import VaultViews
-from breakwater.units import BPS, RAY
+from breakwater.model.vault_limits import Window, number_at, value_of
+from breakwater.model.vault_views import WIND_DOWN, VaultViews
+from breakwater.units import BPS, DAY, RAY
 
+LOSS_CAUTION = DAY
+"""Seconds at CAUTION after a loss above 1 % of the total."""
+REASONS = {
+    CAUTION: "vault is in caution",
+    HALT: "vault is halted",
+    WIND_DOWN: "vault is wound down",
+}
 MAX_DATA = 1_024
 """Bytes that a flash loan hands on."""
 
@@ -56,7 +63,6 @@ class LendingVault(VaultViews):
         breaker: str,
         name: str,
         symbol: str,
-        config: tuple[int, ...],
         owner: str,
     ) -> None:
         super().__init__(chain, address, owner)
@@ -69,16 +75,10 @@ class LendingVault(VaultViews):
         if not 6 <= decimals <= 24:
             raise Refused("decimals out of range")
         self._decimals = decimals + 6
-        wanted = VaultConfig(*config)
-        rules = rules_of(wanted)
-        books = Books(0, 0, wanted.flash_fee)
-        self.put(rules, "_config")
-        self.put(books, "_books")
+        self.put(Books(0, 0, 0), "_books")
         self.put(Claims(), "_claims")
-        rates = Rates(RAY, 0, per_second(wanted.initial_rate), chain.now % CLOCK)
-        self._fix_rate(books, rates, rules)
+        self.put(Rates(RAY, 0, 0, chain.now % CLOCK), "_rates")
         self.put(breaker, "_breaker")
-        self.emit("SetConfig", config=wanted)
         self.emit("SetBreaker", breaker=breaker)
 
     # ------------------------------------------------------------ lenders
@@ -109,14 +109,15 @@ class LendingVault(VaultViews):
         if amount == 0:
             raise Refused("amount is zero")
         books, rates, rules, claims = self._now()
+        rules = self._in_window(books, rates, rules)
         total = total_of(books, rates.debt_index)
         price = price_of(total, claims, rules.reserve_factor)
         if price.is_closed:
             raise Refused("vault is closed")
-        if amount > MAX_SHARES:
+        if amount > MAX_ASKED:
             raise Refused("amount is too large")
         assets = price.assets_up(amount) if by_shares else amount
-        if total + assets > rules.deposit_cap.value:
+        if total + assets > value_of(rules.deposit_cap):
             is_open = self.get("_fund", default=ZERO_ADDRESS) != ZERO_ADDRESS
             raise Refused("deposit cap is reached" if is_open else "vault is not open")
         shares = amount if by_shares else price.shares_down(assets)
@@ -135,12 +136,15 @@ class LendingVault(VaultViews):
 
     def _exit(self, sender: str, amount: int, receiver: str, owner: str, by_shares: bool) -> int:
         """Withdraw assets or redeem shares; the number of the other."""
-        self._check_level(CAUTION)
+        level = self._level()
+        if level == HALT:
+            raise Refused("vault is halted")
         if amount == 0:
             raise Refused("amount is zero")
         if receiver == ZERO_ADDRESS:
             raise Refused("receiver is zero")
         books, rates, rules, claims = self._now()
+        rules = self._in_window(books, rates, rules)
         total = total_of(books, rates.debt_index)
         price = price_of(total, claims, rules.reserve_factor)
         if by_shares:
@@ -151,8 +155,8 @@ class LendingVault(VaultViews):
                 raise Refused("zero assets")
         else:
             assets = amount
-        if assets > books.cash:
-            raise Refused("not enough cash")
+        window: Window = self.get("_window")
+        self._check_outflow(assets, books.cash, self._outflow_left(window, books.cash))
         shares = amount if by_shares else price.shares_up(assets)
         self._spend_allowance(sender, owner, shares)
         if assets > claims.base:
@@ -162,6 +166,11 @@ class LendingVault(VaultViews):
         held = self._held(owner)
         if shares > held:
             raise Refused("balance too low")
+        if level == WIND_DOWN:
+            if shares > self._turn(owner, books, claims, price):
+                raise Refused("part of the cash is taken")
+            self.put(self.get("_redeemed_of", owner) + shares, "_redeemed_of", owner)
+            self.put(self.get("_redeemed") + shares, "_redeemed")
 
         self.put(held - shares, "_balances", owner)
         self.put(Claims(claims.supply - shares, claims.base - assets), "_claims")
@@ -191,12 +200,16 @@ class LendingVault(VaultViews):
         if assets == 0:
             raise Refused("amount is zero")
         books, rates, rules, _ = self._now()
-        if assets > books.cash:
-            raise Refused("not enough cash")
+        rules = self._in_window(books, rates, rules)
+        window: Window = self.get("_window")
+        self._check_outflow(assets, books.cash, self._outflow_left(window, books.cash))
         shares = interest.shares_lent(assets, rates.debt_index)
         books = books._replace(cash=books.cash - assets, debt_shares=books.debt_shares + shares)
-        if debt_of(books, rates.debt_index) > rules.debt_cap.value:
+        debt = debt_of(books, rates.debt_index)
+        if debt > value_of(window.debt_cap):
             raise Refused("debt cap is reached")
+        if debt > value_of(rules.most_debt):
+            raise Refused("debt growth limit is reached")
         self._close(books, rates, rules)
         self.emit("Lend", receiver=receiver, assets=assets, shares=shares)
         self._send(receiver, assets)
@@ -219,6 +232,7 @@ class LendingVault(VaultViews):
             raise Refused("cash is full")
         if fund_fee:
             self._reward_fund(fund_fee, books, rates, rules, claims)
+        rules = self._in_window(books, rates, rules)
         books = books._replace(cash=cash, debt_shares=books.debt_shares - shares)
         self._close(books, rates, rules)
         self.emit("Collect", payer=payer, assets=taken, shares=shares, fund_fee=fund_fee)
@@ -264,6 +278,11 @@ class LendingVault(VaultViews):
             burnt, fund_loss = held, price.assets_down(held)
 
         books = books._replace(debt_shares=books.debt_shares - shares)
+        if loss * 100 > total:
+            books = books._replace(is_latched=True)
+            until = self.chain.now + LOSS_CAUTION
+            self.put(until, "_caution_until")
+            self.emit("LossCaution", until=until)
         self.put(held - burnt, "_balances", fund)
         self.put(Claims(claims.supply - burnt, total_of(books, rates.debt_index)), "_claims")
         self._close(books, rates, rules)
@@ -348,16 +367,23 @@ class LendingVault(VaultViews):
         held = self._held(owner)
         if amount > held:
             raise Refused("balance too low")
+        had = self.get("_redeemed_of", owner)
+        moved = up(had * amount, held) if had and amount else 0
         self.put(held - amount, "_balances", owner)
-        self._credit(sender, receiver, amount)
+        if moved:
+            self.put(had - moved, "_redeemed_of", owner)
+        self._credit(sender, receiver, amount, moved)
         self.emit("Transfer", sender=owner, receiver=receiver, value=amount)
 
-    def _credit(self, sender: str, receiver: str, amount: int) -> None:
+    def _credit(self, sender: str, receiver: str, amount: int, redeemed: int = 0) -> None:
+        """Shares for a receiver, and what was redeemed beside them, which the fund doesn't take."""
         if receiver == ZERO_ADDRESS:
             raise Refused("receiver is zero")
-        if receiver == self.get("_closed_to_others") and sender != receiver:
+        if receiver == self.get("_closed_to_others") and (sender != receiver or redeemed):
             raise Refused("fund takes no transfers")
         self.put(self._held(receiver) + amount, "_balances", receiver)
+        if redeemed:
+            self.put(self.get("_redeemed_of", receiver) + redeemed, "_redeemed_of", receiver)
 
     # ------------------------------------------------------------ fee and administration
 
@@ -389,54 +415,64 @@ class LendingVault(VaultViews):
         self.put(self._held(fund) + shares, "_balances", fund)
         self.emit("Transfer", sender=ZERO_ADDRESS, receiver=fund, value=shares)
 
-    def open(self, sender: str, fund: str, seed: int, deposit_cap: int, debt_cap: int) -> None:
-        """Once: the fund, the caps, and the fund's first shares for the owner's seed."""
+    def open(self, sender: str, fund: str, seed: int, config: int, flash_fee: int) -> None:
+        """Once: the fund, the configuration, and the fund's first shares for the owner's seed."""
         self._check_owner(sender)
         if self.fund(sender) != ZERO_ADDRESS:
             raise Refused("vault is open already")
-        if fund == ZERO_ADDRESS:
-            raise Refused("fund is of another vault")
-        if self.chain.call(self.address, fund, "asset", ()) != self.address:
-            raise Refused("fund is of another vault")
         self.put(fund, "_fund")
-        self._set_caps(deposit_cap, debt_cap)
+        rate = per_second(parts_of(config)[4])
+        self.put(Rates(RAY, 0, rate, self.chain.now % CLOCK), "_rates")
+        self._write_config(config, flash_fee)
         self.emit("Open", fund=fund, seed=seed)
-        before = self._tokens()
         self._enter(sender, seed, fund, by_shares=False)
         self.put(fund, "_closed_to_others")
-        if self._tokens() < before + seed:
-            raise Refused("token takes a fee")
 
-    def set_caps(self, sender: str, deposit_cap: int, debt_cap: int) -> None:
-        """Both caps."""
+    @keeps_value
+    def write_config(self, sender: str, config: int, flash_fee: int) -> None:
+        """Caps, rates, fees and limits."""
+        self._check_open(sender)
+        self._write_config(config, flash_fee)
+
+    def _write_config(self, config: int, flash_fee: int) -> None:
+        """The fee until now follows the old rules; limits follow the new ones from the same
+        anchors.
+        """
+        books, rates, old, claims = self._now()
+        self._settle_all(books, rates, old, claims)
+        parts = parts_of(config)
+        window = Window._make((*self._window(books, rates, old)[:4], *parts[9:]))
+        self.put(window, "_window")
+        kept = VaultRules._make((*parts[:9], 0, 0, 0, old.is_wound_down))
+        rules = self._limited(kept, window)
+        least, highest = rules.rate_bounds
+        rates = rates._replace(at_target=min(max(rates.at_target, least), highest))
+        self._close(books._replace(flash_fee=flash_fee), rates, rules)
+        self.emit("WriteConfig", config=config, flash_fee=flash_fee)
+
+    def _settle_all(self, books: Books, rates: Rates, rules: VaultRules, claims: Claims) -> None:
+        """Gains until now pay their fee; what is too little to settle is the lenders'."""
+        total = total_of(books, rates.debt_index)
+        claims = self._settled(total, claims, rules.reserve_factor)
+        self.put(Claims(claims.supply, total), "_claims")
+
+    @keeps_value
+    def wind_down(self, sender: str) -> None:
+        """For good: interest stops, the fee is settled once more."""
+        self._check_open(sender)
+        books, rates, rules, claims = self._now()
+        if rules.is_wound_down:
+            raise Refused("vault is wound down")
+        self._settle_all(books, rates, rules, claims)
+        rules = rules._replace(is_wound_down=True)
+        self.put(rules, "_config")
+        self._close(books._replace(is_latched=True), rates, rules)
+        self.emit("WindDown")
+
+    def _check_open(self, sender: str) -> None:
         self._check_owner(sender)
         if self.fund(sender) == ZERO_ADDRESS:
             raise Refused("vault is not open")
-        self._set_caps(deposit_cap, debt_cap)
-
-    def _set_caps(self, deposit_cap: int, debt_cap: int) -> None:
-        rules: VaultRules = self.get("_config")
-        deposits, debts = Amount.kept(deposit_cap), Amount.kept(debt_cap)
-        self.put(rules._replace(deposit_cap=deposits, debt_cap=debts), "_config")
-        self.emit("SetCaps", deposit_cap=deposits.value, debt_cap=debts.value)
-
-    @keeps_value
-    def set_config(self, sender: str, config: tuple[int, ...]) -> None:
-        """Everything but caps. The fee until now follows the old rules, and what is too little to
-        settle is the lenders'.
-        """
-        self._check_owner(sender)
-        books, rates, old, claims = self._now()
-        total = total_of(books, rates.debt_index)
-        claims = self._settled(total, claims, old.reserve_factor)
-        self.put(Claims(claims.supply, total), "_claims")
-        wanted = VaultConfig(*config)
-        rules = rules_of(wanted)._replace(deposit_cap=old.deposit_cap, debt_cap=old.debt_cap)
-        self.put(rules, "_config")
-        least, highest = rules.rate_bounds
-        rates = rates._replace(at_target=min(max(rates.at_target, least), highest))
-        self._close(books._replace(flash_fee=wanted.flash_fee), rates, rules)
-        self.emit("SetConfig", config=wanted)
 
     def set_breaker(self, sender: str, breaker: str) -> None:
         """Who may set the level."""
@@ -459,9 +495,34 @@ class LendingVault(VaultViews):
         self.put(short_until, "_short_until")
         self._latch.set(self.address, caution_until, halt_until, held)
         books: Books = self.get("_books")
-        lasts = max(caution_until, halt_until) > self.chain.now
-        self.put(books._replace(is_latched=lasts), "_books")
+        self.put(books._replace(is_latched=self._level() != NORMAL), "_books")
         self.emit("SetLevel", caution_until=caution_until, halt_until=halt_until)
+
+    # ------------------------------------------------------------ limits
+
+    def _in_window(self, books: Books, rates: Rates, rules: VaultRules) -> VaultRules:
+        """The rules of the window of now; the first operation in it opens it."""
+        if rules.number == number_at(self.chain.now):
+            return rules
+        window = self._window(books, rates, rules)
+        self.put(window, "_window")
+        return self._limited(rules, window)
+
+    def _limited(self, rules: VaultRules, window: Window) -> VaultRules:
+        """Write the rules with the limits that follow from the window."""
+        rules = rules._replace(
+            least_cash=window.least_cash(),
+            most_debt=window.most_debt(),
+            number=number_at(self.chain.now),
+        )
+        self.put(rules, "_config")
+        return rules
+
+    def _check_outflow(self, assets: int, cash: int, left: int) -> None:
+        if assets > cash:
+            raise Refused("not enough cash")
+        if assets > left:
+            raise Refused("outflow limit is reached")
 
     # ------------------------------------------------------------ what an action leaves
 
@@ -471,12 +532,14 @@ class LendingVault(VaultViews):
         self._fix_rate(books, rates, rules)
 
     def _fix_rate(self, books: Books, rates: Rates, rules: VaultRules) -> None:
-        rate = interest.borrow_rate(
-            rates.at_target,
-            utilization_of(books, rates.debt_index),
-            rules.target_utilization,
-            rules.steepness,
-        )
+        rate = 0
+        if rules.steepness and not rules.is_wound_down:
+            rate = interest.borrow_rate(
+                rates.at_target,
+                utilization_of(books, rates.debt_index),
+                rules.target_utilization,
+                rules.steepness,
+            )
         self.put(Rates(rates.debt_index, rate, rates.at_target, rates.time), "_rates")
 
     # ------------------------------------------------------------ tokens and checks
@@ -499,9 +562,9 @@ class LendingVault(VaultViews):
             raise Refused("token transfer failed")
 
     def _check_level(self, highest: int) -> None:
-        level = self._latch.level(self.address)
+        level = self._level()
         if level > highest:
-            raise Refused("vault is in caution" if level == CAUTION else "vault is halted")
+            raise Refused(REASONS[level])
 
     def _only_engine(self, sender: str) -> None:
         if sender != self._engine:

@@ -11,24 +11,27 @@ from typing import NamedTuple
 from breakwater.model import interest
 from breakwater.model.chain import Refused
 from breakwater.model.shares import down, up
+from breakwater.model.vault_limits import kept, value_of
 from breakwater.units import BPS, WAD, YEAR
 
 MAX_ASSETS = 2**112 - 1
 """At which totals are clipped."""
-MAX_SHARES = 2**128 - 1
+MAX_SHARES = 2**127 - 1
+"""Most that there may be."""
+MAX_ASKED = 2**128 - 1
+"""Most that may be asked about."""
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
 CLOSED_BELOW = 10**12
 """A vault is closed once this many shares are worth less than one unit."""
 MAX_AMOUNT = 2**104 - 1
 """At which amounts of the configuration are clipped."""
-MAX_MANTISSA = 2**41 - 1
 CLOCK = 2**32
 """Seconds after which the time that is stored begins again."""
 
 
 class VaultConfig(NamedTuple):
-    """What an owner sets, as in the ABI; see `ILendingVault`."""
+    """What an owner sets, as in the ABI; see `IConfigurator`."""
 
     reserve_factor: int
     target_utilization: int
@@ -39,52 +42,45 @@ class VaultConfig(NamedTuple):
     max_rate: int
     flash_fee: int
     min_adaptive_debt: int
-
-
-class Amount(NamedTuple):
-    """An amount kept to 12 digits: mantissa x 10^exponent, the exponent the least that fits."""
-
-    mantissa: int = 0
-    exponent: int = 0
-
-    @classmethod
-    def kept(cls, amount: int) -> Amount:
-        """The digits that are kept of an amount, rounded down."""
-        mantissa, exponent = min(amount, MAX_AMOUNT), 0
-        while mantissa > MAX_MANTISSA:
-            mantissa //= 10
-            exponent += 1
-        return cls(mantissa, exponent)
-
-    @property
-    def value(self) -> int:
-        """The amount in units."""
-        return int(self.mantissa * 10**self.exponent)
-
-    @property
-    def packed(self) -> int:
-        """46 bits."""
-        return self.mantissa | self.exponent << 41
+    deposit_cap: int
+    debt_cap: int
+    limit_floor: int
+    outflow_limit: int
+    growth_limit: int
 
 
 class VaultRules(NamedTuple):
-    """The configuration as it is kept, caps included, the flash fee aside."""
+    """The configuration as it is kept, and the limits of the window `number`; amounts as codes."""
 
-    reserve_factor: int
-    target_utilization: int
-    steepness: int
-    adjustment_speed: int
-    initial_rate: int
-    min_rate: int
-    max_rate: int
-    min_adaptive_debt: Amount
-    deposit_cap: Amount = Amount()
-    debt_cap: Amount = Amount()
+    reserve_factor: int = 0
+    target_utilization: int = 0
+    steepness: int = 0
+    adjustment_speed: int = 0
+    initial_rate: int = 0
+    min_rate: int = 0
+    max_rate: int = 0
+    min_adaptive_debt: int = 0
+    deposit_cap: int = 0
+    least_cash: int = 0
+    most_debt: int = 0
+    number: int = 0
+    is_wound_down: bool = False
 
     @property
     def rate_bounds(self) -> tuple[int, int]:
         """Least and highest rate at target [WAD a second], rounded down."""
         return per_second(self.min_rate), per_second(self.max_rate)
+
+    @property
+    def word(self) -> int:
+        """As it is stored."""
+        return sum(value << at for value, at in zip(self, RULES_AT, strict=True))
+
+
+RULES_AT = (0, 13, 27, 44, 64, 79, 94, 109, 133, 157, 181, 205, 255)
+"""First bit of each of `VaultRules`."""
+CONFIG_AT = (*RULES_AT[:9], 157, 181, 205, 212)
+"""First bit of each part of the word that an owner writes: of all but the flash fee."""
 
 
 class Books(NamedTuple):
@@ -180,8 +176,8 @@ def fee_shares_of(total: int, claims: Claims, reserve_factor: int) -> int:
     return min(shares, MAX_SHARES - claims.supply)
 
 
-def rules_of(config: VaultConfig) -> VaultRules:
-    """A configuration in its ranges, without caps. Refused at the first that is outside."""
+def packed(config: VaultConfig) -> int:
+    """The word that a vault takes. Refused at the first parameter outside its range."""
     if config.reserve_factor > BPS // 2:
         raise Refused("reserve factor out of range")
     if not BPS // 10 <= config.target_utilization <= BPS * 99 // 100:
@@ -196,24 +192,23 @@ def rules_of(config: VaultConfig) -> VaultRules:
         raise Refused("initial rate out of range")
     if config.flash_fee > BPS // 100:
         raise Refused("flash fee out of range")
-    return VaultRules(*config[:7], min_adaptive_debt=Amount.kept(config.min_adaptive_debt))
+    if max(config.outflow_limit, config.growth_limit) > 100:
+        raise Refused("limit out of range")
+    amounts = (kept(min(amount, MAX_AMOUNT)) for amount in config[8:12])
+    parts = (*config[:7], *amounts, *config[12:])
+    return sum(value << at for value, at in zip(parts, CONFIG_AT, strict=True))
 
 
-def packed(rules: VaultRules) -> int:
-    """The word of a configuration."""
-    word = 0
-    parts = (
-        (rules.reserve_factor, 0),
-        (rules.target_utilization, 13),
-        (rules.steepness, 27),
-        (rules.adjustment_speed, 44),
-        (rules.initial_rate, 64),
-        (rules.min_rate, 79),
-        (rules.max_rate, 94),
-        (rules.min_adaptive_debt.packed, 109),
-        (rules.deposit_cap.packed, 155),
-        (rules.debt_cap.packed, 201),
+def parts_of(word: int) -> tuple[int, ...]:
+    """Parts of the word that an owner writes, amounts as codes."""
+    ends = (*CONFIG_AT[1:], 219)
+    return tuple(
+        word >> at & (2 ** (end - at) - 1) for at, end in zip(CONFIG_AT, ends, strict=True)
     )
-    for value, at in parts:
-        word |= value << at
-    return word
+
+
+def unpacked(word: int, flash_fee: int) -> VaultConfig:
+    """The configuration in words."""
+    parts = parts_of(word)
+    amounts = (value_of(code) for code in parts[7:11])
+    return VaultConfig._make((*parts[:7], flash_fee, *amounts, *parts[11:]))

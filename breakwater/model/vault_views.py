@@ -8,12 +8,14 @@ from typing import Any
 
 from breakwater.model import interest
 from breakwater.model.chain import ZERO_ADDRESS, Refused, Word, reentrant, view
-from breakwater.model.latch import HALT, Latch
+from breakwater.model.latch import CAUTION, HALT, Latch
 from breakwater.model.owned import Owned
 from breakwater.model.shares import ShareToken, up
 from breakwater.model.signature import domain
 from breakwater.model.vault_books import (
     CLOCK,
+    CONFIG_AT,
+    MAX_ASKED,
     MAX_ASSETS,
     MAX_SHARES,
     VIRTUAL_ASSETS,
@@ -21,17 +23,21 @@ from breakwater.model.vault_books import (
     Claims,
     Rates,
     SharePrice,
-    VaultConfig,
     VaultRules,
     debt_of,
     fee_of,
     fee_shares_of,
-    packed,
     price_of,
     total_of,
     utilization_of,
 )
-from breakwater.units import BPS
+from breakwater.model.vault_limits import Window, end_of_window, number_at, value_of
+from breakwater.units import BPS, RAY
+
+WIND_DOWN = 3
+"""Level of a vault that is wound down, below a halt."""
+NO_RULES = VaultRules()
+NO_WINDOW = Window()
 
 
 class VaultViews(Owned, ShareToken):
@@ -46,7 +52,7 @@ class VaultViews(Owned, ShareToken):
     def _now(self) -> tuple[Books, Rates, VaultRules, Claims]:
         """The state with interest until now; the borrow rate is still the one that was fixed."""
         books: Books = self.get("_books")
-        rules: VaultRules = self.get("_config")
+        rules: VaultRules = self.get("_config", default=NO_RULES)
         claims: Claims = self.get("_claims")
         return books, self._accrued(books, rules), rules, claims
 
@@ -58,7 +64,7 @@ class VaultViews(Owned, ShareToken):
             return rates
         index = interest.grown(rates.debt_index, rates.borrow_rate, elapsed)
         at_target = rates.at_target
-        if debt_of(books, index) >= rules.min_adaptive_debt.value:
+        if rules.steepness and debt_of(books, index) >= value_of(rules.min_adaptive_debt):
             at_target = interest.drifted(
                 at_target,
                 utilization_of(books, index),
@@ -68,6 +74,15 @@ class VaultViews(Owned, ShareToken):
                 *rules.rate_bounds,
             )
         return Rates(index, rates.borrow_rate, at_target, self.chain.now % CLOCK)
+
+    def _window(self, books: Books, rates: Rates, rules: VaultRules) -> Window:
+        """The window of now, which is open or would open from this state."""
+        window: Window = self.get("_window", default=NO_WINDOW)
+        passed = (number_at(self.chain.now) - rules.number) % 2**16
+        if passed == 0:
+            return window
+        index = rates.debt_index
+        return window.opened(passed, books.cash, debt_of(books, index), total_of(books, index))
 
     def _price(self) -> SharePrice:
         books, rates, rules, claims = self._now()
@@ -101,7 +116,7 @@ class VaultViews(Owned, ShareToken):
     @reentrant
     def convertToAssets(self, sender: str, shares: int) -> int:
         """Rounded down, limits aside."""
-        return self._price_for(shares, MAX_SHARES).assets_down(shares)
+        return self._price_for(shares, MAX_ASKED).assets_down(shares)
 
     @reentrant
     def previewDeposit(self, sender: str, assets: int) -> int:
@@ -111,7 +126,7 @@ class VaultViews(Owned, ShareToken):
     @reentrant
     def previewMint(self, sender: str, shares: int) -> int:
         """Assets taken."""
-        return self._price_for(shares, MAX_SHARES).assets_up(shares)
+        return self._price_for(shares, MAX_ASKED).assets_up(shares)
 
     @reentrant
     def previewWithdraw(self, sender: str, assets: int) -> int:
@@ -121,7 +136,7 @@ class VaultViews(Owned, ShareToken):
     @reentrant
     def previewRedeem(self, sender: str, shares: int) -> int:
         """Assets sent."""
-        return self._price_for(shares, MAX_SHARES).assets_down(shares)
+        return self._price_for(shares, MAX_ASKED).assets_down(shares)
 
     @reentrant
     def maxDeposit(self, sender: str, receiver: str) -> int:
@@ -135,19 +150,30 @@ class VaultViews(Owned, ShareToken):
 
     @reentrant
     def maxWithdraw(self, sender: str, owner: str) -> int:
-        """The owner's worth, as far as cash goes."""
-        return min(self._available(), self._price().assets_down(self._held(owner)))
+        """The owner's worth, as far as cash and limits go; in wind-down his part of the cash."""
+        assets, shares, price = self._leaving(owner)
+        return min(assets, price.assets_down(shares))
 
     @reentrant
     def maxRedeem(self, sender: str, owner: str) -> int:
-        """The owner's shares, as far as cash goes: the most whose worth, rounded down, is not above
-        it. 0 where they are worth nothing.
+        """The most shares whose worth, rounded down, `maxWithdraw` allows. 0 where they are worth
+        nothing.
         """
-        price = self._price()
-        # floor(x * T_a / T_s) <= cash just where x * T_a < (cash + 1) * T_s
-        payable = up((self._available() + 1) * price.shares, price.assets) - 1
-        shares = min(self._held(owner), payable)
+        assets, shares, price = self._leaving(owner)
+        # floor(x * T_a / T_s) <= assets just where x * T_a < (assets + 1) * T_s
+        shares = min(shares, up((assets + 1) * price.shares, price.assets) - 1)
         return shares if price.assets_down(shares) else 0
+
+    @reentrant
+    def limits(self, sender: str) -> tuple[int, int, int]:
+        """Cash that may leave, debt that may be added, when the next window begins."""
+        books, rates, rules, _ = self._now()
+        window = self._window(books, rates, rules)
+        # floor(x * index / RAY) <= most just where x * index < (most + 1) * RAY
+        most = up((value_of(window.most_debt()) + 1) * RAY, rates.debt_index) - 1
+        added = max(most - books.debt_shares, 0) * rates.debt_index // RAY
+        outflow = self._outflow_left(window, books.cash)
+        return outflow, added, end_of_window(self.chain.now)
 
     def _price_for(self, amount: int, most: int) -> SharePrice:
         if amount > most:
@@ -158,12 +184,12 @@ class VaultViews(Owned, ShareToken):
         """Most assets deposited and most shares minted; none at HALT or during a flash loan."""
         if receiver == ZERO_ADDRESS or receiver == self.get("_closed_to_others"):
             return 0, 0
-        if self._latch.level(self.address) == HALT or self._flash_out():
+        if self._level() > CAUTION or self._flash_out():
             return 0, 0
         books, rates, rules, claims = self._now()
         total = total_of(books, rates.debt_index)
         price = price_of(total, claims, rules.reserve_factor)
-        room = rules.deposit_cap.value - total
+        room = value_of(rules.deposit_cap) - total
         if room <= 0 or price.is_closed:
             return 0, 0
         left = MAX_SHARES - claims.supply
@@ -173,12 +199,45 @@ class VaultViews(Owned, ShareToken):
         # floor(x * T_s / T_a) <= left just where x * T_s < (left + 1) * T_a
         return min(room, up((left + 1) * price.assets, price.shares) - 1), shares
 
-    def _available(self) -> int:
-        """Cash that may leave now."""
-        if self._latch.level(self.address) == HALT or self._flash_out():
-            return 0
-        books: Books = self.get("_books")
-        return books.cash
+    def _leaving(self, owner: str) -> tuple[int, int, SharePrice]:
+        """Assets that may leave for an owner, shares he may redeem for them, and their price."""
+        books, rates, rules, claims = self._now()
+        price = price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        level = self._level()
+        if level == HALT or self._flash_out():
+            return 0, 0, price
+        shares = self._held(owner)
+        if level == WIND_DOWN:
+            shares = self._turn(owner, books, claims, price)
+        return self._outflow_left(self._window(books, rates, rules), books.cash), shares, price
+
+    def _outflow_left(self, window: Window, cash: int) -> int:
+        level = self._level()
+        if level == WIND_DOWN:
+            return cash
+        least = window.least_cash(2 if level == CAUTION else 1)
+        return max(cash - value_of(least), 0)
+
+    def _turn(self, owner: str, books: Books, claims: Claims, price: SharePrice) -> int:
+        """Shares an owner may redeem in wind-down: his part of all that was and can be redeemed,
+        less what he had.
+        """
+        had = self.get("_redeemed_of", owner)
+        gone = self.get("_redeemed")
+        payable = min(price.shares_down(books.cash), claims.supply)
+        every = claims.supply + gone
+        part = (self._held(owner) + had) * (gone + payable) // every if every else 0
+        return int(max(part - had, 0))
+
+    def _level(self) -> int:
+        """A halt, else wind-down, else the day after a loss, else what is latched."""
+        latched = self._latch.level(self.address)
+        if latched == HALT:
+            return HALT
+        rules: VaultRules = self.get("_config", default=NO_RULES)
+        if rules.is_wound_down:
+            return WIND_DOWN
+        return CAUTION if self.chain.now < self.get("_caution_until") else latched
 
     def _flash_out(self) -> int:
         return int(self.chain.transient.get((self.address, "_flash_out"), 0))
@@ -188,7 +247,10 @@ class VaultViews(Owned, ShareToken):
     @reentrant
     def maxFlashLoan(self, sender: str, token: str) -> int:
         """All cash of the asset."""
-        return self._available() if token == self._asset else 0
+        if token != self._asset or self._level() > CAUTION or self._flash_out():
+            return 0
+        books: Books = self.get("_books")
+        return books.cash
 
     @reentrant
     def flashFee(self, sender: str, token: str, amount: int) -> int:
@@ -232,21 +294,17 @@ class VaultViews(Owned, ShareToken):
 
     @reentrant
     def level(self, sender: str) -> int:
-        """0 NORMAL, 1 CAUTION, 2 HALT."""
-        return self._latch.level(self.address)
+        """0 NORMAL, 1 CAUTION, 2 HALT, 3 WIND-DOWN."""
+        return self._level()
 
     @reentrant
-    def config(self, sender: str) -> VaultConfig:
-        """As it is kept."""
-        rules: VaultRules = self.get("_config")
+    def config(self, sender: str) -> tuple[int, int]:
+        """The word of the configuration, and the flash fee."""
+        rules: VaultRules = self.get("_config", default=NO_RULES)
+        window: Window = self.get("_window", default=NO_WINDOW)
         books: Books = self.get("_books")
-        return VaultConfig(*rules[:7], books.flash_fee, rules.min_adaptive_debt.value)
-
-    @reentrant
-    def caps(self, sender: str) -> tuple[int, int]:
-        """Deposit cap and debt cap."""
-        rules: VaultRules = self.get("_config")
-        return rules.deposit_cap.value, rules.debt_cap.value
+        parts = (*rules[:9], *window[4:])
+        return sum(value << at for value, at in zip(parts, CONFIG_AT, strict=True)), books.flash_fee
 
     @reentrant
     def engine(self, sender: str) -> str:
@@ -331,16 +389,17 @@ class VaultViews(Owned, ShareToken):
             yield Word(name, keys, word | value.time << 192)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)
-        elif name == "_config":
-            yield Word(name, keys, packed(value))
-        elif name == "_short_until":
-            yield Word(name, keys, value)
+        elif name in ("_config", "_window"):
+            yield Word(name, keys, value.word)
         elif name in ("_fund", "_breaker", "owner"):
             yield Word(name, keys, int(value, 16) if value else 0)
         elif name == "_closed_to_others":
             yield from self.words("_balances", (value,))
+        elif name == "_redeemed_of":
+            yield from self.words("_balances", keys)
         elif name == "_balances":
             is_fund = keys[0] == self.get("_closed_to_others")
-            yield Word(name, keys, value | is_fund << 255)
+            redeemed = self.get("_redeemed_of", *keys)
+            yield Word(name, keys, value | redeemed << 128 | is_fund << 255)
         else:
             yield Word(name, keys, value)

@@ -76,8 +76,7 @@ class Arguments:
                     values[at] = self._nudge(values[at])
             return tuple(values)
         if "reserve_factor" in names:
-            vault: Any = world.contracts[hints["target"]]
-            values = list(vault.config())
+            values = list(world.vault_config(rng.choice(world.debts)))
             for _ in range(rng.choice((0, 1, 1, 2))):
                 at = rng.randrange(len(values))
                 values[at] = self._nudge(values[at])

@@ -30,8 +30,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
     },
     "vault": {
         "deposit": 3, "mint": 2, "withdraw": 4, "redeem": 3, "flashLoan": 2, "permit": 1,
-        "transfer": 1, "transferFrom": 1, "settle_fee": 1, "accrue": 1, "set_config": 1,
-        "set_caps": 1, "open": 0.1, "lend": 0.2, "collect": 0.2, "write_off": 0.2,
+        "transfer": 1, "transferFrom": 1, "settle_fee": 1, "accrue": 1, "write_config": 1,
+        "wind_down": 0.02, "limits": 1, "open": 0.1, "lend": 0.2, "collect": 0.2, "write_off": 0.2,
         "set_breaker": 0.1, "set_level": 0.3, "transfer_ownership": 0.1,
     },
     "fund": {"deposit": 2, "mint": 1, "request_exit": 2, "cancel_exit": 0.5, "withdraw": 2,
@@ -45,7 +45,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
     "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2, "set_cap": 2,
                      "set_min_debt": 1, "set_growth": 1, "set_depth": 1, "raise_max_price": 0.5,
                      "settle": 0.1, "grow": 1, "steer": 1, "set_steward": 0.3, "replace_feed": 0.5,
-                     "cancel_replacement": 0.3, "finish_replacement": 0.3},
+                     "cancel_replacement": 0.3, "finish_replacement": 0.3, "set_vault": 1,
+                     "open_vault": 0.1, "wind_down_vault": 0.02},
     "token": {"transfer": 0.1, "mint": 0.3, "approve": 0.1, "set_odds": 1, "set_rate": 1.5,
               "set_blocked": 0.2},
     "source": {"set": 4, "set_round": 0.5, "set_words": 1.5, "set_mode": 0.6,
@@ -56,8 +57,9 @@ _ACTING = {"engine": 40, "vault": 30, "fund": 14, "breaker": 13, "risk": 1, "con
 _LOOKING = {"engine": 5, "vault": 12, "fund": 7, "breaker": 4, "risk": 12, "configurator": 1,
             "lens": 16, "feed": 4}  # fmt: skip
 _OWNERS = {
-    "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt", "set_config", "set_caps",
-    "raise_max_price", "set_breaker", "set_steward", "transfer_ownership", "connect", "add_vault",
+    "set_cap", "set_growth", "set_depth", "list_debt", "set_min_debt", "raise_max_price",
+    "write_config", "wind_down", "open_vault", "set_vault", "wind_down_vault",
+    "set_breaker", "set_steward", "transfer_ownership", "connect", "add_vault",
     "replace_feed", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
     "cancel_replacement",
 }  # fmt: skip

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from breakwater import artifacts
-from breakwater.driver import CircuitBreaker, CreditEngine, LendingVault, RiskEngine, VaultConfig
+from breakwater.driver import CircuitBreaker, CreditEngine, LendingVault, RiskEngine
 from breakwater.host import Host, Reverted
+from breakwater.model.vault_books import unpacked
 from breakwater.observation import Observation, Timed, Trial
 from breakwater.observation.asset import NO_PRICE, Asset, Source
 from breakwater.observation.vault import Vault
@@ -170,11 +171,11 @@ class Observer:
         if address in self._known:
             return self._known[address]
         call = self.host.call
-        config = VaultConfig(*call(address, "LendingVault", "config", ()))
-        deposit_cap, debt_cap = call(address, "LendingVault", "caps", ())
+        config = unpacked(*call(address, "LendingVault", "config", ()))
         most = config.max_rate * 10**14 // YEAR
         highest = max(most * config.steepness // BPS, LEAST_FULL_RATE)
-        self._known[address] = (config.reserve_factor, deposit_cap, debt_cap, highest)
+        caps = config.deposit_cap, config.debt_cap
+        self._known[address] = (config.reserve_factor, *caps, highest)
         return self._known[address]
 
     def _asset(self, asset: str, now: int) -> Asset:

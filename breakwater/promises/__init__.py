@@ -155,8 +155,8 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "LIVE-2",
-            "A lender can take out min(cash, worth of his shares) in every state but a halt of"
-            " that vault.",
+            "A lender can take out min(worth of his shares, cash within the outflow limit) in every"
+            " state but a halt of that vault.",
             tried("LIVE-2"),
         ),
         Promise(
@@ -192,7 +192,7 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "CAP-1",
-            "Caps and limits of a day or an hour hold on every path that raises exposure.",
+            "Caps and limits of a day or some hours hold on every path that raises exposure.",
             caps,
         ),
     ]

@@ -39,7 +39,7 @@ def _add(asset: address, target: uint256, price: uint256, unit: uint256) -> uint
     @dev The first cap of a target of at most MAX_CAP, at a price below 2**96.
     """
     assert block.timestamp >= self.last_listing + WEEK, "one listing a week"
-    assert target * price // unit <= LIMIT, "cap is too high"
+    self._check_cap(target * price // unit <= LIMIT)
     self.last_listing = block.timestamp
     self.ring[self.count % RING] = asset
     self.count += 1
@@ -86,6 +86,21 @@ def _value(asset: address, cap: uint256, price: uint256, unit: uint256):
         if one != empty(address) and self.listed_at[one] != 0 and not self._is_over(one):
             total += self.values[one]
     assert total <= LIMIT, "new assets are at their limit"
+
+
+@internal
+def _lower(asset: address, cap: uint256, before: uint256):
+    """
+    @dev The target, with the cap, which was `before`.
+    """
+    assert cap <= before, "cap follows its schedule"
+    self.targets[asset] = min(self.targets[asset], cap)
+
+
+@pure
+@internal
+def _check_cap(is_low: bool):
+    assert is_low, "cap is too high"
 
 
 @internal

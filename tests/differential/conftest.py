@@ -77,7 +77,8 @@ class World:
         self.make("configurator", "Configurator", at["engine"], at["risk"], 10**7 * WAD, owner)
         self.make("lens", "Lens", at["engine"])
         for asset in ("usdc", "weth"):
-            args = (at[asset], at["engine"], at["breaker"], f"{asset} vault", "bw", CONFIG, owner)
+            names = f"{asset} vault", "bw"
+            args = at[asset], at["engine"], at["breaker"], *names, at["configurator"]
             vault = self.make(f"{asset} vault", "LendingVault", *args)
             self.make(f"{asset} fund", "InsuranceFund", vault, f"{asset} fund", "f")
         self.make("flash borrower", "FlashBorrowerMock")
@@ -101,9 +102,11 @@ class World:
                 self.act(asset, "mint", at[actor], 10**6 * 10**decimals, sender="owner")
         for asset in ("usdc", "weth"):
             unit, vault = 10 ** DECIMALS[asset], f"{asset} vault"
-            self.act(asset, "approve", at[vault], MAX_UINT256, sender="owner")
-            caps = (10**7 * unit, 10**7 * unit)
-            self.act(vault, "open", at[f"{asset} fund"], 100 * unit, *caps, sender="owner")
+            for spender in (vault, "configurator"):
+                self.act(asset, "approve", at[spender], MAX_UINT256, sender="owner")
+            config = (*CONFIG, 10**7 * unit, 10**7 * unit, 10**6 * unit, 20, 20)
+            opening = at[vault], at[f"{asset} fund"], 100 * unit, config
+            self.act("configurator", "open_vault", *opening, sender="owner")
             least = 100 * unit if asset == "usdc" else unit // 20
             self.act("configurator", "list_debt", at[vault], least, sender="owner")
             self.act("breaker", "add_vault", at[vault], sender="owner")

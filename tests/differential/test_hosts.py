@@ -183,7 +183,7 @@ class Story:
                 ("transferFrom", (self.world.at["lender"], me, shares)),
                 ("settle_fee", ()),
                 ("accrue", ()),
-                ("set_caps", (amount, amount)),
+                ("write_config", (amount, 1)),
             )
         )
         return [(f"{asset} vault", function, args, actor)]

@@ -19,6 +19,7 @@ from breakwater.deploy import steps
 from breakwater.evm import EvmHost
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import AggregatorMock, TokenMock
+from breakwater.model.vault_limits import WINDOW
 from breakwater.units import DAY, account_id
 from tests.market import ZERO, refuses
 
@@ -53,6 +54,11 @@ class Rule:
         payload = interface_of(contract.NAME).function(function, len(args)).encode(args)
         return contract, 0, payload, after, NONE
 
+    def decide(self, *operation):
+        """Without any delay."""
+        self.timelock.schedule(*operation, 0, sender=self.governor)
+        self.timelock.execute(*operation, sender=self.governor)
+
     def listing(self):
         """A worthless token, 3,000 dollars by a feed of the thief's own."""
         self.fake = TokenMock.deploy(self.host, "CVT", "CVT", 18, sender=self.governor)
@@ -69,19 +75,28 @@ class Rule:
         account = account_id(me, 0)
         self.fake.mint(me, 10**24, sender=me)
         self.fake.approve(engine, 10**24, sender=me)
-        engine.deposit_collateral(account, self.fake, engine.book_of(self.fake)[2], sender=me)
-        most = min(self.protocol.lens.max_borrow(account, self.usdc), self.vault.cash())
+        _, held, cap, _ = engine.book_of(self.fake)
+        if held == 0:
+            engine.deposit_collateral(account, self.fake, cap, sender=me)
+        # at genesis all there is is less than what his token is good for
+        most = self.vault.cash()
+        if self.protocol.configurator.sealed_at():
+            most = self.protocol.lens.max_borrow(account, self.usdc)
         engine.borrow(account, self.usdc, most, me, sender=me)
         return self.usdc.balanceOf(me)
 
 
 def test_no_delay():
-    """As it was: one block, and full caps from the first."""
+    """As it was: one block, full caps from the first, and limits that are taken off."""
     with patch.object(steps.Deployment, "_seal"), patch.object(deploy, "verify"):
         rule = Rule(delay=0)
-        operation = rule.listing()
-        rule.timelock.schedule(*operation, 0, sender=rule.governor)
-        rule.timelock.execute(*operation, sender=rule.governor)
+        rule.decide(*rule.listing())
+        with refuses("debt growth limit is reached"):
+            rule.rob()
+        config = rule.protocol.configurator.vault_config_of(rule.vault)
+        config = config._replace(outflow_limit=0, growth_limit=0)
+        args = rule.vault.address, config
+        rule.decide(*rule.operation(rule.protocol.configurator, "set_vault", *args))
         assert rule.rob() >= LENT
         assert rule.vault.cash() == 0
 
@@ -89,9 +104,7 @@ def test_no_delay():
 def test_schedule():
     """A listing begins with a thousandth of a cap that is limited itself."""
     rule = Rule(delay=0)
-    operation = rule.listing()
-    rule.timelock.schedule(*operation, 0, sender=rule.governor)
-    rule.timelock.execute(*operation, sender=rule.governor)
+    rule.decide(*rule.listing())
     assert 7_000 * 10**6 < rule.rob() < 8_000 * 10**6
 
 
@@ -104,19 +117,22 @@ def test_two_days_of_delay():
     rule.timelock.schedule(*operation, rule.delay, sender=rule.governor)
     with refuses(NOT_READY):
         rule.timelock.execute(*operation, sender=rule.governor)
-    rule.host.advance(rule.delay - 1)
+    rule.host.advance(rule.delay - WINDOW - 1)
+    # all but what the outflow limit holds back until the next window
+    lender, vault = rule.lender, rule.vault
+    vault.withdraw(vault.maxWithdraw(lender), lender, lender, sender=lender)
+    rule.host.advance(WINDOW)
     with refuses(NOT_READY):
         rule.timelock.execute(*operation, sender=rule.governor)
     with refuses("asset is no collateral"):
         rule.rob()
-    assert rule.vault.maxWithdraw(rule.lender) >= LENT - 1
+    vault.redeem(vault.maxRedeem(lender), lender, lender, sender=lender)
+    assert vault.balanceOf(lender) <= 10**6
+    assert rule.usdc.balanceOf(lender) >= LENT - 2
     rule.timelock.cancel(rule.timelock.hash_operation(*operation), sender=rule.guardian)
     rule.host.advance(DAY)
     with refuses(NOT_READY):
         rule.timelock.execute(*operation, sender=rule.governor)
-    lender = rule.lender
-    rule.vault.redeem(rule.vault.balanceOf(lender), lender, lender, sender=lender)
-    assert rule.usdc.balanceOf(lender) >= LENT - 1
 
 
 def test_what_was_scheduled_does_not_lapse():
@@ -176,7 +192,8 @@ def _loosening(rule, me):
         "configurator": lambda: one.risk_engine.set_configurator(me, sender=me),
         "breaker": lambda: one.risk_engine.set_breaker(me, sender=me),
         "vault's breaker": lambda: two.set_breaker(me, sender=me),
-        "vault's caps": lambda: two.set_caps(2**90, 2**90, sender=me),
+        "vault's caps": lambda: two.write_config(2**90, 0, sender=me),
+        "vault's end": lambda: one.configurator.wind_down_vault(two, sender=me),
         "guardian": lambda: one.breaker.set_guardian(me, sender=me),
         "supply": lambda: one.breaker.set_supply_limit(rule.weth, 0, sender=me),
         "owner": lambda: one.credit_engine.transfer_ownership(me, sender=me),

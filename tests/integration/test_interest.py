@@ -17,6 +17,7 @@ import pytest
 from breakwater.driver import InsuranceFund, LendingVault, VaultConfig
 from breakwater.evm import EvmHost
 from breakwater.mocks import TokenMock
+from breakwater.model.vault_books import packed
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD, YEAR
 
 FLAT = VaultConfig(
@@ -29,6 +30,11 @@ FLAT = VaultConfig(
     max_rate=400,
     flash_fee=0,
     min_adaptive_debt=0,
+    deposit_cap=2**103,
+    debt_cap=2**103,
+    limit_floor=0,
+    outflow_limit=0,
+    growth_limit=0,
 )
 """One rate, 4 % a year, at every utilization below the target."""
 
@@ -49,12 +55,12 @@ class Market:
         token = TokenMock.deploy(host, "Token", "TKN", decimals, sender=owner)
         breaker = host.account("breaker")
         self.vault = LendingVault.deploy(
-            host, token, self.engine, breaker, "Vault", "bTKN", config, owner, sender=owner
+            host, token, self.engine, breaker, "Vault", "bTKN", owner, sender=owner
         )
         self.fund = InsuranceFund.deploy(host, self.vault, "Fund", "fTKN", sender=owner)
         token.mint(owner, 2**100, sender=owner)
         token.approve(self.vault, MAX_UINT256, sender=owner)
-        self.vault.open(self.fund, cash + debt, 2**103, 2**103, sender=owner)
+        self.vault.open(self.fund, cash + debt, packed(config), 0, sender=owner)
         self.shares = self.vault.lend(debt, self.anyone, sender=self.engine).value
         self.first = self.vault.debt_index()
         self.last = self.first

@@ -16,9 +16,9 @@ from fractions import Fraction
 
 import pytest
 
-from breakwater import artifacts
 from breakwater.driver import InsuranceFund, MedianFeed, RateFeed
 from breakwater.evm import EvmHost
+from breakwater.fuzz.slots import slot
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import StakedTokenMock
 from breakwater.model import average, margin
@@ -159,8 +159,7 @@ class World(Market):
 
     def _index(self, asset):
         """[RAY] as stored: the lowest 112 bits of the vault's rates."""
-        layout = artifacts.load("LendingVault").layout["storage_layout"]
-        word = self.host.storage(asset.vault.address, layout["_rates"]["slot"])
+        word = self.host.storage(asset.vault.address, slot("LendingVault", "_rates"))
         return word & (2**112 - 1)
 
     def stored_legs(self, account):

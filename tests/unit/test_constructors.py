@@ -1,7 +1,7 @@
 """What constructors log: who reads events alone must see every setting from the start."""
 
 from breakwater.evm import _raw_logs
-from tests.market import VAULT, ZERO
+from tests.market import ZERO
 
 
 def deployed(market, name, *args):
@@ -36,13 +36,11 @@ def test_constructor__logs_the_breaker(market):
     assert found == [*owners(market), ("SetBreaker", {"breaker": market.guardian})]
 
 
-def test_constructor__logs_config_and_breaker(market):
+def test_constructor__logs_the_vaults_breaker(market):
     token = market.assets["WBTC"].address
     found = deployed(
-        market, "LendingVault", token, market.engine, market.guardian, "Name", "NAME", VAULT,
+        market, "LendingVault", token, market.engine, market.guardian, "Name", "NAME",
         market.owner,
     )  # fmt: skip
     assert found[:2] == owners(market)
-    (config_name, config), breaker = found[2:]
-    assert (config_name, tuple(config["config"])) == ("SetConfig", tuple(VAULT))
-    assert breaker == ("SetBreaker", {"breaker": market.guardian})
+    assert found[2:] == [("SetBreaker", {"breaker": market.guardian})]

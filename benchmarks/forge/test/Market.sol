@@ -58,7 +58,7 @@ interface IVault {
     function debt_assets() external view returns (uint256);
     function debt_index() external view returns (uint256);
     function fee_owed() external view returns (uint256);
-    function caps() external view returns (uint256, uint256);
+    function config() external view returns (uint256, uint256);
 }
 
 interface IEngine {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from breakwater.fuzz.genes import NO_ACCOUNT, NOBODY, Call, Gene, rung, waits
@@ -96,12 +97,18 @@ def _rule(p: Player, g: Gene) -> Step:
         args = p.token(id), target, duration
         return Step("timelock", "configurator", "ramp_liquidation_ltv", args)
     if kind == 4:
-        total, _, _, cap = p.totals(v)
+        if g[5] == 0 and g[6] < 16:
+            return Step("timelock", "configurator", "wind_down_vault", (f"@vault.{symbol}",))
+        _, _, _, cap = p.totals(v)
         _, _, debt_cap, _ = p.watch.configs[v]
         part = (0, 1, 2, 4)[g[3] & 3]
-        return Step(
-            "timelock", f"vault.{symbol}", "set_caps", (cap * part // 2, debt_cap * part // 2)
+        config = p.world.vault_config(symbol)._replace(
+            deposit_cap=cap * part // 2,
+            debt_cap=debt_cap * part // 2,
+            outflow_limit=(0, 1, 10, 50)[g[5] & 3],
+            growth_limit=(0, 1, 10, 50)[g[5] >> 2 & 3],
         )
+        return _set_vault(symbol, config)
     if kind == 5:
         return _vault_config(p, g, symbol)
     if kind == 6 and "LATE" in p.world.listings:
@@ -231,7 +238,11 @@ def _vault_config(p: Player, g: Gene, symbol: str) -> Step:
     if g[7] & 24 == 24:
         field = g[7] & 7
         config[field] = (5_001, 999, 9_999, 1_000_001, 20_001, 0, 20_001, 101)[field]
-    return Step("timelock", f"vault.{symbol}", "set_config", (config,))
+    return _set_vault(symbol, config)
+
+
+def _set_vault(symbol: str, config: Sequence[int]) -> Step:
+    return Step("timelock", "configurator", "set_vault", (f"@vault.{symbol}", list(config)))
 
 
 def _nothing_new(g: Gene, symbol: str, token: str) -> Step:
@@ -239,6 +250,7 @@ def _nothing_new(g: Gene, symbol: str, token: str) -> Step:
     choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         (f"vault.{symbol}", "set_breaker", ("@breaker",)),
         (f"vault.{symbol}", "open", (f"@fund.{symbol}", 1, 1, 1)),
+        (f"vault.{symbol}", "write_config", (1, 1)),
         ("configurator", "list_debt", (f"@vault.{symbol}", 1)),
         ("configurator", "seal", ()),
         ("configurator", "set_cap", (f"@vault.{symbol}", 1)),
@@ -273,7 +285,7 @@ def botch(p: Player, g: Gene) -> list[Call]:
         config = list(p.world.vault_config(symbol))
         field, value = _BAD_VAULT[g[3] % len(_BAD_VAULT)]
         config[field] = value
-        rule = Step("timelock", vault, "set_config", (config,))
+        rule = _set_vault(symbol, config)
     elif kind < 11 and "LATE" in p.world.listings:
         rules = p.world.configs["LATE"]._asdict()
         rules["source"] = "@source.LATE.0"
@@ -331,6 +343,7 @@ _NO_RULES: list[Any] = [NOBODY, False, *[0] * 17, False]
 _BAD_VAULT = (
     (0, 5_001), (1, 999), (1, 9_901), (2, 9_999), (2, 100_001), (3, 1_000_001), (4, 20_001),
     (4, 1), (5, 0), (6, 20_001), (7, 101),
+    (12, 101), (13, 128),
 )  # fmt: skip
 """Field of a vault's configuration, and a value that is out of its range."""
 

@@ -32,6 +32,7 @@ term: uint256
 words: public(uint256[2])
 writes: public(uint256)
 held: public(uint256)
+lent_by: HashMap[address, address]
 
 @deploy
 def __init__():
@@ -72,6 +73,15 @@ def set_books(cash: uint256, flash_out: uint256, debt: uint256, claims: uint256,
 @external
 def book_of(asset: address) -> (uint256, uint256, uint256, bool):
     return self.ids[asset], self.total, 0, False
+
+@external
+def list_debt(asset: address, vault: address):
+    self.lent_by[asset] = vault
+
+@view
+@external
+def debt_of(asset: address) -> (uint256, address, uint256):
+    return 1, self.lent_by[asset], 0
 
 @view
 @external
@@ -252,6 +262,7 @@ class World:
     def new_vault(self, asset):
         vault = StandIn(self.host, VAULT, "VaultStandIn", self.owner)
         vault.send("set_asset", asset, 1)
+        self.engine.send("list_debt", asset, vault.address)
         return vault
 
     def connected(self):

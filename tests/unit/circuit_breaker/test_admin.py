@@ -42,6 +42,18 @@ def test_add_vault__one_for_each_asset(world):
     assert world.read("vault_list") == [world.vault.address]
 
 
+def test_add_vault__that_the_engine_does_not_list_reverts(world):
+    vault = world.new_vault(world.other)
+    world.new_vault(world.other)
+    assert world.refused("add_vault", vault.address, sender=world.owner) == "vault is not listed"
+
+
+def test_add_vault__not_connected_reverts(unconnected):
+    world = unconnected
+    reason = world.refused("add_vault", world.vault.address, sender=world.owner)
+    assert reason == "not connected"
+
+
 def test_add_vault__takes_over_what_the_guardian_holds(world):
     world.risk.send("set_asset", world.other, 2)
     world.send("trip", world.other, 2, DAY, sender=world.guardian)

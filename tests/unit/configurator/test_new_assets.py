@@ -4,7 +4,7 @@ import pytest
 
 from breakwater.driver import LendingVault
 from breakwater.units import DAY, WAD
-from tests.market import NEW_LIMIT, VAULT, ZERO, refuses
+from tests.market import NEW_LIMIT, ZERO, refuses
 
 TARGET = 2**77
 IS_NEW = 1 << 249
@@ -94,7 +94,14 @@ def test_list_asset__with_a_vault(market, new):
     with refuses("vault is of another asset"):
         listed(market, new, usdc.vault)
     vault = LendingVault.deploy(
-        market.host, wbtc.token, market.engine, market.breaker, "V", "V", VAULT, owner, sender=owner
+        market.host,
+        wbtc.token,
+        market.engine,
+        market.breaker,
+        "V",
+        "V",
+        market.configurator,
+        sender=owner,
     )
     with refuses("min_debt is too high"):
         market.configurator.list_debt(vault, 2**128, sender=owner)
@@ -113,7 +120,14 @@ def listed(market, new, vault, min_debt=77):
     token = TokenMock.deploy(host, "New", "NEW", 18, sender=owner)
     feed = AggregatorMock.deploy(host, 8, 5 * 10**8, sender=owner)
     vault = vault or LendingVault.deploy(
-        host, token, market.engine, market.breaker, "V", "V", VAULT, owner, sender=owner
+        host,
+        token,
+        market.engine,
+        market.breaker,
+        "V",
+        "V",
+        market.configurator,
+        sender=owner,
     )
     config = market.assets["WETH"].config._replace(
         source=feed.address, min_price=WAD // 8, max_price=2**64 - 1

@@ -5,7 +5,7 @@ import pytest
 from breakwater.driver import CircuitBreaker, CreditEngine, InsuranceFund, LendingVault
 from breakwater.mocks import TokenMock
 from breakwater.units import MAX_UINT256
-from tests.market import VAULT, refuses
+from tests.market import refuses
 
 
 def rounded(amount):
@@ -75,7 +75,7 @@ def test_set_cap__keeps_the_rest(unlisted):
 
 def new_vault(market, token):
     return LendingVault.deploy(
-        market.host, token, market.engine, market.breaker, "Vault", "bwX", VAULT,
+        market.host, token, market.engine, market.breaker, "Vault", "bwX",
         market.owner, sender=market.owner,
     )  # fmt: skip
 

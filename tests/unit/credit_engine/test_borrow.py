@@ -271,11 +271,27 @@ def test_borrow__latched_level_reverts(market, latch, reason):
 
 def test_borrow__debt_cap_reverts(market):
     market.deposit("WETH", 10)
-    usdc = market.assets["USDC"]
-    usdc.vault.set_caps(10**15, 1_000 * 10**6, sender=market.owner)
+    market.set_vault("USDC", debt_cap=2**30)
     with refuses("debt cap is reached"):
-        market.borrow("USDC", 1_001)
-    market.borrow("USDC", 1_000)
+        market.borrow("USDC", "1073.741825")
+    market.borrow("USDC", "1073.741824")
+
+
+def test_borrow__limits_of_the_vault_revert(market):
+    market.deposit("WETH", 10**6)
+    market.host.advance(64 * 14_400)
+    market.refresh()
+    market.borrow("USDC", 100)
+    market.set_vault("USDC", growth_limit=1)
+    with refuses("debt growth limit is reached"):
+        market.borrow("USDC", 10**6)
+    market.borrow("USDC", 10**6 - 200)
+    market.set_vault("USDC", growth_limit=0, outflow_limit=1)
+    with refuses("outflow limit is reached"):
+        market.borrow("USDC", 10**5)
+    market.configurator.wind_down_vault(market.assets["USDC"].vault, sender=market.owner)
+    with refuses("vault is wound down"):
+        market.borrow("USDC", 100)
 
 
 def test_borrow__nine_assets_revert(new_market):

@@ -31,7 +31,7 @@ def test_deposit__of_less_than_a_share_reverts(dear):
 
 def test_max_deposit__is_nothing_where_the_room_is_less_than_a_share(dear):
     cap = 1 << (dear.total - 1).bit_length()
-    dear.act("set_caps", cap, cap, sender=dear.owner)
+    dear.configure(deposit_cap=cap, debt_cap=cap)
     dear.act("deposit", cap - dear.total - 1, dear.lender)
     assert dear.read("totalAssets") == cap - 1
     assert dear.read("maxDeposit", dear.other) == 0

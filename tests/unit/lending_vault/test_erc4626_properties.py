@@ -129,7 +129,7 @@ def test_max__passes_and_one_more_does_not(vault, state):
         assert refused.value.reason in ("not enough cash", "balance too low", "zero assets")
         vault.host.restore(start)
     most = vault.read("maxDeposit", vault.other)
-    assert most <= vault.read("caps")[0]
+    assert most <= vault.config["deposit_cap"]
 
 
 @PROPERTY

@@ -115,9 +115,9 @@ def test_max_borrow__bounded_by_cash_and_cap(market):
     market.deposit("WETH", 10**6)
     usdc = market.assets["USDC"]
     assert market.lens.max_borrow(market.account(), usdc) == usdc.vault.cash()
-    usdc.vault.set_caps(10**15, 7_777 * 10**6, sender=market.owner)
-    assert market.lens.max_borrow(market.account(), usdc) == 7_777 * 10**6
-    usdc.vault.set_caps(10**15, 0, sender=market.owner)
+    market.set_vault("USDC", debt_cap=2**33)
+    assert market.lens.max_borrow(market.account(), usdc) == 2**33
+    market.set_vault("USDC", debt_cap=0)
     assert market.lens.max_borrow(market.account(), usdc) == 0
 
 
@@ -178,9 +178,38 @@ def test_why_blocked__by_a_level(indebted, level, vault, asset):
 
 def test_why_blocked__by_the_debt_cap(indebted):
     market = indebted
-    market.assets["USDC"].vault.set_caps(10**15, 20_000 * 10**6, sender=market.owner)
+    market.set_vault("USDC", debt_cap=20_000 * 10**6)
     told = market.lens.why_blocked(market.account(), BORROW, market.assets["USDC"], 10**9)
     assert told == attempt(market, BORROW, "USDC", 10**9) == "debt cap is reached"
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("outflow_limit", "outflow limit is reached"),
+        ("growth_limit", "debt growth limit is reached"),
+    ],
+)
+def test_why_blocked__by_the_limits_of_the_vault(indebted, limit, reason):
+    market, usdc = indebted, indebted.assets["USDC"]
+    market.deposit("WETH", 10**6)
+    market.set_vault("USDC", **{limit: 1})
+    market.host.advance(64 * 14_400)
+    market.refresh()
+    most = market.lens.max_borrow(market.account(), usdc)
+    assert most == min(usdc.vault.limits()[:2])
+    for amount, told in ((most, ""), (most + 1, reason)):
+        assert market.lens.why_blocked(market.account(), BORROW, usdc, amount) == told
+    assert attempt(market, BORROW, "USDC", most + 1) == reason
+    assert attempt(market, BORROW, "USDC", most) == ""
+
+
+def test_why_blocked__by_a_vault_wound_down(indebted):
+    market, usdc = indebted, indebted.assets["USDC"]
+    market.configurator.wind_down_vault(usdc.vault, sender=market.owner)
+    told = market.lens.why_blocked(market.account(), BORROW, usdc, 10**6)
+    assert told == attempt(market, BORROW, "USDC", 10**6) == "vault is wound down"
+    assert market.lens.max_borrow(market.account(), usdc) == 0
 
 
 def test_why_blocked__by_eight_assets(new_market):
@@ -239,10 +268,12 @@ def test_vault__everything(indebted):
     assert (state.total_assets, state.total_shares) == (vault.totalAssets(), vault.totalSupply())
     assert state.utilization == state.debt * WAD // (state.cash + state.debt)
     assert state.debt_index == vault.debt_index() > 10**27
-    assert (state.deposit_cap, state.debt_cap) == vault.caps()
+    config = market.configurator.vault_config_of(vault)
+    assert (state.deposit_cap, state.debt_cap) == (config.deposit_cap, config.debt_cap)
+    assert (state.outflow_left, state.growth_left, state.window_ends) == vault.limits()
     assert state.level == 0
     assert state.borrow_rate == vault.borrow_rate()
-    assert market.lens.vault(market.assets["WBTC"])[1:] == (0,) * 11
+    assert market.lens.vault(market.assets["WBTC"])[1:] == (0,) * 14
 
 
 def test_vault__without_a_least_debt(indebted):
@@ -308,8 +339,8 @@ def test_why_blocked__to_the_unit(market):
         start = market.host.snapshot()
         assert told == reason == attempt(market, action, asset.name, amount)
         market.host.restore(start)
-    usdc.vault.set_caps(10**15, 2**22, sender=market.owner)
-    usdc_cap = usdc.vault.caps()[1]
+    market.set_vault("USDC", debt_cap=2**22)
+    usdc_cap = 2**22
     market.configurator.set_min_debt(usdc, 0, sender=market.owner)
     for amount, reason in ((usdc_cap, ""), (usdc_cap + 1, "debt cap is reached")):
         told = market.lens.why_blocked(market.account(), BORROW, usdc, amount)

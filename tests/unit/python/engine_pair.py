@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 from breakwater.evm import EvmHost
 from breakwater.fuzz.compare import Comparison
 from breakwater.fuzz.profiles import DELAY
+from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.host import interface_of
 from breakwater.model.engine import CreditEngine
@@ -385,6 +386,12 @@ class Pair:
         (word,) = self.model.words("books", (asset,))
         slot = self.comparison._slot("CreditEngine", word)
         self.host._evm.insert_account_storage(self.engine, slot, word.value)
+
+    def reopen_genesis(self) -> None:
+        """Nothing has steps any more."""
+        model = self.model.chain.contracts[self.world.contracts["configurator"].address]
+        model.put(0, "sealed_at")
+        self.host._evm.insert_account_storage(model.address, slot("Configurator", "sealed_at"), 0)
 
     def look(self) -> None:
         """The views."""

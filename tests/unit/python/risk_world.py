@@ -17,7 +17,7 @@ from breakwater.model.chain import Chain, Refused
 from breakwater.model.pools import Blueprint
 from breakwater.model.protocol import deploy
 from breakwater.units import DAY, MAX_UINT256, WAD, YEAR
-from tests.market import CONFIG, VAULT, ZERO
+from tests.market import CONFIG, ZERO
 
 DEBT = 128
 
@@ -216,12 +216,18 @@ class World(Both):
         owner = self.roles["owner"]
         for i in range(2):
             vault = self.deploy(
-                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", VAULT, owner
+                "LendingVault", self.tokens[i], self.engine, self.breaker, "V", "V", owner
             )
+            self.lend(vault)
             self.run("other", self.breaker, "add_vault", vault)
             self.run("owner", self.breaker, "add_vault", vault)
             self.run("owner", self.breaker, "add_vault", vault)
             self.vault = vault
+        self.run("owner", self.engine, "set_words", (1, 0, 0, 0, 0))
+
+    def lend(self, vault: str) -> None:
+        """The engine says that it lists a vault."""
+        self.run("owner", self.engine, "set_words", (1, int(vault, 16), 0, 0, 0))
 
     # ------------------------------------------------------------ random calls
 

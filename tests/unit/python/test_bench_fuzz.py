@@ -194,8 +194,8 @@ def test_forge__holds_on_the_contracts_and_finds_a_bug():
 REPAY = "    return self._repay(account, asset, amount)\n"
 ADD = "    return self._deposit(account, asset, amount)\n"
 WEIGH = (
-    "    weighed: IRiskEngine.Health = staticcall IRiskEngine(RISK_ENGINE).health_of(\n"
-    "        self._position(self._load(account))\n    )\n"
+    "    weighed: IRiskEngine.Health = staticcall register.RISK_ENGINE.health_of(\n"
+    "        register._position(accounts._load(account))\n    )\n"
 )
 CHANGES = {
     "LIVE-1 repay": (
@@ -207,7 +207,8 @@ CHANGES = {
         WEIGH + '    assert amount != 1 or weighed.health_factor < 10**18, "too little"\n' + ADD,
     ),
     "LIVE-2": (
-        "LendingVault", "", "    return self._exit(assets, receiver, owner, False)\n",
+        "LendingVault", "modules/lenders",
+        "    return self._exit(assets, receiver, owner, False)\n",
         "    if assets > 10**9:\n        assert assets % 10**6 == 0, \"not round\"\n"
         "    return self._exit(assets, receiver, owner, False)\n",
     ),
@@ -226,9 +227,9 @@ CHANGES = {
         "    return status", "    return status",
     ),
     "GATE-2 vault": ("CircuitBreaker", "", "    self._push_vault(asset, word)\n\n\n@external\n"
-                     "def reset", "\n\n@external\ndef reset"),
+                     "def hold", "\n\n@external\ndef hold"),
     "GATE-2 vault is stopped": (
-        "LendingVault", "", '    @dev Reverts above level `highest`.\n    """\n',
+        "LendingVault", "modules/vault_level", '    @dev Reverts above level `highest`.\n    """\n',
         '    """\n    if highest != 0:\n        return\n',
     ),
     "GATE-2 new risk": (

@@ -7,10 +7,14 @@ import pytest
 from breakwater.evm import EvmHost
 from breakwater.fuzz import actions, genes, watch, world
 from breakwater.fuzz.lane import unreasoned
+from breakwater.fuzz.slots import slot
 from breakwater.fuzz.steps import Step
 from breakwater.observation import Timed
 from breakwater.promises import Ledger
 from breakwater.units import MAX_UINT256, WAD
+
+BOOKS = slot("LendingVault", "_books")
+"""Where a vault keeps its books; rates are behind them."""
 
 
 def send(fast, *call, wait=0, blocks=0):
@@ -120,9 +124,9 @@ def test_watch__judges_as_the_promises_do_on_the_sound_build(fast, monkeypatch):
 
 
 TAMPERING = {
-    "SOLV-2": lambda watch: (watch._vaults[1].address, 3),
+    "SOLV-2": lambda watch: (watch._vaults[1].address, BOOKS),
     "SOLV-3": lambda watch: (watch._engine, watch._slots[0]),
-    "SOLV-4": lambda watch: (watch._vaults[1].address, 4),
+    "SOLV-4": lambda watch: (watch._vaults[1].address, BOOKS + 1),
     "SOLV-11": lambda watch: (watch._engine, watch._slots[3]),
 }
 """Promises, and the word that reads one lower from some call on."""
@@ -163,7 +167,7 @@ def test_watch__custody(fast, tampered):
 
 def test_watch__vault_books_and_share_value(fast, tampered):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     found = send(fast, "lender_1", "vault.USDC", "deposit", 10**6, "@lender_1")
     assert {"SOLV-2", "SOLV-4"} <= found
 
@@ -236,10 +240,28 @@ def test_watch__bystanders(fast, tampered):
     assert "SOLV-11" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_watch__what_a_liquidators_callback_does(fast, batched):
+    """Interest that is stored tells of itself by no event."""
+    weaken(fast)
+    calls = [["@vault.WETH", {"call": Step("attacker", "vault.WETH", "accrue", ())}, False]]
+    send(fast, "keeper", "attacker", "set_calls", calls, genes.NO_ACCOUNT, wait=3_600, blocks=300)
+    args = "borrower_1#0", "@token.USDC", "@token.WETH", 10**9, 0, "@attacker", genes.NO_ACCOUNT
+    if batched:
+        leg = [32, "borrower_1#0", "@token.USDC", 10**9, "@attacker", genes.NO_ACCOUNT, args[2], 0]
+        made = "batch", [leg], "0x01"
+    else:
+        made = "liquidate", *args, "0x01"
+    before = fast.watch.vaults[0]
+    assert send(fast, "attacker", "engine", *made) == set()
+    vault = fast.watch._vaults[0]
+    assert before != fast.watch._read_vault(vault) == fast.watch.vaults[0]
+
+
 @pytest.mark.parametrize("sweeps", [False, True])
 def test_sweep__sees_what_no_event_tells_of(fast, tampered, sweeps):
     vault = fast.watch._vaults[1]
-    tampered.words[vault.address, 3] = lambda word: word - 10**9
+    tampered.words[vault.address, BOOKS] = lambda word: word - 10**9
     fast.watch.thorough = sweeps
     found = send(fast, "keeper", "breaker", "poke", "@token.WBTC")
     assert ("SOLV-2" in found) is sweeps

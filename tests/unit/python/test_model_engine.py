@@ -275,7 +275,10 @@ def test_model__debt_that_no_leg_can_tell() -> None:
     """Beyond 2**104 a debt is told as 2**104 - 1."""
     pair = Pair()
     hook, weth, one = pair.token("HOOK"), pair.token("WETH"), pair.world.account("borrower_1#2")
-    pair.order("vault.HOOK", "set_caps", MAX_UINT256, MAX_UINT256)
+    pair.reopen_genesis()
+    config = pair.world.vault_config("HOOK")
+    config = config._replace(deposit_cap=MAX_UINT256, debt_cap=MAX_UINT256)
+    pair.order("configurator", "set_vault", pair.world.contracts["vault.HOOK"].address, config)
     pair.cap(weth, MAX_UINT256)
     pair.do("keeper", "source.HOOK.0", "set_words", [7, 10**9, pair.host.now, pair.host.now, 7])
     pair.passes("keeper", "token.HOOK", "mint", pair.address("lender_1"), 2**104)

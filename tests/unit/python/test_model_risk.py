@@ -10,7 +10,7 @@ import pytest
 from breakwater import artifacts
 from breakwater.abi import checksum
 from breakwater.units import DAY, MAX_UINT256, WAD
-from tests.market import VAULT, ZERO
+from tests.market import ZERO
 from tests.unit.python.risk_world import DEBT, World
 
 REASONS = range(6)
@@ -204,6 +204,7 @@ def test_model__as_many_assets_and_vaults_as_there_may_be():
     for i in range(31):
         vault = world.deploy("BadFeedMock", 18)
         world.run("other", vault, "set_asset", checksum(f"0x{i + 1:040x}"))
+        world.lend(vault)
         world.run("owner", world.breaker, "add_vault", vault)
     assert world.reasons["add_vault", "too many vaults"] == 1
     world.run("other", world.breaker, "vault_list")
@@ -217,7 +218,9 @@ def test_model__latched_before_the_vault_is_added():
     token = world.tokens[2]
     world.run("guardian", world.breaker, "trip", token, 2, DAY)
     owner = world.roles["owner"]
-    vault = world.deploy("LendingVault", token, world.engine, world.breaker, "V", "V", VAULT, owner)
+    vault = world.deploy("LendingVault", token, world.engine, world.breaker, "V", "V", owner)
+    assert not world.run("owner", world.breaker, "add_vault", vault)
+    world.lend(vault)
     world.run("owner", world.breaker, "add_vault", vault)
     assert world.run("other", vault, "level") == 2
     world.check()

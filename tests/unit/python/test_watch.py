@@ -247,23 +247,24 @@ MUTANTS = {
         "GATE-2",
     ),
     "withdrawal at HALT": Mutant(
-        "LendingVault", "", "_exit", "self._check_level(CAUTION)", "pass",
+        "LendingVault", "modules/lenders", "_exit", "level == HALT", "level == 99",
         [trip("USDC", 2),
          call("lender_1", "vault.USDC", "withdraw", usdc(1), "@lender_1", "@lender_1")],
         "GATE-2",
     ),
     "deposit at HALT": Mutant(
-        "LendingVault", "", "_enter", "self._check_level(CAUTION)", "pass",
+        "LendingVault", "modules/lenders", "_enter", "vault_level._check_level(CAUTION)", "pass",
         [trip("USDC", 2), call("lender_1", "vault.USDC", "deposit", usdc(1), "@lender_1")],
         "GATE-2",
     ),
     "flash loan at HALT": Mutant(
-        "LendingVault", "", "flashLoan", "self._check_level(CAUTION)", "pass",
+        "LendingVault", "", "flashLoan",
+        "vault_level._check_level(vault_level.CAUTION)", "pass",
         [trip("USDC", 2), *FLASH],
         "GATE-2",
     ),
     "loan of a vault at CAUTION": Mutant(
-        "LendingVault", "", "lend", "self._check_level(0)", "pass",
+        "LendingVault", "", "lend", "vault_level._check_level(0)", "pass",
         [trip("USDC", 1),
          engine(
              "borrower_1", "batch",

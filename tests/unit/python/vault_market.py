@@ -9,12 +9,21 @@ from breakwater.model.calls import FLASH_CALLBACK
 from breakwater.model.chain import ZERO_ADDRESS
 from breakwater.model.signature import CURVE_ORDER, digest, hashed
 from breakwater.model.vault import PERMIT_TYPE
+from breakwater.model.vault_books import VaultConfig, packed
 from breakwater.units import DAY, HOUR, MAX_UINT256, YEAR
 from tests.unit.python.vault_twins import KEY, SIGNER, Twins
 
 ACTORS = ("owner", "breaker", "lender", "staker", "borrower", "other")
-CONFIG = (1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0)
-WAITS = (0, 0, 0, 0, 0, 0, 1, 12, 60, HOUR, DAY, 2 * DAY, 7 * DAY, 20 * DAY, 30 * DAY)
+CONFIG = (1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0, 2**103, 2**103, 0, 0, 0)
+CAPS = CONFIG[9:]
+WAITS = (0, 0, 0, 0, 0, 0, 1, 12, 60, *(n * HOUR for n in (1, 4, 9, 24, 48)))
+WAITS += (7 * DAY, 20 * DAY, 30 * DAY)
+
+
+def written(config):
+    """The word and the flash fee that a vault takes."""
+    wanted = VaultConfig(*config)
+    return packed(wanted), wanted.flash_fee
 
 
 class Market(Twins):
@@ -38,7 +47,6 @@ class Market(Twins):
             at["breaker"],
             "Vault of tokens",
             "bTKN",
-            self.config,
             at["owner"],
         )
         self.fund = self.deploy("InsuranceFund", self.vault, "Fund", "fTKN")
@@ -52,8 +60,7 @@ class Market(Twins):
         self.execute(self.token, "approve", self.vault, MAX_UINT256)
         self.compare("before any step:")
         if opened:
-            cap = self.random.choice((10**9 * self.unit, 2**103 + 12_345))
-            opening = self.fund, self.unit, cap, cap
+            opening = self.fund, self.unit, *written(self.config)
             assert self.call(at["owner"], self.vault, "open", *opening) is None
             assert self.call(at["lender"], self.vault, "deposit", 10**6 * self.unit, SIGNER) is None
 
@@ -127,9 +134,9 @@ class Market(Twins):
         self.call(who, self.vault, "redeem", self.amount(*most), self.someone(), owner)
 
     def lend(self):
-        cash, owed, cap = (self.seen(name) for name in ("cash", "debt_assets", "caps"))
+        cash, (left, growth, _) = self.seen("cash"), self.seen("limits")
         to = self.anyone()
-        self.execute(self.vault, "lend", self.amount(cash, cash, max(cap[1] - owed, 0)), to)
+        self.execute(self.vault, "lend", self.amount(cash, left, min(left, growth)), to)
 
     def collect(self):
         shares, owed = self.seen("debt_shares"), self.seen("debt_assets")
@@ -161,11 +168,11 @@ class Market(Twins):
                 ("lend", 1, SIGNER),
                 ("collect", 1, 1, SIGNER, 0),
                 ("write_off", 1),
-                ("set_caps", 1, 1),
                 ("set_breaker", SIGNER),
-                ("set_config", self.config),
+                ("write_config", *written(self.config)),
+                ("wind_down",),
                 ("transfer_ownership", SIGNER),
-                ("open", self.fund, 1, 1, 1),
+                ("open", self.fund, 1, *written(self.config)),
                 ("set_level", self.chain.now + 9, 0, 0),
             )
         )
@@ -211,30 +218,48 @@ class Market(Twins):
         args = owner, spender, amount, deadline, v, *words
         self.call(self.anyone(), self.vault, "permit", *args)
 
+    def write(self):
+        self.call(self.seen("owner"), self.vault, "write_config", *written(self.config))
+
     def set_caps(self):
         caps = [self.amount(self.seen("totalAssets"), 10**9 * self.unit, 2**104) for _ in range(2)]
-        self.call(self.seen("owner"), self.vault, "set_caps", *caps)
+        self.config = (*self.config[:9], *caps, *self.config[11:])
+        self.write()
         if self.random.random() < 0.7:
             caps = 2 * self.seen("totalAssets") + 10**6 * self.unit, 2**104 - 1
-            self.call(self.seen("owner"), self.vault, "set_caps", *caps)
+            self.config = (*self.config[:9], *caps, *self.config[11:])
+            self.write()
+
+    def set_limits(self):
+        """Often none, so that other things happen too."""
+        percents = [self.random.choice((0, 0, 1, 5, 20, 100)) for _ in range(2)]
+        floor = self.random.choice((0, 0, self.unit, self.amount(self.seen("totalAssets"))))
+        self.config = (*self.config[:11], floor, *percents)
+        self.write()
+
+    def wind_down(self, rare=0.93):
+        if self.random.random() > rare:
+            self.call(self.seen("owner"), self.vault, "wind_down")
 
     def set_config(self):
         config = list(self.config)
         ranges = (
-            (0, 1, 1_000, 5_000, 5_001),
-            (999, 1_000, 5_000, 9_000, 9_900, 9_901),
-            (9_999, 10_000, 10_001, 40_000, 100_000, 100_001),
-            (0, 1, 500_000, 1_000_000, 1_000_001),
-            (0, 1, 400, 20_000, 20_001),
-            (0, 1, 10, 399, 400, 401),
-            (399, 400, 5_000, 20_000, 20_001, MAX_UINT256),
-            (0, 1, 9, 100, 101),
+            (0, 1, 1_000, 5_000),
+            (1_000, 5_000, 9_000, 9_900),
+            (10_000, 10_001, 40_000, 100_000),
+            (0, 1, 500_000, 1_000_000),
+            (400, 401),
+            (1, 10, 399, 400),
+            (401, 5_000, 20_000),
+            (0, 1, 9, 100),
             (0, 1, self.unit, self.amount(), 2**41 - 1, 2**41, 10**30 - 1, 10**31 + 17),
         )
         for _ in range(self.random.choice((1, 1, 2, 4))):
-            i = self.random.randrange(len(config))
+            i = self.random.randrange(9)
             config[i] = self.random.choice(ranges[i])
-        self.call(self.seen("owner"), self.vault, "set_config", tuple(config))
+        config[5], config[4], config[6] = sorted(config[4:7])
+        self.config = tuple(config)
+        self.write()
 
     def set_level(self):
         ends = (0, 0, -1, 0, 1, HOUR, DAY, 3 * DAY, 7 * DAY)
@@ -332,13 +357,14 @@ class Market(Twins):
         if self.seen("fund") == ZERO_ADDRESS and self.kinds[self.token] == "OddTokenMock":
             self.call(SIGNER, self.token, "set_odds", 1, self.random.choice((0, 100)), False, False)
         fund = self.random.choice((self.fund, self.fund, self.other_fund, *self.accounts.values()))
-        fund = self.random.choice((fund, fund, ZERO_ADDRESS, self.token, self.vault))
-        args = fund, self.amount(self.unit, self.unit), self.amount(2**103, 2**103), self.amount()
+        fund = self.random.choice((fund, fund, self.token, self.vault))
+        args = fund, self.amount(self.unit, self.unit), *written(self.config)
         self.call(self.seen("owner"), self.vault, "open", *args)
 
     def ruin(self):
         """Great losses and great numbers: lend what there is, lose nearly all, mint what fits."""
-        self.call(self.seen("owner"), self.vault, "set_caps", 2**104, 2**104)
+        self.config = (*self.config[:9], 2**104, 2**104, *self.config[11:])
+        self.write()
         if self.random.random() < 0.5:
             room = self.seen("maxDeposit", SIGNER)
             self.call(SIGNER, self.vault, "deposit", max(room // 2, 1), SIGNER)
@@ -347,7 +373,7 @@ class Market(Twins):
         part = self.random.choice((2, 9, 10**3, 10**5, 10**7))
         self.execute(self.vault, "write_off", shares - shares // part)
         room = self.seen("maxMint", SIGNER)
-        left = 2**128 - 1 - self.seen("totalSupply")
+        left = 2**127 - 1 - self.seen("totalSupply")
         self.call(SIGNER, self.vault, "mint", self.amount(room, room, left), SIGNER)
         self.call(SIGNER, self.vault, "deposit", self.amount(2**103), SIGNER)
 
@@ -400,6 +426,8 @@ ACTIONS = [
     (8, Market.shares),
     (2, Market.permit),
     (2, Market.set_caps),
+    (2, Market.set_limits),
+    (1, Market.wind_down),
     (3, Market.set_config),
     (2, Market.set_level),
     (5, Market.flash),
@@ -416,9 +444,16 @@ PROFILES = {
     "6 decimals": {"decimals": 6, "config": (1_700, *CONFIG[1:])},
     "24 decimals": {
         "decimals": 24,
-        "config": (5_000, 5_000, 100_000, 1_000_000, 9, 1, 2_000, 1, 0),
+        "config": (5_000, 5_000, 100_000, 1_000_000, 9, 1, 2_000, 1, 0, *CAPS),
     },
-    "no fee": {"config": (0, 9_900, 10_000, 0, 20_000, 20_000, 20_000, 100, 10**24)},
+    "no fee": {"config": (0, 9_900, 10_000, 0, 20_000, 20_000, 20_000, 100, 10**24, *CAPS)},
+    "limits": {"config": (*CONFIG[:11], 10**21, 20, 20), "waits": (0, 0, 0, 9, HOUR, 4 * HOUR)},
+    "limits, 6 decimals": {
+        "decimals": 6,
+        "config": (*CONFIG[:11], 1, 1, 100),
+        "waits": (0, 0, 0, 0, HOUR, DAY, 12 * DAY),
+    },
+    "wound down": {"wound": True},
     "same block": {"waits": (0,)},
     "for ages": {"waits": (0, 0, 0, 0, DAY, YEAR, 5 * YEAR, 50 * YEAR)},
     "not open": {"opened": False},
@@ -426,7 +461,7 @@ PROFILES = {
     "odd token, not open": {"token": "OddTokenMock", "opened": False},
     "hooks": {
         "token": "HookTokenMock",
-        "config": (2_500, 8_000, 40_000, 10_000, 1, 1, 1, 9, 10**15),
+        "config": (2_500, 8_000, 40_000, 10_000, 1, 1, 1, 9, 10**15, *CAPS),
     },
     "ruin": {"ruin": True},
 }
@@ -435,10 +470,12 @@ PROFILES = {
 def play(profile, seed, steps):
     """Reasons that were met, by function."""
     options = dict(PROFILES[profile])
-    ruined = options.pop("ruin", False)
+    ruined, wound = options.pop("ruin", False), options.pop("wound", False)
     market = Market(f"{profile} {seed}", **options)
     for _ in range(steps):
         market.step()
+        if wound and market.steps > 100:
+            market.wind_down(0)
         if ruined and market.random.random() < 0.2:
             market.ruin()
             market.compare("ruin")

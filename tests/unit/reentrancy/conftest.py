@@ -16,9 +16,11 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz.slots import slot
 from breakwater.host import interface_of
 from breakwater.units import DAY, MAX_UINT256, RAY, WAD, account_id
+from tests.vault_world import CONFIG, packed
 
 PRICE = 2_000 * 10**8
-CONFIG = (1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0)
+WRITTEN = packed(CONFIG)
+"""The configuration as a vault takes it."""
 CALLBACK = keccak(text="ERC3156FlashBorrower.onFlashLoan")
 WITHDRAW, BORROW = 2, 4
 ZERO = "0x" + "00" * 20
@@ -63,7 +65,7 @@ class World:
         self.make("configurator", "Configurator", self.at["engine"], blend, 10**7 * WAD, actor)
         for name, token in (("vault", "debt"), ("new vault", "new")):
             args = (self.at[token], self.at["engine"], self.at["breaker"], name, "bw")
-            self.make(name, "LendingVault", *args, CONFIG, actor)
+            self.make(name, "LendingVault", *args, actor)
             fund = "fund" if name == "vault" else "new fund"
             self.make(fund, "InsuranceFund", self.at[name], fund, "f")
         self._list()
@@ -135,7 +137,7 @@ class World:
                 self.send(name, "approve", at[spender], MAX_UINT256, sender=self.lender)
                 approval = encode("TokenMock", "approve", at[spender], MAX_UINT256)
                 self.send("borrower", "execute", at[name], approval)
-        self.act("vault", "open", at["fund"], 1_000 * WAD, 10**9 * WAD, 10**9 * WAD)
+        self.act("vault", "open", at["fund"], 1_000 * WAD, *WRITTEN)
         self.act("configurator", "list_debt", at["vault"], WAD)
         self.act("breaker", "add_vault", at["vault"])
 

@@ -15,6 +15,7 @@ from breakwater import artifacts
 from breakwater.abi import Function
 from breakwater.host import Reverted, decode_reason
 from breakwater.units import DAY, MAX_UINT256, RAY, WAD
+from tests.vault_world import CONFIG, packed
 
 CONTRACTS = ("engine", "vault", "fund", "breaker", "risk", "configurator")
 NOBODY = "0x" + "0" * 40
@@ -32,6 +33,7 @@ REENTRANT = {
 """Functions that a lock of their own contract does not stop."""
 
 UNDOES = {
+    "vault.wind_down": "what lends afterwards sees that the vault is wound down",
     "breaker.trip": "what raises risk sees the level before it ends",
 }
 """Functions that may make the call they interrupt fail, and so are undone with it."""
@@ -77,6 +79,7 @@ OUT_IN_A_FLASH_LOAN = {
 
 BETWEEN_PAYMENT_AND_LOSS = {
     *("vault.debt_shares", "vault.debt_assets", "vault.utilization", "vault.borrow_rate"),
+    "vault.limits",
     *("vault.maxDeposit", "vault.maxMint", "vault.fee_owed", "vault.fee_shares"),
     *("fund.totalAssets", "fund.maxDeposit", "fund.maxMint", "fund.maxWithdraw"),
 }
@@ -170,10 +173,9 @@ INNER_ARGS = {
     "engine.borrow": ("healthy", "debt", WAD, "actor"),
     "engine.repay": ("healthy", "debt", WAD),
     "vault.flashLoan": ("receiver", "debt", WAD, b""),
-    "vault.set_caps": (10**9 * WAD, 10**9 * WAD),
     "vault.transfer": ("lender", WAD),
     "vault.transferFrom": ("actor", "lender", WAD),
-    "vault.set_config": ((1_000, 9_000, 40_000, 500_000, 400, 10, 20_000, 0, 0),),
+    "vault.write_config": packed(CONFIG),
     "vault.set_breaker": ("breaker",),
     "fund.deposit": (WAD, "actor"),
     "fund.withdraw": (WAD, "actor", "actor"),
@@ -224,6 +226,8 @@ def some(world: Any, entry: dict[str, Any]) -> Any:
     if name == "steps":
         return [leg(world, DEPOSIT, "collateral", WAD)]
     if kind == "tuple" and name == "config":
+        if len(entry["components"]) == len(CONFIG):
+            return tuple(CONFIG.values())
         return world.asset_config("other feed")
     if name in BY_NAME:
         return resolve(world, BY_NAME[name])
@@ -411,7 +415,7 @@ def test_flash_loan__is_repaid_after_a_debt(world: Any) -> None:
 def test_open__is_locked_while_the_seed_arrives(world: Any, function: str) -> None:
     at, actor = world.at, world.at["actor"]
     args = {
-        "open": (at["new fund"], WAD, 10**9 * WAD, 10**9 * WAD),
+        "open": (at["new fund"], WAD, *packed(CONFIG)),
         "deposit": (WAD, actor),
         "redeem": (1, actor, actor),
     }

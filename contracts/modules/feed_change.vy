@@ -1,0 +1,172 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Changes of feeds
+@license MIT
+@notice How an asset gets another source, which blends in over 24 hours (`BlendFeed`), or the price
+        that it is wound down at.
+"""
+
+from contracts.interfaces import IConfigurator
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from contracts.modules import rulebook
+from snekmate.auth import ownable
+
+uses: ownable
+uses: rulebook
+
+
+interface IBlendFeed:
+    def OLD() -> uint256: view
+    def NEW() -> uint256: view
+    def is_over() -> bool: view
+    def is_refused() -> bool: view
+
+
+DAY: constant(uint256) = 86_400
+MAX_BAND: constant(uint256) = 500  # [BPS] between the old source and the new
+MAX_GAP: constant(uint256) = 3_600  # [s] see `price_oracle`
+SOURCE: constant(uint256) = 2**177 - 1  # in an asset's rules: source, highest age, decimals
+
+BLEND_FEED: immutable(address)
+
+# By asset, the feed from its old source to a new one, as long as that is under way
+blend_of: public(HashMap[address, address])
+
+
+@deploy
+def __init__(blend_feed: address):
+    BLEND_FEED = blend_feed
+
+
+@external
+def replace_feed(
+    asset: address, source: address, is_feed: bool, max_age: uint256, second: address
+) -> address:
+    """
+    @notice Begins to replace the source of an asset. It must agree with the old one to within
+            jump_band and 5 %; where that has had no price for 24 hours, with the last average, or
+            with `second`.
+    @param source Chainlink aggregator, or a feed that keeps IPriceFeed.
+    @param max_age [seconds] as in the configuration.
+    @param second A feed to believe where the old source is dead; zero for none.
+    @return The feed from the old source to the new.
+    """
+    ownable._check_owner()
+    assert self.blend_of[asset] == empty(address), "replacement is under way"
+    rule: uint256 = 0
+    term: uint256 = 0
+    rule, term = rulebook._words(asset)
+    assert rule & (2**160 - 1) != 0, "asset is settled"
+    asset_config._check_age(max_age)
+    new: uint256 = (
+        convert(source, uint256)
+        | (max_age // 60 << 160)
+        | (rulebook._feed_decimals(source, is_feed) << 172)
+    )
+    dead: address = empty(address)
+    if self._is_dead(asset):
+        # the risk engine stands for no second source
+        dead = second if second != empty(address) else rulebook.RISK_ENGINE
+    blend: address = create_from_blueprint(
+        BLEND_FEED,
+        rulebook.RISK_ENGINE,
+        asset,
+        rule & SOURCE,
+        new,
+        min(asset_config._jump_band(rule), MAX_BAND),
+        dead,
+    )
+    self.blend_of[asset] = blend
+    age: uint256 = max(max_age // 60, (rule >> 160) & 4_095)
+    self._write_source(
+        asset, convert(blend, uint256) | (age << 160) | (asset_config.IS_FEED << 172)
+    )
+    log IConfigurator.ReplaceFeed(asset=asset, source=source, blend=blend)
+    return blend
+
+
+@external
+def cancel_replacement(asset: address):
+    """
+    @notice Puts the old source back, which lives, while the new one is apart from it or dead. For
+            the owner.
+    """
+    ownable._check_owner()
+    blend: address = self._blend(asset)
+    assert staticcall IBlendFeed(blend).is_refused(), "new source is not refused"
+    old: uint256 = staticcall IBlendFeed(blend).OLD()
+    self._write_source(asset, old)
+    log IConfigurator.CancelReplacement(asset=asset, source=convert(old & (2**160 - 1), address))
+
+
+@external
+def finish_replacement(asset: address):
+    """
+    @notice Points the asset straight at its new source, after 24 hours, when that is its price. For
+            anyone.
+    """
+    blend: address = self._blend(asset)
+    assert staticcall IBlendFeed(blend).is_over(), "replacement is not over"
+    new: uint256 = staticcall IBlendFeed(blend).NEW()
+    self._write_source(asset, new)
+    log IConfigurator.FinishReplacement(asset=asset, source=convert(new & (2**160 - 1), address))
+
+
+@external
+def settle(asset: address, price: uint256):
+    """
+    @notice Winds an asset down for good, see `IRiskEngine.settle`. A replacement of its feed ends.
+    @param price [WAD] within what pokes saw in 7 days.
+    """
+    ownable._check_owner()
+    self.blend_of[asset] = empty(address)
+    extcall IRiskEngine(rulebook.RISK_ENGINE).settle(asset, price)
+
+
+@view
+@external
+def blend_feed() -> address:
+    """
+    @notice Blueprint of the feeds that blend from an old source to a new one.
+    """
+    return BLEND_FEED
+
+
+@internal
+def _write_source(asset: address, source: uint256):
+    rule: uint256 = 0
+    term: uint256 = 0
+    rule, term = rulebook._words(asset)
+    extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, (rule & ~SOURCE) | source, term)
+
+
+@internal
+def _blend(asset: address) -> address:
+    """
+    @dev The replacement that ends now.
+    """
+    blend: address = self.blend_of[asset]
+    assert blend != empty(address), "no replacement is under way"
+    self.blend_of[asset] = empty(address)
+    return blend
+
+
+@view
+@internal
+def _is_dead(asset: address) -> bool:
+    """
+    @dev Whether pokes have seen no price for 24 hours, and there is none now.
+    """
+    rule: uint256 = 0
+    term: uint256 = 0
+    checkpoint: uint256 = 0
+    seen: uint256 = 0
+    rule, term, checkpoint, seen = staticcall IRiskEngine(rulebook.RISK_ENGINE).words_of(asset)
+    last: uint256 = (seen >> 160) & (2**32 - 1)
+    return (
+        last != 0
+        and (seen >> 239) + min(block.timestamp - last, MAX_GAP) >= DAY
+        and (staticcall IRiskEngine(rulebook.RISK_ENGINE).quote(asset)).price == 0
+    )

@@ -1,0 +1,84 @@
+"""CAUTION for a day after a loss above 1 % of the total, by the vault itself."""
+
+import pytest
+
+DAY = 86_400
+
+
+@pytest.fixture
+def vault(new_world):
+    """A thousand, all of it lent but a tenth; 10 % may leave in a window."""
+    world = new_world(reserve_factor=0, outflow_limit=10, limit_floor=2**60)
+    world.act("deposit", 999 * world.unit, world.lender)
+    world.host.advance(64 * 4 * 3_600)
+    world.configure(outflow_limit=0)
+    world.shares = world.act("lend", 900 * world.unit, world.borrower, sender=world.engine).value
+    for _ in range(2):
+        world.host.advance(4 * 3_600)
+        world.act("deposit", 1, world.lender)
+    world.configure(outflow_limit=10)
+    return world
+
+
+def lose(world, parts, more=0):
+    """Write off `parts` of 1,000 of the total, rounded down, and so many shares more."""
+    total = world.read("cash") + world.read("debt_assets")
+    shares = parts * total // 1_000 * 10**27 // world.read("debt_index")
+    return world.act("write_off", shares + more, sender=world.engine)
+
+
+def test_loss__of_one_percent_is_borne(vault):
+    total = vault.read("cash") + vault.read("debt_assets")
+    receipt = lose(vault, 10)
+    assert total // 100 - vault.events(receipt, "WriteOff")[0]["loss"] in (0, 1)
+    assert vault.events(receipt, "LossCaution") == []
+    assert vault.read("level") == 0
+    vault.lend(1)
+
+
+def test_loss__above_one_percent_stops_loans_for_a_day(vault):
+    receipt = lose(vault, 10, more=2)
+    (event,) = vault.events(receipt, "LossCaution")
+    assert event["until"] == vault.host.now + DAY
+    assert vault.read("level") == 1
+    vault.refuses("vault is in caution", "lend", 1, vault.borrower, sender=vault.engine)
+    vault.act("deposit", vault.unit, vault.lender)
+    vault.collect(vault.unit, 2**255)
+    vault.host.advance(DAY - 1)
+    vault.refuses("vault is in caution", "lend", 1, vault.borrower, sender=vault.engine)
+    vault.host.advance(1)
+    assert vault.read("level") == 0
+    vault.lend(1)
+
+
+def test_loss__lenders_leave_at_half_the_rate(vault):
+    start = vault.host.snapshot()
+    whole = vault.read("limits")[0]
+    lose(vault, 11)
+    half = vault.read("limits")[0]
+    assert abs(half - whole // 2) < whole // 1_000
+    assert vault.read("maxWithdraw", vault.lender) == half
+    vault.act("withdraw", half, vault.lender, vault.lender)
+    vault.host.restore(start)
+
+
+def test_loss__spends_nothing_of_the_guardians_budget(vault):
+    lose(vault, 11)
+    now = vault.host.now
+    week = now + 7 * DAY
+    vault.act("set_level", week, week, week, sender=vault.breaker)
+    assert vault.read("level") == 2
+    # nor can the breaker lift it
+    vault.act("set_level", 0, 0, 0, sender=vault.breaker)
+    assert vault.read("level") == 1
+    vault.refuses("vault is in caution", "lend", 1, vault.borrower, sender=vault.engine)
+
+
+def test_loss__a_second_one_begins_the_day_anew(vault):
+    lose(vault, 11)
+    vault.host.advance(DAY // 2)
+    lose(vault, 50)
+    vault.host.advance(DAY - 1)
+    assert vault.read("level") == 1
+    vault.host.advance(1)
+    assert vault.read("level") == 0

@@ -1,0 +1,157 @@
+"""Wind-down: no more interest, and each holder his part of the cash, as often as there is some."""
+
+import pytest
+
+PART = "part of the cash is taken"
+WOUND = "vault is wound down"
+
+
+@pytest.fixture
+def vault(new_world):
+    """The fund has 100 of 1,000, two lenders 450 each; 900 are lent. Wound down."""
+    world = new_world(seed=100 * 10**18, reserve_factor=0, outflow_limit=10, growth_limit=10)
+    world.configure(outflow_limit=0, growth_limit=0)
+    for who in (world.lender, world.other):
+        world.act("deposit", 450 * world.unit, who, sender=who)
+    world.lend(900 * world.unit)
+    world.configure(outflow_limit=10, growth_limit=10)
+    world.act("wind_down", sender=world.owner)
+    return world
+
+
+def take(world, who):
+    """All that is his turn."""
+    most = world.read("maxWithdraw", who)
+    if most:
+        world.act("withdraw", most, who, who, sender=who)
+    return most
+
+
+def test_wind_down__interest_stops_and_nothing_goes_in(vault):
+    index = vault.read("debt_index")
+    assert vault.read("level") == 3
+    vault.host.advance(10**8)
+    assert vault.read("debt_index") == vault.act("accrue").value == index
+    vault.refuses(WOUND, "deposit", 1, vault.lender)
+    vault.refuses(WOUND, "mint", 10**6, vault.lender)
+    vault.refuses(WOUND, "lend", 1, vault.borrower, sender=vault.engine)
+    vault.refuses(WOUND, "flashLoan", vault.other, vault.token, 1, b"")
+    vault.refuses(WOUND, "wind_down", sender=vault.owner)
+    assert vault.read("maxDeposit", vault.lender) == vault.read("maxMint", vault.lender) == 0
+    assert vault.read("maxFlashLoan", vault.token) == 0
+    assert vault.read("limits")[0] == vault.read("cash")
+
+
+def test_wind_down__emits_and_stays(vault, new_world):
+    world = new_world()
+    receipt = world.act("wind_down", sender=world.owner)
+    assert len(world.events(receipt, "WindDown")) == 1
+    world.act("set_level", 0, 0, 0, sender=world.breaker)
+    world.configure(reserve_factor=0)
+    assert world.read("level") == 3
+
+
+def test_wind_down__each_his_part_and_no_more(vault):
+    # 100 of cash: 45 % for each lender, 10 % for the fund
+    for who in (vault.lender, vault.other):
+        most = vault.read("maxWithdraw", who)
+        assert 45 * vault.unit - 1 <= most <= 45 * vault.unit
+        args = ("withdraw", most + 2, who, who)
+        vault.refuses(PART, *args, sender=who)
+        assert take(vault, who) == most
+        assert vault.read("maxWithdraw", who) <= 1
+    assert 10 * vault.unit <= vault.read("cash") <= 10 * vault.unit + 2
+
+
+def test_wind_down__repeatedly_as_debts_are_paid(vault):
+    first = take(vault, vault.lender)
+    vault.collect(450 * vault.unit, 2**255)
+    # 550 in all so far: 247.5 for each
+    assert abs(first + take(vault, vault.lender) - 495 * vault.unit // 2) <= 2
+    assert abs(take(vault, vault.other) - 495 * vault.unit // 2) <= 2
+    vault.collect(2**255, 2**255)
+    assert abs(take(vault, vault.lender) - 405 * vault.unit // 2) <= 3
+    assert abs(take(vault, vault.other) - 405 * vault.unit // 2) <= 3
+    # what the fund's shares claim is there
+    worth = vault.read("convertToAssets", vault.read("balanceOf", vault.fund))
+    assert worth <= vault.read("cash") <= worth + 4
+
+
+def test_wind_down__max_redeem_is_exact(vault):
+    shares = vault.read("maxRedeem", vault.lender)
+    more = ("redeem", shares + 2 * 10**6, vault.lender, vault.lender)
+    vault.refuses(PART, *more, sender=vault.lender)
+    vault.act("redeem", shares, vault.lender, vault.lender)
+
+
+def test_wind_down__a_transfer_gives_no_second_turn(vault):
+    take(vault, vault.lender)
+    held = vault.read("balanceOf", vault.lender)
+    for amount in (1, 10**6 + 1, held // 3):
+        vault.act("transfer", vault.borrower, amount)
+    assert vault.read("maxWithdraw", vault.borrower) <= 1
+    assert vault.read("maxWithdraw", vault.lender) <= 1
+    before = vault.read("maxWithdraw", vault.other)
+    vault.act("transfer", vault.other, held // 3)
+    assert abs(vault.read("maxWithdraw", vault.other) - before) <= 1
+
+
+def test_wind_down__a_loss_is_the_funds_first(vault):
+    shares = vault.read("debt_shares")
+    take(vault, vault.lender)
+    vault.act("write_off", shares // 18, sender=vault.engine)  # 50
+    vault.collect(2**255, 2**255)
+    assert abs(take(vault, vault.lender) - 405 * vault.unit) <= 4
+    assert abs(take(vault, vault.other) - 450 * vault.unit) <= 4
+    worth = vault.read("convertToAssets", vault.read("balanceOf", vault.fund))
+    assert abs(worth - 50 * vault.unit) <= 2
+
+
+def test_wind_down__a_halt_goes_before_and_ends(vault):
+    now = vault.host.now
+    vault.act("set_level", 0, now + 3_600, 0, sender=vault.breaker)
+    assert vault.read("level") == 2
+    assert vault.read("maxWithdraw", vault.lender) == 0
+    args = ("withdraw", 1, vault.lender, vault.lender)
+    vault.refuses("vault is halted", *args, sender=vault.lender)
+    vault.host.advance(3_600)
+    assert vault.read("level") == 3
+    take(vault, vault.lender)
+
+
+def test_wind_down__a_caution_halves_nothing(vault):
+    before = vault.read("maxWithdraw", vault.lender)
+    vault.act("set_level", vault.host.now + 3_600, 0, 0, sender=vault.breaker)
+    assert vault.read("maxWithdraw", vault.lender) == before
+    assert vault.read("level") == 3
+
+
+def test_wind_down__the_fee_owed_becomes_shares(new_world):
+    world = new_world()
+    world.act("deposit", 99 * world.unit, world.lender)
+    world.lend(90 * world.unit)
+    world.host.advance(10**7)
+    fee, price = world.read("fee_owed"), world.read("convertToAssets", 10**24)
+    receipt = world.act("wind_down", sender=world.owner)
+    assert world.events(receipt, "SettleFee")[0]["assets"] == fee > 0
+    assert world.read("fee_owed") == 0
+    assert world.read("convertToAssets", 10**24) - price in (0, 1)
+
+
+def test_wind_down__shares_redeemed_in_part_cannot_be_staked(vault):
+    start = vault.host.snapshot()
+    vault.stake("deposit", 10**24, vault.lender, sender=vault.lender)
+    vault.host.restore(start)
+    take(vault, vault.lender)
+    refused = ("deposit", 10**24, vault.lender)
+    vault.fund_refuses("fund takes no transfers", *refused, sender=vault.lender)
+
+
+def test_wind_down__stakers_leave_with_the_turn_that_waited(vault):
+    vault.stake("deposit", 450 * 10**24, vault.other, sender=vault.other)
+    take(vault, vault.lender)
+    vault.stake("request_exit", vault.staked("balanceOf", vault.other), sender=vault.other)
+    vault.host.advance(20 * 86_400)
+    most = vault.staked("maxRedeem", vault.other)
+    vault.stake("redeem", most, vault.other, vault.other, sender=vault.other)
+    assert abs(take(vault, vault.other) - 45 * vault.unit) <= 2

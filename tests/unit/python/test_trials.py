@@ -1,0 +1,49 @@
+"""Trials of liveness in states that random calls seldom reach."""
+
+import pytest
+
+from breakwater.evm import EvmHost
+from breakwater.fuzz.profiles import DELAY
+from breakwater.fuzz.steps import Step
+from breakwater.fuzz.watch import Watch
+from breakwater.fuzz.world import World
+from tests.mutants import Mutant, changed
+from tests.planted.sequences import NOTHING, call
+
+FORGETFUL = Mutant(
+    "LendingVault", "modules/lenders", "_turn",
+    "unsafe_add(all_redeemed, min(payable_now, supply))", "min(payable_now, supply)", [], "LIVE-2",
+)  # fmt: skip
+"""The part of who comes later is of what is left, not of all that there was."""
+
+
+@pytest.mark.parametrize("mutated", [False, True])
+def test_share_out__who_comes_later_gets_his_part(mutated):
+    market = World(EvmHost(), compile=changed(FORGETFUL)) if mutated else World(EvmHost())
+    watch, redeemed = Watch(market), []
+    inner = Step("timelock", "configurator", "wind_down_vault", ("@vault.USDC",))
+    full = "@configurator", 0, {"call": inner}, NOTHING, NOTHING
+    shares = 10**17
+    for step in (
+        call("governor", "timelock", "schedule", *full, DELAY),
+        call("keeper", "timelock", "execute", *full, wait=DELAY, blocks=300),
+        call("lender_1", "vault.USDC", "redeem", shares, "@lender_1", "@lender_1"),
+    ):
+        result = market.run(step)
+        assert result.succeeded
+        assert not watch.after(step, result)
+
+    def send(made):
+        step = Step(*made)
+        result = market.run(step)
+        if result.succeeded:
+            assert not watch.after(step, result)
+        redeemed.append((step.sender, result.reason))
+        return result.reason
+
+    trials = watch._trials
+    found = []
+    trials._withdraw([vault.symbol for vault in watch._vaults].index("USDC"), send, found)
+    held_back = "part of the cash is taken"
+    assert redeemed == [(name, held_back if mutated else None) for name in ("lender_1", "lender_2")]
+    assert {violation.promise for violation in found} == ({"LIVE-2"} if mutated else set())
