@@ -11,13 +11,19 @@ from fractions import Fraction
 from unittest.mock import patch
 
 import pytest
+from eth_utils.crypto import keccak
 
 from breakwater import artifacts
+from breakwater.contract import Contract
 from breakwater.fuzz import planted
 from breakwater.fuzz.planted import Bug
+from breakwater.host import Receipt, interface_of
+from breakwater.mocks import FlashBorrowerMock
 from tests.market import Market
 
 Number = int | float | str | Fraction
+
+FLASH_CALLBACK = keccak(text="ERC3156FlashBorrower.onFlashLoan")
 
 
 class Ledger:
@@ -142,6 +148,14 @@ def bug(name: str, what: str, contract: str, path: str, *changes: tuple[str, str
     return Bug(name, what, "", "", (contract,), f"--- a/{path}\n+++ b/{path}\n{hunks}")
 
 
+def joined(name: str, *bugs: Bug | str) -> Bug:
+    """Several safeguards less at once."""
+    found = [planted.load(one) if isinstance(one, str) else one for one in bugs]
+    contracts = tuple(dict.fromkeys(contract for one in found for contract in one.contracts))
+    what = " ".join(one.what for one in found)
+    return Bug(name, what, "", "", contracts, "".join(one.diff for one in found))
+
+
 SPOT_BELIEVED = bug(
     "spot_believed",
     "New risk counts every asset at its price of now.",
@@ -184,6 +198,42 @@ MAINTENANCE_IS_ENOUGH = bug(
         "    log ICreditEngine.WithdrawCollateral(\n",
     ),
 )
+
+
+class Hand:
+    """A contract of an attacker: it owns accounts, and a token's hook, a flash loan or a liquidation
+    calls it back.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self.on = market
+        self.mock = FlashBorrowerMock.deploy(market.host, sender=market.owner)
+        self.address = self.mock.address
+        self.account = market.account(0, self.address)
+        for asset in market.assets.values():
+            for spender in [market.engine, *([asset.vault] if hasattr(asset, "vault") else [])]:
+                self.call(asset.token, "approve", spender.address, 2**256 - 1)
+
+    def data(self, target: Contract, function: str, *args: object) -> bytes:
+        """Calldata of a function of `target`."""
+        return interface_of(target.NAME).function(function, len(args)).encode(list(args))
+
+    def call(self, target: Contract, function: str, *args: object) -> Receipt:
+        """Call as this contract."""
+        data = self.data(target, function, *args)
+        return self.mock.execute(target, data, sender=self.on.owner)
+
+    def through(self, target: Contract, function: str, *args: object) -> bytes:
+        """Calldata with which anybody, as a token's hook, makes this contract call `target`."""
+        return self.data(self.mock, "execute", target.address, self.data(target, function, *args))
+
+    def when_called(self, *calls: tuple[Contract, str, *tuple[object, ...]]) -> None:
+        """What it does in a callback: target, function, arguments; each may fail."""
+        plan = [
+            (target.address, self.data(target, function, *args), False)
+            for target, function, *args in calls
+        ]
+        self.mock.set_calls(plan, FLASH_CALLBACK, sender=self.on.owner)
 
 
 @contextmanager
