@@ -57,7 +57,7 @@ def test_cut_takes_days(market):
 def test_no_faster_ramp(market, duration):
     """Nor one in several parts: a second ramp begins where the first one stands."""
     weth = market.assets["WETH"]
-    with refuses("ramp is too short"):
+    with refuses("ramp is too fast"):
         market.configurator.ramp_liquidation_ltv(weth, 7_800, duration, sender=market.owner)
 
 
@@ -73,7 +73,7 @@ def test_nothing_else_moves_health(market):
     market.configurator.set_min_debt(usdc, 10**12, sender=owner)
     market.configurator.set_depth(weth, 1, sender=owner)
     market.configurator.set_growth(weth, 1, sender=owner)
-    market.set_vault("USDC", debt_cap=1, deposit_cap=1, max_rate=20_000, min_rate=20_000)
+    market.set_vault("USDC", debt_cap=1, deposit_cap=1, min_rate=300, max_rate=400)
     market.breaker.trip(weth, 2, DAY, sender=market.guardian)
     market.breaker.trip(usdc, 2, DAY, sender=market.guardian)
     assert market.lens.account(market.account()).health == before
