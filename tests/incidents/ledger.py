@@ -201,8 +201,8 @@ MAINTENANCE_IS_ENOUGH = bug(
 
 
 class Hand:
-    """A contract of an attacker: it owns accounts, and a token's hook, a flash loan or a liquidation
-    calls it back.
+    """A contract of an attacker: it owns accounts, and a token's hook, a flash loan or a
+    liquidation calls it back.
     """
 
     def __init__(self, market: Market) -> None:

@@ -44,8 +44,8 @@ def thin(new_market):
 
 
 def hour(market, exchange):
-    """Everyone who is below is liquidated, in slices of two thousand dollars, and what was seized is
-    sold at once; every five minutes. How many tokens were seized.
+    """Everyone who is below is liquidated, in slices of two thousand dollars, and what was seized
+    is sold at once; every five minutes. How many tokens were seized.
     """
     seized = Fraction(0)
     for _ in range(11):

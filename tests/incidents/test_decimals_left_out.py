@@ -16,7 +16,8 @@ EIGHTEEN = bug(
     "RiskEngine",
     "contracts/modules/asset_config.vy",
     (
-        "    return min(unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)\n",
+        "    return min("
+        "unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)\n",
         "    return min(unsafe_div(unsafe_mul(amount, price), 10**18), MAX_VALUE)\n",
     ),
     (
@@ -65,8 +66,11 @@ def test_every_pair_of_decimals(new_market, collateral, debt):
     a dollar above it is not, and a liquidation takes 1 + β of what it repays.
     """
     market = new_market(
-        debts=("USDC",), cash=10**4, min_debt=10,
-        WETH={"decimals": collateral}, USDC={"decimals": debt},
+        debts=("USDC",),
+        cash=10**4,
+        min_debt=10,
+        WETH={"decimals": collateral},
+        USDC={"decimals": debt},
     )
     market.deposit("WETH", 1)
     with refuses("initial margin is not met"):

@@ -1,5 +1,5 @@
-"""A gift to a share, and everyone who had borrowed it was liquidated: wUSDM on Venus, February 2025,
-86 WETH and 0.7 million dollars of bad debt.
+"""A gift to a share, and everyone who had borrowed it was liquidated: wUSDM on Venus, February
+2025, 86 WETH and 0.7 million dollars of bad debt.
 
 A donation to the vault behind wUSDM raised the rate of a share from 1.06 to 1.77 within a
 transaction. Debts in it grew as much, and the attacker liquidated others, and himself, in a loop of
@@ -56,8 +56,8 @@ def liquidate(market, account):
 
 
 def test_debt_grows_in_a_block(new_market):
-    """As it was: health from 1.51 to 0.94. Each share that is worth 1.06 buys 1.70 dollars and more;
-    the borrower loses that, and lenders nothing.
+    """As it was: health from 1.51 to 0.94. Each share that is worth 1.06 buys 1.70 dollars and
+    more; the borrower loses that, and lenders nothing.
     """
     with stripped(DEBT_AT_ACTUAL):
         market = new_market()

@@ -1,5 +1,5 @@
-"""A helper that takes more than it was given: Exactly, August 2023, 7 million dollars; Prisma, March
-2024, 11 million; Seneca, February 2024; Silo's leverage helper, June 2025, 0.5 million; Onyx,
+"""A helper that takes more than it was given: Exactly, August 2023, 7 million dollars; Prisma,
+March 2024, 11 million; Seneca, February 2024; Silo's leverage helper, June 2025, 0.5 million; Onyx,
 September 2024, 3.8 million.
 
 Users had approved a periphery contract without a bound, and it believed what its caller said: a

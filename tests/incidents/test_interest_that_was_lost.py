@@ -40,7 +40,8 @@ BY_BLOCKS = joined(
         ),
         (
             "    return index | word & RATE_MASK | rate << 152 | (block.timestamp & M32) << 192\n",
-            "    return index | word & RATE_MASK | rate << 152 | (block.number * 12 & M32) << 192\n",
+            "    word = word & RATE_MASK | rate << 152\n"
+            "    return index | word | (block.number * 12 & M32) << 192\n",
         ),
     ),
     bug(

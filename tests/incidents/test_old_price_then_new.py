@@ -20,8 +20,8 @@ NEW = 1_550
 
 
 def sandwich(market):
-    """Loan at the old price, the new price, liquidation of oneself; what that gains, and how much of
-    it is the liquidation's.
+    """Loan at the old price, the new price, liquidation of oneself; what that gains, and how much
+    of it is the liquidation's.
     """
     me, ledger = market.other, Ledger(market, WETH=NEW)
     market.give("WETH", me, 100 * WAD)
@@ -36,8 +36,8 @@ def sandwich(market):
 
 
 def test_in_one_block(new_market):
-    """As it was: to walk away from the loan brings 5,000, and to close it oneself the tip on what is
-    repaid, 771; lenders lose both.
+    """As it was: to walk away from the loan brings 5,000, and to close it oneself the tip on what
+    is repaid, 771; lenders lose both.
     """
     with stripped("fresh_risk_liquidated"):
         market = new_market()

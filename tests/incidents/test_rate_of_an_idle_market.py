@@ -1,6 +1,6 @@
-"""Rates that an empty market wound up, and rates that let borrowers sit: an adaptive rate moves with
-utilization, whoever made it. xUSD's holders, November 2025, and USR's, March 2026, kept what they
-had borrowed of markets at full utilization, at rates that had stood at their least.
+"""Rates that an empty market wound up, and rates that let borrowers sit: an adaptive rate moves
+with utilization, whoever made it. xUSD's holders, November 2025, and USR's, March 2026, kept what
+they had borrowed of markets at full utilization, at rates that had stood at their least.
 
 A dust of debt in a vault without lenders is full utilization. And where the rate had fallen to next
 to nothing, next to nothing times four is what full utilization costs on the first day.
@@ -55,8 +55,8 @@ def test_dust_winds_nothing(new_world):
 
 
 def seated(new_world, speed):
-    """A vault whose rate is at its least, 0.1 %, is lent to the last unit. What a debt of 1,000 costs
-    in a year, and after it the rate.
+    """A vault whose rate is at its least, 0.1 %, is lent to the last unit. What a debt of 1,000
+    costs in a year, and after it the rate.
     """
     world = new_world(
         seed=10**18, initial_rate=10, min_rate=10, adjustment_speed=speed

@@ -85,7 +85,7 @@ def test_rate_of_a_moment(market, loan):
 
 
 def test_pool_in_the_middle_of_a_call(market):
-    """A pool that says it is in a call has no price: what stands on it is silent for that moment."""
+    """A pool that says it is in a call has no price: what stands on it is silent then."""
     host, owner, dai = market.host, market.owner, market.assets["DAI"]
     source = AggregatorMock.deploy(host, 8, 10**8, sender=owner)
     dollar = MedianFeed.deploy(host, [source], [DAY], 1, 100, False, "DAI / USD", sender=owner)

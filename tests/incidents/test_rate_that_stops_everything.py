@@ -1,6 +1,6 @@
-"""A rate that stops everything: Aave on Polygon, May 2023, 110 million dollars stuck for days, where
-a new rate strategy reverted in every call; FEI on Aave, 2022, a reserve factor at its end; interest
-that overflows.
+"""A rate that stops everything: Aave on Polygon, May 2023, 110 million dollars stuck for days,
+where a new rate strategy reverted in every call; FEI on Aave, 2022, a reserve factor at its end;
+interest that overflows.
 
 Whatever accrues interest first can be stopped by it: deposits, withdrawals, payments and
 liquidations. The rate here is code of the vault and no address that anyone sets; what is set are

@@ -79,8 +79,8 @@ def pump(world, rounds=60):
 
 
 def test_one_share_for_nearly_two(new_world):
-    """As it was: the price of a share grows by a half in each round, and the next lender, who brings
-    1.99 of it, gets one share for it.
+    """As it was: the price of a share grows by a half in each round, and the next lender, who
+    brings 1.99 of it, gets one share for it.
     """
     with stripped(BARE):
         world = new_world(reserve_factor=0)

@@ -48,10 +48,12 @@ BALANCE_COUNTS = bug(
     "LendingVault",
     LENDERS,
     (
-        "    @dev Withdraws `amount` assets, or redeems `amount` shares; returns the other number.\n"
+        "    @dev Withdraws `amount` assets, or redeems `amount` shares; "
+        "returns the other number.\n"
         '    """\n'
         "    books: uint256 = ledger._books\n",
-        "    @dev Withdraws `amount` assets, or redeems `amount` shares; returns the other number.\n"
+        "    @dev Withdraws `amount` assets, or redeems `amount` shares; "
+        "returns the other number.\n"
         '    """\n'
         "    books: uint256 = ledger._books & ~M112 | staticcall IERC20(vault_level.ASSET)"
         ".balanceOf(self)\n",

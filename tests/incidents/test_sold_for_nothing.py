@@ -52,8 +52,8 @@ def test_one_dollar_buys_all(new_market):
 
 
 def test_one_dollar_buys_one(market):
-    """And the incentive of the health that there is: β = 1 % + 1 - 1,190·100·0.83 ÷ 100,000 = 2.2 %,
-    of which the fund has a tenth of what is above the tip.
+    """And the incentive of the health that there is, 119,000·0.83 ÷ 100,000 = 0.9877:
+    β = 1 % + 1.23 % = 2.23 %, of which the fund has a tenth of what is above the tip.
     """
     indebted(market)
     gain = bid(market, 1)
@@ -65,8 +65,8 @@ def test_one_dollar_buys_one(market):
 
 @pytest.mark.parametrize("fall", [1_190, 1_150, 1_100, 1_060, 1_020])
 def test_nobody_else_comes(market, fall):
-    """A liquidator who is alone may wait as long as he likes: the incentive rises with violation and
-    not with time, to 8 % at most, and the borrower loses no more than that on what is repaid.
+    """A liquidator who is alone may wait as long as he likes: the incentive rises with violation
+    and not with time, to 8 % at most, and the borrower loses no more than that on what is repaid.
     """
     indebted(market)
     market.price("WETH", fall)

@@ -1,6 +1,6 @@
-"""Liquidations that make an account worse: the toxic spiral that was described in 2022 and cost Aave
-1.6 million dollars on CRV that year; Euler, March 2023, where the discount was larger than what the
-account had left.
+"""Liquidations that make an account worse: the toxic spiral that was described in 2022 and cost
+Aave 1.6 million dollars on CRV that year; Euler, March 2023, where the discount was larger than
+what the account had left.
 
 A fixed incentive takes more value than an account close to its debt can give: each slice lowers its
 health, and what could have paid ends with a loss. The same happens where the liquidator takes the
@@ -156,7 +156,7 @@ def test_safest_is_taken_first(new_market):
 
 
 def test_safest_is_not_to_be_had(new_market):
-    """1.005 · 0.95 is above the health of 0.935: that pair is refused, the other one lifts health."""
+    """1.005 · 0.95 is above the health of 0.935: that pair is refused, the other lifts health."""
     market = pair(new_market)
     before = market.health().exact
     with refuses("pair would lower health"):

@@ -1,5 +1,5 @@
-"""Insurance that leaves before it is needed: whoever stakes for a reward sees a loss coming and goes
-in the block before it is booked. Found in reviews of stability pools and safety modules.
+"""Insurance that leaves before it is needed: whoever stakes for a reward sees a loss coming and
+goes in the block before it is booked. Found in reviews of stability pools and safety modules.
 
 And a loss that nobody books: what is found short today and charged days later is paid by those who
 were too slow.
@@ -41,7 +41,10 @@ def lose(world, whole):
     world.act("write_off", shares, sender=world.engine)
     return [
         world.read("convertToAssets", world.staked("convertToAssets", held)) / world.unit
-        for held in (world.staked("balanceOf", world.lender), world.staked("balanceOf", world.other))
+        for held in (
+            world.staked("balanceOf", world.lender),
+            world.staked("balanceOf", world.other),
+        )
     ]
 
 
@@ -65,9 +68,7 @@ def test_who_is_leaving_pays(new_world):
     """The same: his exit is not open, and both pay 60 · 100 ÷ 201 = 29.85."""
     world = staked(new_world)
     world.stake("request_exit", world.part)
-    world.fund_refuses(
-        "ticket is not usable yet", "redeem", world.part, world.lender, world.lender
-    )
+    world.fund_refuses("ticket is not usable yet", "redeem", world.part, world.lender, world.lender)
     world.host.advance(5 * DAY)
     left = lose(world, 60)
     assert left[0] == left[1] == pytest.approx(100 - 60 * 100 / 201, rel=0.01)
@@ -78,17 +79,15 @@ def test_who_is_leaving_pays(new_world):
 
 
 def test_tickets_that_lapse(new_world):
-    """Nor is an exit that was asked for in advance, and in case, open for long: after two days it is
-    asked for anew, so who always has one open leaves in one day of ten.
+    """Nor is an exit that was asked for in advance, and in case, open for long: after two days it
+    is asked for anew, so who always has one open leaves in one day of ten.
     """
     world = staked(new_world)
     world.stake("request_exit", world.part)
     world.host.advance(22 * DAY)
     world.fund_refuses("ticket has lapsed", "redeem", world.part, world.lender, world.lender)
     world.stake("request_exit", world.part)
-    world.fund_refuses(
-        "ticket is not usable yet", "redeem", world.part, world.lender, world.lender
-    )
+    world.fund_refuses("ticket is not usable yet", "redeem", world.part, world.lender, world.lender)
 
 
 def test_loss_is_booked_where_it_is_found(market):
