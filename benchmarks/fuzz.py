@@ -45,11 +45,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from breakwater import artifacts
+from breakwater.errors import UserError
+from breakwater.fuzz import native
+
+if __name__ == "__main__":
+    native.use()  # before what follows imports what it compiles
+
 from benchmarks import finding, rates
 from benchmarks.rates import Options, Report
 from benchmarks.report import ratios, tables, write_readme
-from breakwater import artifacts
-from breakwater.errors import UserError
 from breakwater.fuzz import planted
 
 SNAPSHOT = artifacts.ROOT / "snapshots" / "fuzz.json"

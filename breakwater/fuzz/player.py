@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from breakwater.evm import EvmHost
 from breakwater.fuzz import looks, pools
@@ -24,9 +24,9 @@ from breakwater.mocks import BadFeedMock
 from breakwater.observation.words import decoded, mapped
 from breakwater.units import BPS, RAY, WAD
 
-_M112 = 2**112 - 1
-_M128 = 2**128 - 1
-_WAITS = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
+_M112: Final = 2**112 - 1
+_M128: Final = 2**128 - 1
+_WAITS: Final = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
 """Seconds and blocks before an ordinary call, by the byte of its gene."""
 
 
@@ -451,7 +451,8 @@ class Player:
                 if kind is str:
                     out.append(words[arg])
                 elif kind is int and arg >= 0:
-                    out.append(arg.to_bytes(32, "big"))
+                    number: int = arg
+                    out.append(number.to_bytes(32, "big"))
                 else:
                     self._flat(out, (arg,))
             return b"".join(out)
@@ -590,8 +591,8 @@ class Player:
 
 
 _32, _64, _96, _128, _256, _288 = (n.to_bytes(32, "big") for n in (32, 64, 96, 128, 256, 288))
-_DYNAMIC = frozenset(
+_DYNAMIC: Final = frozenset(
     {"permit", "set_calls", "set_operator_by_signature", "schedule", "execute", "set_hook"}
 )
-_SHAPED = _DYNAMIC | {"liquidate", "batch", "flashLoan", "set_answer"}
+_SHAPED: Final = _DYNAMIC | {"liquidate", "batch", "flashLoan", "set_answer"}
 """Functions whose arguments are not one word after another."""

@@ -5,9 +5,10 @@ The arithmetic is that of `breakwater.observation`, which is slower and reads mo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from breakwater.fuzz.prices import Price, Prices
+from breakwater.fuzz.prices import Prices
+from breakwater.fuzz.quotes import Price
 from breakwater.observation.asset import target_health
 from breakwater.observation.interest import grow
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
@@ -15,8 +16,11 @@ from breakwater.units import BPS, MAX_UINT256, RAY, WAD
 Legs = list[tuple[int, int]]
 """(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
 
-_M32, _M40, _M104, _M112 = (2**bits - 1 for bits in (32, 40, 104, 112))
-_MAX_VALUE = 2**120
+_M32: Final = 2**32 - 1
+_M40: Final = 2**40 - 1
+_M104: Final = 2**104 - 1
+_M112: Final = 2**112 - 1
+_MAX_VALUE: Final = 2**120
 _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
@@ -230,7 +234,7 @@ class Positions(Prices):
         for tag, amount in legs:
             id = tag & 127
             asset, price = listed[id - 1], prices[id]
-            unit = ((price and price[0]) or self.counted(id)) * asset.scale
+            unit = ((price is not None and price.spot) or self.counted(id)) * asset.scale
             if tag >= 128:
                 index = indices[asset.vault] or self.index(asset.vault)
                 found -= -(-amount * index // RAY) * unit

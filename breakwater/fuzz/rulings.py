@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
@@ -9,22 +11,25 @@ from breakwater.fuzz.state import M40, M64, M112
 from breakwater.observation.words import SENSORS, latched
 from breakwater.units import BPS, WAD
 
-_DAY = 86_400
-_HOLD = 7 * _DAY
-_COOL_DOWN = 1_800
-_STALE_DELAY = 900
-_STALE_HALT = 3_600
-_CONFIRMED = 600
-_FASTEST, _SLOWEST = 3 * _DAY, 180 * _DAY
+_DAY: Final = 86_400
+_HOLD: Final = 7 * _DAY
+_COOL_DOWN: Final = 1_800
+_STALE_DELAY: Final = 900
+_STALE_HALT: Final = 3_600
+_CONFIRMED: Final = 600
+_FASTEST: Final = 3 * _DAY
+_SLOWEST: Final = 180 * _DAY
 """Ramps of a liquidation_ltv."""
 
-_GAP = 200
+_GAP: Final = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
-_GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
-_LATCHED = 1 << 227
-_LTV = 16_383
-_BORROW = _LTV << 184 | 255 << 198
+_GUARDIAN: Final = 3
+_SUPPLY: Final = 4
+_INSOLVENCY: Final = 5
+_LATCHED: Final = 1 << 227
+_LTV: Final = 16_383
+_BORROW: Final = _LTV << 184 | 255 << 198
 """Bits of a rule that an owner may change: borrow_ltv, and how far volatility lowers it."""
 
 

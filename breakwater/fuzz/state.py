@@ -5,7 +5,8 @@ Prices are kept until time passes or a feed is set, everything else until a call
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from operator import truediv
+from typing import Any, Final, NamedTuple
 
 from breakwater.fuzz.events import NOBODY, kinds
 from breakwater.fuzz.positions import Positions, parse
@@ -18,12 +19,17 @@ from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, YEAR
 
-M32, M40, M64, M96, M112, M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 112, 128))
+M32: Final = 2**32 - 1
+M40: Final = 2**40 - 1
+M64: Final = 2**64 - 1
+M96: Final = 2**96 - 1
+M112: Final = 2**112 - 1
+M128: Final = 2**128 - 1
 
-_DECIMALS = 24
+_DECIMALS: Final = 24
 """Values of SOLV-8 are tokens with so many decimals, times price."""
 
-_FAR = float("inf")
+_FAR: Final = float("inf")
 
 SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
 SENTENCES["SOLV-8"] = (
@@ -309,7 +315,8 @@ class State(Positions):
             return
         least = self.slack.get(promise, _FAR)
         if least:
-            share = slack / per if per > 0 else float(slack)
+            # compiled, `/` rounds large numbers in another way
+            share = truediv(slack, per) if per > 0 else float(slack)
             if share < least:
                 self.slack[promise] = share
 

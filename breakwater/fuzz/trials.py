@@ -6,7 +6,7 @@ Which ones are tried depends on the state alone, so that a replay tries the same
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
@@ -25,14 +25,15 @@ Trial = tuple[str, str, str, tuple[Any, ...], int, int]
 Send = Callable[[Trial], str | None]
 """Makes a call for good; why it was refused."""
 
-PATIENCE = 600
+PATIENCE: Final = 600
 """Seconds that an account under water only at the spot of a jump waits."""
 
-LENDERS = ("lender_1", "lender_2")
+LENDERS: Final = ("lender_1", "lender_2")
 
-_M112, _M128 = 2**112 - 1, 2**128 - 1
+_M112: Final = 2**112 - 1
+_M128: Final = 2**128 - 1
 
-_NOTHING_TO_DO = {"nothing to repay", "collateral has no valid price"}
+_NOTHING_TO_DO: Final = {"nothing to repay", "collateral has no valid price"}
 
 
 class Trials:

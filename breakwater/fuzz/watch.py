@@ -20,11 +20,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress, count
 from operator import ne
-from typing import Any
+from typing import Any, Final
 
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
-from breakwater.fuzz.grants import Grants
-from breakwater.fuzz.liquidations import Liquidations
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD
 from breakwater.fuzz.rulings import Rulings
@@ -39,23 +37,26 @@ from breakwater.units import BPS
 
 __all__ = ["SENTENCES", "Watch"]
 
-QUIET, FEED, RULES, POKE, MARKET = range(5)
+QUIET: Final = 0
+FEED: Final = 1
+RULES: Final = 2
+POKE: Final = 3
+MARKET: Final = 4
 """What a call can change: nothing here, prices, rules and levels, a checkpoint, money."""
 
-_word = int.from_bytes
-_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
+_word: Final = int.from_bytes
 
-_PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
+_PRICES: Final = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 """Groups of contracts that prices come from."""
 
-_CALLBACKS = frozenset({"flashLoan", "liquidate", "execute"})
+_CALLBACKS: Final = frozenset({"flashLoan", "liquidate", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
-_SPENDS = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
+_SPENDS: Final = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
 """What an operator needs a grant for."""
 
 
-class Watch(Grants, Liquidations, Rulings):
+class Watch(Rulings):
     """Judges calls on one market. The market must be as it is meant to be when a watch begins."""
 
     def __init__(self, world: World) -> None:
@@ -210,7 +211,7 @@ class Watch(Grants, Liquidations, Rulings):
             kind = known.get(topics[0]) if topics else None
             if kind is None:
                 continue
-            group, name, asset, raised = kind
+            group, name = kind.group, kind.name
             if group == TRANSFER:
                 source = topics[1]
                 if source != actor and source not in movable and data != NOBODY:
@@ -227,8 +228,8 @@ class Watch(Grants, Liquidations, Rulings):
             else:
                 words = tuple([_word(data[i : i + 32], "big") for i in range(0, size, 32)])
             if group != BOOKS:
-                event = _new(Event, (name, self._engine, topics, words))
-                self._hear(told, event, asset, raised, actor)
+                event = Event(name, self._engine, topics, words)
+                self._hear(told, event, kind.asset, kind.raised, actor)
                 continue
             address = log.address
             v = vault_at.get(address)
@@ -238,7 +239,7 @@ class Watch(Grants, Liquidations, Rulings):
                     told.funds.add(v)
                     told.books.setdefault(v, [])
                 continue
-            event = _new(Event, (name, address, topics, words))
+            event = Event(name, address, topics, words)
             if v in told.books:
                 told.books[v].append(event)
             else:
@@ -249,7 +250,7 @@ class Watch(Grants, Liquidations, Rulings):
 
     def _hear(self, told: Told, event: Event, asset: int, raised: int, actor: bytes) -> None:
         """An event of the engine. `asset` and `raised`: topics, see `Kind`."""
-        name, _, topics, _ = event
+        name, topics = event.name, event.topics
         account = topics[1]
         told.engine.append(event)
         told.named.add(account)
@@ -361,14 +362,15 @@ class Watch(Grants, Liquidations, Rulings):
                     ids.add(leg[0])
                 if leg[1] == 0:
                     self._differs("SOLV-3", 1, "an empty leg of {}", self._name(i))
-            changed.append(_new(Change, (i, account, old, before, after)))
+            changed.append(Change(i, account, old, before, after))
         return changed
 
     # ------------------------------------------------------------ new risk and caps
 
     def _new_risk(self, told: Told, changed: list[Change], is_engine: bool, function: str) -> None:
         for change in changed:
-            i, account, _, before, after = change
+            i, account = change.number, change.account
+            before, after = change.before, change.after
             ids = told.raised.get(account)
             debts = [tag & 127 for tag, _ in after if tag >= 128] if ids is not None else ()
             if ids is None or not debts:
@@ -418,7 +420,8 @@ class Watch(Grants, Liquidations, Rulings):
 
     def _debts(self, told: Told) -> None:
         """No loan or payment leaves a debt below the least."""
-        for name, _, topics, _ in told.engine:
+        for event in told.engine:
+            name, topics = event.name, event.topics
             if name != "Borrow" and name != "Repay":
                 continue
             account, id = topics[1], self._by_topic[topics[2]]
@@ -461,8 +464,9 @@ class Watch(Grants, Liquidations, Rulings):
         """What an account below maintenance may add above a cap: to what it holds, up to the
         health that a liquidation restores, unless it raised its risk in this block."""
         account = event.topics[1]
-        for _, other, words, before, _ in changed:
-            if other != account:
+        for change in changed:
+            words, before = change.words, change.before
+            if change.account != account:
                 continue
             named = [one.name for one in earlier if account in one.topics[1:3]]
             if self._is_stamped(words) or not _SPENDS.isdisjoint(named):
@@ -497,7 +501,9 @@ class Watch(Grants, Liquidations, Rulings):
         agreed: set[bytes],
     ) -> None:
         weak = {event.topics[1] for event in told.liquidations} if told.liquidations else ()
-        for i, account, _, before, after in changed:
+        for change in changed:
+            i, account = change.number, change.account
+            before, after = change.before, change.after
             old, dust = self.worth(before)
             new, more = self.worth(after)
             dust += more
