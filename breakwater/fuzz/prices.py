@@ -326,6 +326,8 @@ class Prices:
         found = self.prices[id]
         if found is not None:
             spot = found.spot
+        elif id == 0:
+            return 0  # a leg of no asset, which is a finding of its own
         else:
             quote, until = self.quotes[id]
             if self.now > until:

@@ -174,7 +174,7 @@ class Watch(Rulings):
         if told.engine or is_engine:
             changed = self._accounts(told.named, ids)
         for id in ids:
-            if id < 128:
+            if 0 < id < 128:
                 more, unit = self._collateral_moved(id)
                 gain += more
                 fuzz += unit
@@ -360,7 +360,7 @@ class Watch(Rulings):
                 if leg not in before:
                     sums[leg[0]] = sums.get(leg[0], 0) + leg[1]
                     ids.add(leg[0])
-                if leg[1] == 0:
+                if leg[1] == 0 or leg[0] & 127 == 0:
                     self._differs("SOLV-3", 1, "an empty leg of {}", self._name(i))
             changed.append(Change(i, account, old, before, after))
         return changed
