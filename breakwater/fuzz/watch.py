@@ -49,7 +49,7 @@ _word: Final = int.from_bytes
 _PRICES: Final = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 """Groups of contracts that prices come from."""
 
-_CALLBACKS: Final = frozenset({"flashLoan", "liquidate", "execute"})
+_CALLBACKS: Final = frozenset({"flashLoan", "liquidate", "batch", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
 _SPENDS: Final = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})

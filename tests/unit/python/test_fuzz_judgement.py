@@ -236,6 +236,24 @@ def test_watch__bystanders(fast, tampered):
     assert "SOLV-11" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_watch__what_a_liquidators_callback_does(fast, batched):
+    """Interest that is stored tells of itself by no event."""
+    weaken(fast)
+    calls = [["@vault.WETH", {"call": Step("attacker", "vault.WETH", "accrue", ())}, False]]
+    send(fast, "keeper", "attacker", "set_calls", calls, genes.NO_ACCOUNT, wait=3_600, blocks=300)
+    args = "borrower_1#0", "@token.USDC", "@token.WETH", 10**9, 0, "@attacker", genes.NO_ACCOUNT
+    if batched:
+        leg = [32, "borrower_1#0", "@token.USDC", 10**9, "@attacker", genes.NO_ACCOUNT, args[2], 0]
+        made = "batch", [leg], "0x01"
+    else:
+        made = "liquidate", *args, "0x01"
+    before = fast.watch.vaults[0]
+    assert send(fast, "attacker", "engine", *made) == set()
+    vault = fast.watch._vaults[0]
+    assert before != fast.watch._read_vault(vault) == fast.watch.vaults[0]
+
+
 @pytest.mark.parametrize("sweeps", [False, True])
 def test_sweep__sees_what_no_event_tells_of(fast, tampered, sweeps):
     vault = fast.watch._vaults[1]
