@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.liquidations import Liquidations
-from breakwater.fuzz.state import M32, M40, M64, M112, M128
+from breakwater.observation.words import M32, M40, M64, M112, M128
 from breakwater.units import BPS, RAY
 
 Words = tuple[int, int, int, int, int]

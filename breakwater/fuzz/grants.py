@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from breakwater.fuzz.events import NOBODY, Change, Told
-from breakwater.fuzz.state import M40, M128, Grant, State, padded
+from breakwater.fuzz.state import Grant, State, padded
+from breakwater.observation.words import M40, M128
 
 # What an operator may be allowed, see docs/specification.md.
 _DEPOSIT: Final = 1

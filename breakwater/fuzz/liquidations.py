@@ -7,7 +7,8 @@ from typing import Final
 from breakwater.fuzz.events import Change, Event, Told
 from breakwater.fuzz.grants import Grants
 from breakwater.fuzz.positions import Health, Legs
-from breakwater.fuzz.state import M96, Slice, Waited
+from breakwater.fuzz.state import Slice, Waited
+from breakwater.observation.words import M96
 from breakwater.units import RAY, WAD
 
 PATIENCE: Final = 600

@@ -9,7 +9,6 @@ imported. Where that cannot be done the sources run: slower, with the same resul
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -154,6 +153,8 @@ def _compiled(say: Callable[[str], None]) -> Path:
 
 def _check() -> None:
     """Whether there is what compiling takes."""
+    if sys.platform == "win32":
+        raise _CannotCompile("it is compiled on Linux and macOS only")
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         raise _CannotCompile(f"there is no C compiler ({compiler})")
@@ -166,6 +167,8 @@ def _check() -> None:
 
 @contextlib.contextmanager
 def _lock() -> Iterator[None]:
+    import fcntl  # not on Windows, where the sources run
+
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with open(_FOLDER / ".lock", "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

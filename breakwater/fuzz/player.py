@@ -21,11 +21,9 @@ from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import BadFeedMock
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M112, M128, decoded, mapped
 from breakwater.units import BPS, RAY, WAD
 
-_M112: Final = 2**112 - 1
-_M128: Final = 2**128 - 1
 _WAITS: Final = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
 """Seconds and blocks before an ordinary call, by the byte of its gene."""
 
@@ -119,7 +117,7 @@ class Player:
 
     def shares(self, v: int, who: str) -> int:
         """Vault shares that someone has."""
-        return self.word(f"vault.{self.debts[v]}", who, "_balances") & _M128
+        return self.word(f"vault.{self.debts[v]}", who, "_balances") & M128
 
     def stake(self, v: int, who: str) -> int:
         """Fund shares that someone has."""
@@ -132,22 +130,22 @@ class Player:
 
     def cash(self, v: int) -> int:
         """Of a vault."""
-        return self.watch.vaults[v][0] & _M112
+        return self.watch.vaults[v][0] & M112
 
     def totals(self, v: int) -> tuple[int, int, int, int]:
         """Total, net assets and shares (virtual ones included), deposit cap."""
         watch = self.watch
         books, _, claims, _, _ = watch.vaults[v]
         factor, cap, _, _ = watch.configs[v]
-        total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
+        total = (books & M112) + (books >> 112 & M112) * watch.index(v) // RAY
         base = claims >> 128
         fee = (total - base) * factor // BPS if total > base else 0
-        return total, total - fee + 1, (claims & _M128) + 10**6, cap
+        return total, total - fee + 1, (claims & M128) + 10**6, cap
 
     def debt_left(self, v: int) -> int:
         """What the debt cap leaves."""
         watch = self.watch
-        debt = (watch.vaults[v][0] >> 112 & _M112) * watch.index(v) // RAY
+        debt = (watch.vaults[v][0] >> 112 & M112) * watch.index(v) // RAY
         return max(watch.configs[v][2] - debt, 0)
 
     def least(self, v: int) -> int:
@@ -159,7 +157,7 @@ class Player:
     def cap_left(self, id: int) -> int:
         """What a collateral's cap leaves."""
         book = self.watch.books[id]
-        return max(decoded(book >> 120 & 0xFFFFFF) - (book & _M112), 0)
+        return max(decoded(book >> 120 & 0xFFFFFF) - (book & M112), 0)
 
     def amount(self, i: int, id: int) -> int:
         """Of a collateral that an account holds."""
@@ -328,7 +326,7 @@ class Player:
         if group == "source":
             found = storage(address, (BAD_WORDS if name in self._bad else AGGREGATOR_ROUND) + 1)
         elif group == "nav":
-            found = (storage(address, pools.NAV_PRICE) & _M128) // 10**10
+            found = (storage(address, pools.NAV_PRICE) & M128) // 10**10
         elif self.world.listings[symbol].market == "CurveEmaFeed":
             found = pools.average_of(storage, address) // 10**10
         else:

@@ -11,15 +11,13 @@ from breakwater.fuzz.prices import Prices
 from breakwater.fuzz.quotes import Price
 from breakwater.observation.asset import target_health
 from breakwater.observation.interest import grow
+from breakwater.observation.words import M32, M40, M112
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
 
 Legs = list[tuple[int, int]]
 """(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
 
-_M32: Final = 2**32 - 1
-_M40: Final = 2**40 - 1
 _M104: Final = 2**104 - 1
-_M112: Final = 2**112 - 1
 _MAX_VALUE: Final = 2**120
 _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
@@ -88,10 +86,10 @@ class Positions(Prices):
         found = self.indices[v]
         if not found:
             rates = self.vaults[v][1]
-            elapsed = self.now - (rates >> 192 & _M32)
-            found = rates & _M112
+            elapsed = self.now - (rates >> 192 & M32)
+            found = rates & M112
             if elapsed > 0:
-                found = grow(found, rates >> 112 & _M40, elapsed)
+                found = grow(found, rates >> 112 & M40, elapsed)
             self.indices[v] = found
         return found
 

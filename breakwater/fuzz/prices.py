@@ -17,7 +17,7 @@ from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, agg
 from breakwater.fuzz.quotes import Price, Quote, Terms, terms_of
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
-from breakwater.observation.words import mapped
+from breakwater.observation.words import M32, M64, M96, M128, mapped
 from breakwater.units import BPS, WAD, YEAR
 
 VALID: Final = 0
@@ -26,11 +26,6 @@ DISPERSED: Final = 2
 STALE: Final = 3
 
 _DAY: Final = 86_400
-_M32: Final = 2**32 - 1
-_M40: Final = 2**40 - 1
-_M64: Final = 2**64 - 1
-_M96: Final = 2**96 - 1
-_M128: Final = 2**128 - 1
 _AVERAGE_TIME: Final = 2_700
 _SETTLED: Final = 900  # seconds after which a stored price pulls no further
 _FADE_TIME: Final = 86_400
@@ -289,7 +284,7 @@ class Prices:
         found = _NO_QUOTE
         if price and 10**15 <= actual <= 10**27:
             packed = storage(asset.feed, self._reference)
-            stored = packed & _M128
+            stored = packed & M128
             bounded = stored + stored * _GROWTH * (now - (packed >> 128)) // (BPS * YEAR)
             low = min(actual, bounded) * low // WAD
             price = actual * price // WAD
@@ -333,7 +328,7 @@ class Prices:
             if self.now > until:
                 quote = self._quote(self._listed[id - 1], self.rules[id][0])
             spot = quote.price
-        return spot or self.rules[id][2] & _M96
+        return spot or self.rules[id][2] & M96
 
     def price(self, id: int) -> Price:
         """What an asset counts at now."""
@@ -362,8 +357,8 @@ class Prices:
         ltv, slope, reference, end = terms.ltv, terms.slope, terms.reference, terms.end
         now = self.now
         low, spot, high, feed_status = quote.low, quote.price, quote.high, quote.status
-        stored = checkpoint & _M96
-        average = checkpoint >> 96 & _M96
+        stored = checkpoint & M96
+        average = checkpoint >> 96 & M96
         if stored != average:
             average = _average(stored, average, now - (checkpoint >> 224))
         if spot and feed_status != 3 and abs(spot - average) * BPS <= average * terms.band:
@@ -373,12 +368,12 @@ class Prices:
                 rule, quote, average, checkpoint, seen, now, patience
             )
         if latch:
-            if now < latch & _M64 and level < 1:
+            if now < latch & M64 and level < 1:
                 level = 1
-            if now < latch >> 64 & _M64:
+            if now < latch >> 64 & M64:
                 level = 2
 
-        volatility = (checkpoint >> 192 & _M32) * 10**9
+        volatility = (checkpoint >> 192 & M32) * 10**9
         if slope and volatility > reference:
             drop = (volatility - reference) * slope // 10**15
             ltv = max(max(ltv - terms.most_off, 0), ltv - drop)
@@ -398,23 +393,23 @@ class Prices:
         quote = self._quote(self._listed[id - 1], rule)
         spot, feed_status = quote.price, quote.status
         if spot == 0:
-            kept = seen & ~(_M32 << 160) & (1 << 239) - 1
+            kept = seen & ~(M32 << 160) & (1 << 239) - 1
             return STALE, checkpoint, kept | now << 160 | _faded(seen, now) << 239
-        stored, average, poked_at = checkpoint & _M96, checkpoint >> 96 & _M96, checkpoint >> 224
+        stored, average, poked_at = checkpoint & M96, checkpoint >> 96 & M96, checkpoint >> 224
         if stored != average:
             average = _average(stored, average, now - poked_at)
         # reference of the sample, its time, and what pokes saw of a jump or of dispersion
-        sampled, since, flags = seen & _M128, 0, 0
-        volatility = checkpoint >> 192 & _M32
+        sampled, since, flags = seen & M128, 0, 0
+        volatility = checkpoint >> 192 & M32
         if now - (sampled >> 96) >= _SAMPLE_TIME:
-            volatility = _sampled(volatility, spot, sampled & _M96, now - (sampled >> 96))
+            volatility = _sampled(volatility, spot, sampled & M96, now - (sampled >> 96))
             sampled = spot | now << 96
         status = VALID
         if feed_status == 3:
             status, flags = DISPERSED, 1 << 238
         elif _is_jump(rule, spot, average):
             status, up = JUMP, int(spot > average)
-            since, confirmed = seen >> 128 & _M32, seen >> 237 & 1
+            since, confirmed = seen >> 128 & M32, seen >> 237 & 1
             gap = now > poked_at + _MAX_GAP or _is_jump(rule, spot, stored)
             if since == 0 or up != seen >> 236 & 1 or gap:
                 since, confirmed = now, 0
@@ -424,7 +419,7 @@ class Prices:
         waits = 0
         if seen >> 192 or flags:
             waits = _waited(seen, checkpoint, now) << 224
-            waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & _M32) << 192
+            waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & M32) << 192
         found = spot | average << 96 | volatility << 192 | now << 224
         return status, found, sampled | since << 128 | waits | flags
 
@@ -436,14 +431,14 @@ def _sampled(volatility: int, spot: int, reference: int, elapsed: int) -> int:
     sample = change * change // WAD * _DAY // elapsed
     weight = elapsed * WAD // (elapsed + _VOLATILITY_TIME)
     variance = (volatility * volatility // WAD * (WAD - weight) + sample * weight) // WAD
-    return min(isqrt(variance * WAD) // 10**9, _M32)
+    return min(isqrt(variance * WAD) // 10**9, M32)
 
 
 def _is_still(words: Sequence[int], now: int) -> bool:
     """Whether an average and a liquidation LTV stand where they are, from now on."""
     term, checkpoint = words[1], words[2]
     return term & 16_383 == term >> 14 & 16_383 and (
-        checkpoint & _M96 == checkpoint >> 96 & _M96 or now - (checkpoint >> 224) >= _SETTLED
+        checkpoint & M96 == checkpoint >> 96 & M96 or now - (checkpoint >> 224) >= _SETTLED
     )
 
 
@@ -466,7 +461,7 @@ def _ramped(start: int, end: int, elapsed: int, duration: int) -> int:
 
 def _faded(seen: int, now: int) -> int:
     """Seconds without a price that count."""
-    last = seen >> 160 & _M32
+    last = seen >> 160 & M32
     return min((seen >> 239) + min(now - last, _MAX_GAP), _FADE_TIME) if last else 0
 
 
@@ -475,7 +470,7 @@ def _waited(seen: int, checkpoint: int, now: int) -> int:
     waited = seen >> 224 & 4_095
     if seen >> 238 & 1:
         return min(waited + now - (checkpoint >> 224), _WAIT_TIME)
-    return 0 if now >= (seen >> 192 & _M32) + _DAY else waited
+    return 0 if now >= (seen >> 192 & M32) + _DAY else waited
 
 
 def _is_jump(rule: int, price: int, average: int) -> bool:
@@ -488,7 +483,7 @@ def _unusual(
 ) -> tuple[int, int, int, int]:
     """Status, level and liquidation prices of an asset that is not VALID."""
     low, spot, high, feed_status = quote.low, quote.price, quote.high, quote.status
-    stored, mean = checkpoint & _M96, checkpoint >> 96 & _M96
+    stored, mean = checkpoint & M96, checkpoint >> 96 & M96
     if spot == 0:
         left = _FADE_TIME - _faded(seen, now)
         return STALE, 2, max(stored, mean) * left // _FADE_TIME, min(stored, mean)
@@ -496,7 +491,7 @@ def _unusual(
         if _waited(seen, checkpoint, now) >= _WAIT_TIME:
             return DISPERSED, 1, spot, spot
         return DISPERSED, 1, high, low
-    since = seen >> 128 & _M32
+    since = seen >> 128 & M32
     poked = (
         since != 0
         and (spot > average) == (seen >> 236 & 1 == 1)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from breakwater.observation.words import M40
 from breakwater.units import BPS
-
-_M40: Final = 2**40 - 1
 
 
 class Price:
@@ -173,7 +170,7 @@ def terms_of(rule: int, term: int) -> Terms:
         leverage=rule >> 214 & 255,
         start=term & 16_383,
         end=term >> 14 & 16_383,
-        since=term >> 28 & _M40,
+        since=term >> 28 & M40,
         duration=term >> 68 & 0xFFFFFF,
         tip=(term >> 92 & 16_383) * 10**14,
         incentive_max=(term >> 120 & 16_383) * 10**14,

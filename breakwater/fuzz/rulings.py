@@ -7,8 +7,7 @@ from typing import Final
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
-from breakwater.fuzz.state import M40, M64, M112
-from breakwater.observation.words import SENSORS, latched
+from breakwater.observation.words import M40, M64, M112, SENSORS, latched
 from breakwater.units import BPS, WAD
 
 _DAY: Final = 86_400

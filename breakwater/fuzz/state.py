@@ -14,17 +14,10 @@ from breakwater.fuzz.prices import UNREAD, Asset, balances
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.observation.observer import LEAST_FULL_RATE
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M128, decoded, mapped
 from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, YEAR
-
-M32: Final = 2**32 - 1
-M40: Final = 2**40 - 1
-M64: Final = 2**64 - 1
-M96: Final = 2**96 - 1
-M112: Final = 2**112 - 1
-M128: Final = 2**128 - 1
 
 _DECIMALS: Final = 24
 """Values of SOLV-8 are tokens with so many decimals, times price."""

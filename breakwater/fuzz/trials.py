@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
 from breakwater.fuzz.slots import slot
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M112, M128, decoded, mapped
 from breakwater.promises.liveness import TOO_RECENT
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
@@ -30,8 +30,6 @@ PATIENCE: Final = 600
 
 LENDERS: Final = ("lender_1", "lender_2")
 
-_M112: Final = 2**112 - 1
-_M128: Final = 2**128 - 1
 
 _NOTHING_TO_DO: Final = {"nothing to repay", "collateral has no valid price"}
 
@@ -112,7 +110,7 @@ class Trials:
         """A little of a collateral that an account holds; None where it need not be possible."""
         watch = self.watch
         book = watch.books[asset.id]
-        room = decoded(book >> 120 & 0xFFFFFF) - (book & _M112)
+        room = decoded(book >> 120 & 0xFFFFFF) - (book & M112)
         if room < 2 and not watch._is_stamped(watch.accounts[i]):
             room = watch.shortfall(watch.legs[i], asset.id)  # above the cap who is weak may
         if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
@@ -132,13 +130,13 @@ class Trials:
             return
         books, _, claims, balance, _ = watch.vaults[v]
         factor = watch.configs[v][0]
-        total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
+        total = (books & M112) + (books >> 112 & M112) * watch.index(v) // RAY
         base = claims >> 128
         fee = (total - base) * factor // BPS if total > base else 0
         for lender in LENDERS:
-            shares = storage(vault.address, self._shares[lender]) & _M128
-            worth = shares * (total - fee + 1) // ((claims & _M128) + 10**6)
-            assets = min(worth, books & _M112, balance)  # less than the books where some was lost
+            shares = storage(vault.address, self._shares[lender]) & M128
+            worth = shares * (total - fee + 1) // ((claims & M128) + 10**6)
+            assets = min(worth, books & M112, balance)  # less than the books where some was lost
             if assets == 0:
                 continue
             args = (assets, f"@{lender}", f"@{lender}")

@@ -26,12 +26,12 @@ from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Ev
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD
 from breakwater.fuzz.rulings import Rulings
-from breakwater.fuzz.state import M112, M128, SENTENCES, padded
+from breakwater.fuzz.state import SENTENCES, padded
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.trials import Send, Trials
 from breakwater.fuzz.world import Result, World
 from breakwater.observation.asset import TARGET_CEILING
-from breakwater.observation.words import decoded
+from breakwater.observation.words import M112, M128, decoded
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS
 
