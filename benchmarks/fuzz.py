@@ -9,7 +9,8 @@ RATES, calls per CPU second, each without its set-up
     coverage    a search of `breakwater fuzz`: guided by the edges of the instrumented build
     hypothesis  the stateful machine of `make test`
     forge       Foundry's invariant runner, with an empty invariant and with the promises; counted
-                are the calls of the market that its handler's calls make
+                are the calls of the market that its handler's calls make; takes turns with the fast
+                lane
     ape         the fast lane's calls, sent to anvil through ape; anvil's CPU counts
     jobs        a campaign of two searches against one of one search, on this machine, by the clock:
                 calls between a quarter and nine tenths of the time after the first report, when all

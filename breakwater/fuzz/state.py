@@ -157,7 +157,6 @@ class State(Positions):
         storage, engine = self.evm.storage, self._engine
         self.now, self.block = self.host.now, self.host.block
         self.accounts = [self._read_account(i) for i in range(len(self._ids))]
-        self.firsts = [words[0] for words in self.accounts]
         self.legs = [parse(words) for words in self.accounts]
         self.sums = self._add_up()
         count = len(self._listed) + 1
@@ -216,7 +215,7 @@ class State(Positions):
 
     def _state(self) -> tuple[Any, ...]:
         return (
-            self.now, self.block, list(self.accounts), list(self.firsts), list(self.legs),
+            self.now, self.block, list(self.accounts), list(self.legs),
             dict(self.sums), list(self.books), list(self.held), list(self.vaults),
             list(self.configs), list(self.stops), list(self.funds), list(self.rules),
             list(self.least), list(self.quotes), dict(self.grants),
@@ -225,22 +224,20 @@ class State(Positions):
     def reset(self) -> None:
         """The base checkpoint was restored."""
         (
-            self.now, self.block, accounts, firsts, legs, sums, books, held, vaults, configs,
-            stops, funds, rules, least, quotes, grants,
+            self.now, self.block, accounts, legs, sums, books, held, vaults, configs, stops,
+            funds, rules, least, quotes, grants,
         ) = self._base  # fmt: skip
-        self.accounts, self.firsts = accounts.copy(), firsts.copy()
-        self.legs, self.sums = legs.copy(), sums.copy()
+        self.accounts, self.legs, self.sums = accounts.copy(), legs.copy(), sums.copy()
         self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
         self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
         self.rules, self.least = rules.copy(), least.copy()
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
 
-    def _read_account(self, i: int, first: int | None = None) -> tuple[int, ...]:
-        """The words of an account. `first`: the first of them, if it was read."""
+    def _read_account(self, i: int) -> tuple[int, ...]:
+        """The words of an account."""
         storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
-        if first is None:
-            first = storage(engine, slot)
+        first = storage(engine, slot)
         count = first >> 244 & 15
         if count <= 2:
             return (first,)

@@ -18,8 +18,6 @@ An owner agrees to the grant of his operator, which falls by what is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress, count
-from operator import ne
 from typing import Any, Final
 
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
@@ -328,30 +326,17 @@ class Watch(Rulings):
         return left * unit, unit
 
     def _accounts(self, named: set[bytes], ids: set[int]) -> list[Change]:
-        """Accounts that changed: number, id, legs before and after. Sums follow."""
-        storage, engine, accounts = self.evm.storage, self._engine, self.accounts
-        firsts = [storage(engine, slot) for slot in self._slots]
-        candidates = set()
-        for account in named:
-            number = self._names.get(account)
-            if number is not None and len(accounts[number]) > 1:
-                candidates.add(number)
-        if firsts != self.firsts:
-            candidates.update(compress(count(), map(ne, firsts, self.firsts)))
-        elif not candidates:
-            return []
+        """Those of the accounts named that changed. Sums follow. The sweep sees to the others."""
         changed: list[Change] = []
-        sums = self.sums
-        for i in sorted(candidates):
-            words, old = self._read_account(i, firsts[i]), accounts[i]
+        accounts, sums = self.accounts, self.sums
+        numbers = [self._names[account] for account in named if account in self._names]
+        for i in sorted(numbers):
+            words, old = self._read_account(i), accounts[i]
             if words == old:
                 continue
             account = self._ids[i]
             before, after = self.legs[i], parse(words)
-            if account not in named:
-                what = "{}: legs changed by a call that does not name it"
-                self._differs("SOLV-11", 1, what, self._name(i))
-            accounts[i], self.firsts[i], self.legs[i] = words, words[0], after
+            accounts[i], self.legs[i] = words, after
             for leg in before:
                 if leg not in after:
                     sums[leg[0]] = sums.get(leg[0], 0) - leg[1]
@@ -534,7 +519,7 @@ class Watch(Rulings):
                 what = f"{self._name(i)}: legs changed by a call that does not name it"
                 self._room("SOLV-11", -1, 0, what)
                 self.accounts[i] = words = self._read_account(i)
-                self.firsts[i], self.legs[i] = words[0], parse(words)
+                self.legs[i] = parse(words)
         self.sums = self._add_up()
         for v in range(len(self._vaults)):
             self._sweep_vault(v)
