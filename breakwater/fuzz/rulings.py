@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
 from breakwater.fuzz.profiles import NEW_LIMIT
-from breakwater.fuzz.state import M32, M40, M64, M96, M112
 from breakwater.observation import exposure
-from breakwater.observation.words import SENSORS, decoded, latched
+from breakwater.observation.words import M32, M40, M64, M96, M112, SENSORS, decoded, latched
 from breakwater.units import BPS, WAD
 
-_DAY = 86_400
-_HOLD = 7 * _DAY
-_COOL_DOWN = 1_800
-_STALE_DELAY = 900
-_STALE_HALT = 3_600
-_CONFIRMED = 600
-_FASTEST, _SLOWEST = 3 * _DAY, 180 * _DAY
+_DAY: Final = 86_400
+_HOLD: Final = 7 * _DAY
+_COOL_DOWN: Final = 1_800
+_STALE_DELAY: Final = 900
+_STALE_HALT: Final = 3_600
+_CONFIRMED: Final = 600
+_FASTEST: Final = 3 * _DAY
+_SLOWEST: Final = 180 * _DAY
 """Ramps of a liquidation_ltv."""
 
-_GAP = 200
+_GAP: Final = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
-_INTERVAL, _LANES, _STEER = 3 * _DAY, 8, 5
-_LTV_STEP, _STEER_CAP, _STEER_LTV = 500, 2_000, 100
+_INTERVAL: Final = 3 * _DAY
+_LANES: Final = 8
+_STEER: Final = 5
+_LTV_STEP: Final = 500
+_STEER_CAP: Final = 2_000
+_STEER_LTV: Final = 100
 """Steps after genesis, see contracts/Configurator.vy [BPS]."""
 
-_GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
-_SOURCE, _FEED = 2**160 - 1, 2**177 - 1
+_GUARDIAN: Final = 3
+_SUPPLY: Final = 4
+_INSOLVENCY: Final = 5
+_SOURCE: Final = 2**160 - 1
+_FEED: Final = 2**177 - 1
 """Bits of a rule: the source; with its highest age and decimals."""
-_LATCHED = 1 << 227
-_TERM, _HELD, _IS_NEW = 2**185 - 1, M64 << 185, 1 << 249
+_LATCHED: Final = 1 << 227
+_TERM: Final = 2**185 - 1
+_HELD: Final = 2**64 - 1 << 185
+_IS_NEW: Final = 1 << 249
 """Bits of a term: what an owner writes, a hold, and whether the asset is new."""
-_RAMP = 2**92 - 1
-_MAX_HOLD = 4 * 3_600
-_LTV = 16_383
-_BOUNDS = 2**13 - 1 << 243
-_BORROW = _LTV << 184 | 255 << 198
+_RAMP: Final = 2**92 - 1
+_MAX_HOLD: Final = 4 * 3_600
+_LTV: Final = 16_383
+_BOUNDS: Final = 2**13 - 1 << 243
+_BORROW: Final = _LTV << 184 | 255 << 198
 """Bits of a rule that an owner may change: borrow_ltv, and how far volatility lowers it."""
 
 

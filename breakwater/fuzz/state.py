@@ -5,7 +5,8 @@ Prices are kept until time passes or a feed is set, everything else until a call
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from operator import truediv
+from typing import Any, Final, NamedTuple
 
 from breakwater.fuzz.events import NOBODY, kinds
 from breakwater.fuzz.positions import Positions, parse
@@ -14,17 +15,15 @@ from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.model import vault_limits
 from breakwater.observation.observer import LEAST_FULL_RATE
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M64, M112, M128, decoded, mapped
 from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, RAY, YEAR
 
-M32, M40, M64, M96, M112, M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 112, 128))
-
-_DECIMALS = 24
+_DECIMALS: Final = 24
 """Values of SOLV-8 are tokens with so many decimals, times price."""
 
-_FAR = float("inf")
+_FAR: Final = float("inf")
 
 SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
 SENTENCES["SOLV-8"] = (
@@ -164,7 +163,6 @@ class State(Positions):
         storage, engine = self.evm.storage, self._engine
         self.now, self.block = self.host.now, self.host.block
         self.accounts = [self._read_account(i) for i in range(len(self._ids))]
-        self.firsts = [words[0] for words in self.accounts]
         self.legs = [parse(words) for words in self.accounts]
         self.sums = self._add_up()
         count = len(self._listed) + 1
@@ -230,7 +228,7 @@ class State(Positions):
 
     def _state(self) -> tuple[Any, ...]:
         return (
-            self.now, self.block, list(self.accounts), list(self.firsts), list(self.legs),
+            self.now, self.block, list(self.accounts), list(self.legs),
             dict(self.sums), list(self.books), list(self.held), list(self.vaults),
             list(self.configs), list(self.stops), list(self.ends), list(self.funds),
             list(self.rules), list(self.least), list(self.quotes), dict(self.grants),
@@ -239,11 +237,10 @@ class State(Positions):
     def reset(self) -> None:
         """The base checkpoint was restored."""
         (
-            self.now, self.block, accounts, firsts, legs, sums, books, held, vaults, configs,
-            stops, ends, funds, rules, least, quotes, grants,
+            self.now, self.block, accounts, legs, sums, books, held, vaults, configs, stops,
+            ends, funds, rules, least, quotes, grants,
         ) = self._base  # fmt: skip
-        self.accounts, self.firsts = accounts.copy(), firsts.copy()
-        self.legs, self.sums = legs.copy(), sums.copy()
+        self.accounts, self.legs, self.sums = accounts.copy(), legs.copy(), sums.copy()
         self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
         self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
         self.ends = ends.copy()
@@ -251,11 +248,10 @@ class State(Positions):
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
 
-    def _read_account(self, i: int, first: int | None = None) -> tuple[int, ...]:
-        """The words of an account. `first`: the first of them, if it was read."""
+    def _read_account(self, i: int) -> tuple[int, ...]:
+        """The words of an account."""
         storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
-        if first is None:
-            first = storage(engine, slot)
+        first = storage(engine, slot)
         count = first >> 244 & 15
         if count <= 2:
             return (first,)
@@ -351,7 +347,8 @@ class State(Positions):
             return
         least = self.slack.get(promise, _FAR)
         if least:
-            share = slack / per if per > 0 else float(slack)
+            # compiled, `/` rounds large numbers in another way
+            share = truediv(slack, per) if per > 0 else float(slack)
             if share < least:
                 self.slack[promise] = share
 

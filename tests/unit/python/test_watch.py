@@ -10,15 +10,15 @@ from breakwater.fuzz import planted
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.machine import Broken, Laboratory
 from breakwater.fuzz.profiles import DELAY
-from breakwater.fuzz.state import M112
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.observation import Timed
+from breakwater.observation.words import M112
 from breakwater.promises.gates import caps
 from breakwater.units import MAX_UINT256, RAY, WAD
 from tests.incidents.ledger import bug
-from tests.mutants import Mutant, broken, changed
+from tests.mutants import Mutant, broken, changed, check_seen, check_silent
 from tests.planted.sequences import (
     DAY,
     HOUR,
@@ -436,22 +436,12 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__sees_a_mutant(name):
-    mutant = MUTANTS[name]
-    found, reasons = broken(World(EvmHost(), compile=changed(mutant)), mutant.steps)
-    assert mutant.promise in {violation.promise for violation in found}, (reasons, found)
-
-
-@pytest.fixture(scope="module")
-def sound():
-    return World(EvmHost())
+    check_seen(MUTANTS[name])
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__is_silent_without_the_mutant(sound, name):
-    snapshot = sound.host.snapshot()
-    found, _ = broken(sound, MUTANTS[name].steps)
-    sound.host.restore(snapshot)
-    assert not found, found
+    check_silent(sound, MUTANTS[name])
 
 
 @pytest.mark.parametrize("mutated", [False, True])
