@@ -33,6 +33,12 @@ _STEER_CAP: Final = 2_000
 _STEER_LTV: Final = 100
 """Steps after genesis, see contracts/Configurator.vy [BPS]."""
 
+_AMOUNTS: Final = ((133, "deposit cap"), (157, "debt cap"), (181, "floor"))
+_LIMITS: Final = ((205, "outflow limit"), (212, "growth limit"))
+_RATES: Final = ((13, 14, "target"), (27, 17, "steepness"), (79, 15, "least rate"),
+                 (94, 15, "highest rate"))  # fmt: skip
+"""What goes by steps of a vault's configuration: where, how wide, what."""
+
 _GUARDIAN: Final = 3
 _SUPPLY: Final = 4
 _INSOLVENCY: Final = 5
@@ -351,6 +357,10 @@ class Rulings(Books):
             vault = self._vaults[v]
             old, config, new = self.vaults[v], self.configs[v], self._read_vault(vault)
             self.configs[v] = self._read_config(vault)
+            written = self._read_written(vault)
+            if written != self.written[v]:
+                self._opened_up(v, self.written[v], written)
+                self.written[v] = written
             self.ends[v] = self._read_ends(vault)
             if old != new:
                 self._vault(v, old, new, by_vault[v], config)
@@ -367,6 +377,30 @@ class Rulings(Books):
                 level, until = latched(breaker, _GUARDIAN)
                 due[level] = max(due[level], until)
                 self._acts(f"what is latched at the vault of {vault.symbol}", due, stop)
+
+    def _opened_up(self, v: int, old: int, new: int) -> None:
+        """GATE-1: what is loosened of a vault is one step, all of it."""
+        vault, is_step = self._vaults[v], False
+        what = f"{{}} of the vault of {vault.symbol}"
+        for at, name in _AMOUNTS:
+            was, now = (decoded(word >> at & 0xFFFFFF) for word in (old, new))
+            if now > was:
+                is_step = True
+                if now > 2 * was:
+                    most = self._begins(self._listed[vault.asset - 1])
+                    self._room("GATE-1", most - now, now, what, name)
+        for at, name in _LIMITS:
+            was, now = old >> at & 127, new >> at & 127
+            if was and (now == 0 or now > was):
+                is_step = True
+                self._room("GATE-1", 2 * was - now if now else -1, 100, what, name)
+        for at, width, name in _RATES:
+            was, now = ((word >> at) & ((1 << width) - 1) for word in (old, new))
+            if was != now:
+                is_step = True
+                self._room("GATE-1", min(2 * was - now, 2 * now - was), BPS, what, name)
+        if is_step:
+            self._step(-1 - v, f"the vault of {vault.symbol}", 0)
 
     def events(self) -> list[Event]:
         """Events of vaults and funds in the last call."""

@@ -23,6 +23,9 @@ from breakwater.units import BPS, RAY, YEAR
 _DECIMALS: Final = 24
 """Values of SOLV-8 are tokens with so many decimals, times price."""
 
+_OF_CONFIG: Final = 2**157 - 1
+"""Bits of a vault's configuration that stand where the owner wrote them."""
+
 _FAR: Final = float("inf")
 
 SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
@@ -170,6 +173,8 @@ class State(Positions):
         self.held = [0] * count
         self.vaults = []
         self.configs: list[tuple[int, int, int, int]] = []
+        self.written: list[int] = []
+        """By vault, its configuration as it was written, see contracts/modules/vault_config.vy."""
         self.stops: list[int] = []
         """By vault, until when it is at CAUTION and at HALT."""
         self.ends: list[tuple[int, bool]] = []
@@ -186,6 +191,7 @@ class State(Positions):
         for vault in self._vaults:
             self.vaults.append(self._read_vault(vault))
             self.configs.append(self._read_config(vault))
+            self.written.append(self._read_written(vault))
             self.stops.append(storage(vault.address, vault.latch))
             self.ends.append(self._read_ends(vault))
             self.funds.append(self._read_fund(vault))
@@ -230,20 +236,21 @@ class State(Positions):
         return (
             self.now, self.block, list(self.accounts), list(self.legs),
             dict(self.sums), list(self.books), list(self.held), list(self.vaults),
-            list(self.configs), list(self.stops), list(self.ends), list(self.funds),
-            list(self.rules), list(self.least), list(self.quotes), dict(self.grants),
+            list(self.configs), list(self.written), list(self.stops), list(self.ends),
+            list(self.funds), list(self.rules), list(self.least), list(self.quotes),
+            dict(self.grants),
         )  # fmt: skip
 
     def reset(self) -> None:
         """The base checkpoint was restored."""
         (
-            self.now, self.block, accounts, legs, sums, books, held, vaults, configs, stops,
-            ends, funds, rules, least, quotes, grants,
+            self.now, self.block, accounts, legs, sums, books, held, vaults, configs, written,
+            stops, ends, funds, rules, least, quotes, grants,
         ) = self._base  # fmt: skip
         self.accounts, self.legs, self.sums = accounts.copy(), legs.copy(), sums.copy()
         self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
         self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
-        self.ends = ends.copy()
+        self.written, self.ends = written.copy(), ends.copy()
         self.rules, self.least = rules.copy(), least.copy()
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
@@ -295,6 +302,11 @@ class State(Positions):
         window = self.evm.storage(vault.address, self._window)
         deposit_cap, debt_cap = (decoded(bits & 0xFFFFFF) for bits in (word >> 133, window >> 96))
         return word & 8_191, deposit_cap, debt_cap, highest
+
+    def _read_written(self, vault: Vault) -> int:
+        storage, address = self.evm.storage, vault.address
+        kept = storage(address, self._config) & _OF_CONFIG
+        return kept | storage(address, self._window) >> 96 << 157
 
     def _read_ends(self, vault: Vault) -> tuple[int, bool]:
         storage, address = self.evm.storage, vault.address

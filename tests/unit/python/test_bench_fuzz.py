@@ -238,7 +238,10 @@ CHANGES = {
         "CreditEngine", "", ADD,
         WEIGH + '    assert weighed.health_factor >= 10**18, "too weak"\n' + ADD,
     ),
-    "GATE-3": ("Configurator", "", "start | (target << 14)", "target | (target << 14)"),
+    "GATE-3": (
+        "Configurator", "modules/asset_rules",
+        "start | (target << 14)", "target | (target << 14)",
+    ),
 }  # fmt: skip
 """What forge should say -> contract, its module, a text of it and what to put there instead."""
 
