@@ -37,9 +37,9 @@ def lent(market):
     return usdc.vault
 
 
-def flash(market, vault):
+def flash(market, vault, accrues=False):
     hand = Hand(market)
-    hand.when_called((vault, "accrue"))
+    hand.when_called(*[(vault, "accrue")] * accrues)
     token = market.assets["USDC"].token
     hand.call(vault, "flashLoan", hand.address, token.address, vault.cash(), b"")
 
@@ -59,18 +59,17 @@ def test_rate_of_a_moment_lasts(new_market):
     start = market.host.snapshot()
     usual = interest(market, vault)
     market.host.restore(start)
-    hand = Hand(market)
-    token = market.assets["USDC"].token
-    hand.call(vault, "flashLoan", hand.address, token.address, vault.cash(), b"")
+    flash(market, vault)
     assert usual == pytest.approx(100_000 * 0.02667 / 365 * 30, rel=0.01)
     assert interest(market, vault) == pytest.approx(100_000 * 0.2 / 365 * 30, rel=0.01)
 
 
-def test_rate_of_a_moment_is_none(market):
+@pytest.mark.parametrize("accrues", [False, True])
+def test_rate_of_a_moment_is_none(market, accrues):
     """With an accrual inside it or without: what is out counts as cash."""
     vault = lent(market)
     rate = vault.borrow_rate()
-    flash(market, vault)
+    flash(market, vault, accrues)
     assert vault.borrow_rate() == rate
     assert interest(market, vault) == pytest.approx(100_000 * 0.02667 / 365 * 30, rel=0.01)
 

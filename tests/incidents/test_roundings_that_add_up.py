@@ -59,6 +59,17 @@ def test_a_unit_costs_a_unit(new_world):
     assert world.read("convertToAssets", world.read("balanceOf", world.other)) >= other
 
 
+def test_each_unit_burns_its_price_rounded_up(new_world):
+    """To the share: what is burnt is never worth less than what leaves."""
+    world = grown(new_world(seed=1, reserve_factor=0))
+    me = world.lender
+    for _ in range(27):
+        if world.read("maxWithdraw", me) == 0:
+            break
+        assets, shares = world.read("totalAssets") + 1, world.read("totalSupply") + 10**6
+        assert world.act("withdraw", 1, me, me).value == -(-shares // assets)
+
+
 def pump(world, rounds=60):
     """Interest makes a unit that was lent three; then shares for twice the price less a unit, given
     back, again and again. What one share of the start costs before and after [units / 10^6].
