@@ -23,7 +23,7 @@ def grown(world):
         world.act("deposit", UNITS // 2, lender, sender=lender)
     world.lend(UNITS)
     while world.read("debt_assets") < 55:
-        world.host.advance(3_600)
+        world.host.advance(86_400)
     world.collect(10**6, world.read("debt_shares"))
     return world
 
