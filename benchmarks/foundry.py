@@ -15,7 +15,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,26 @@ class Rate:
         return max(self.played.cpu_seconds - self.setup_seconds, 1e-9)
 
 
+@contextmanager
+def exported(compile: Callable[[str], Artifact] = artifacts.load) -> Iterator[None]:
+    """The small market stands exported, and no other process exports one or plays meanwhile: there
+    is one file, and one folder that forge compiles into. `compile` gives other artifacts.
+
+    UserError on Windows.
+    """
+    if sys.platform == "win32":
+        raise UserError("forge is not measured on Windows")
+    import fcntl
+
+    MARKET.parent.mkdir(exist_ok=True)
+    with open(MARKET.parent / ".lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        export(compile)
+        yield
+
+
 def export(compile: Callable[[str], Artifact] = artifacts.load) -> Path:
-    """Write the small market for the Solidity side; the file. `compile` gives other artifacts."""
+    """Write the small market for the Solidity side; the file."""
     world = World(EvmHost(), "small", compile)
     calls = []
     for step in world.record:

@@ -9,7 +9,8 @@ RATES, calls per CPU second, each without its set-up
     coverage    a search of `breakwater fuzz`: guided by the edges of the instrumented build
     hypothesis  the stateful machine of `make test`
     forge       Foundry's invariant runner, with an empty invariant and with the promises; counted
-                are the calls of the market that its handler's calls make
+                are the calls of the market that its handler's calls make; takes turns with the fast
+                lane
     ape         the fast lane's calls, sent to anvil through ape; anvil's CPU counts
     jobs        a campaign of two searches against one of one search, on this machine, by the clock:
                 calls between a quarter and nine tenths of the time after the first report, when all
@@ -45,11 +46,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from breakwater import artifacts
+from breakwater.errors import UserError
+from breakwater.fuzz import native
+
+if __name__ == "__main__":
+    native.use()  # before what follows imports what it compiles
+
 from benchmarks import finding, rates
 from benchmarks.rates import Options, Report
 from benchmarks.report import ratios, tables, write_readme
-from breakwater import artifacts
-from breakwater.errors import UserError
 from breakwater.fuzz import planted
 
 SNAPSHOT = artifacts.ROOT / "snapshots" / "fuzz.json"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from breakwater import artifacts
 from breakwater.errors import UserError
@@ -22,11 +23,17 @@ from breakwater.fuzz.search import Search, Settings, prepare
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.world import World
 
+if TYPE_CHECKING:
+    from benchmarks import foundry
+
 STEADY = (0.25, 0.9)
 """Part of a campaign's seconds, from its first report on, in which `jobs` counts."""
 
 TURNS = 10
 """How often limit and fast lane alternate."""
+
+FORGE_TURNS = 5
+"""How often forge and fast lane alternate: forge takes seconds to start."""
 
 SMALL = "small"
 
@@ -80,21 +87,38 @@ def _in_turns(calls: int) -> dict[str, tuple[Report, Report]]:
         sequences = _tape(profile, calls)
         host = EvmHost()
         World(host, profile)
-        lane = Lane(World(EvmHost(), profile), 1)
-        lane.run(calls=calls // 10)  # what is looked up once
-        before, succeeded, seconds = lane.calls, lane.succeeded, 0.0
+        turn = _Turns(profile, calls)
         replayed = []
         size = -(-len(sequences) // TURNS)
         for at in range(0, len(sequences), size):
             replayed.append(_replay(host, sequences[at : at + size]))
-            began = time.process_time()
-            broken = lane.run(calls=calls // TURNS)
-            seconds += time.process_time() - began
-            if broken:
-                raise UserError(f"{profile}: {broken[0].violations[0]}")
+            turn.take(calls // TURNS)
         limit = rate(*(sum(part) for part in zip(*replayed, strict=True)))
-        found[profile] = limit, rate(lane.calls - before, lane.succeeded - succeeded, seconds)
+        found[profile] = limit, turn.rate()
     return found
+
+
+class _Turns:
+    """The fast lane, a part of its calls at a time."""
+
+    def __init__(self, profile: str, calls: int) -> None:
+        self.profile = profile
+        self.lane = Lane(World(EvmHost(), profile), 1)
+        self.lane.run(calls=calls // 10)  # what is looked up once
+        self.before, self.succeeded, self.seconds = self.lane.calls, self.lane.succeeded, 0.0
+
+    def take(self, calls: int) -> None:
+        """One turn. UserError when a promise breaks."""
+        began = time.process_time()
+        broken = self.lane.run(calls=calls)
+        self.seconds += time.process_time() - began
+        if broken:
+            raise UserError(f"{self.profile}: {broken[0].violations[0]}")
+
+    def rate(self) -> Report:
+        """Of all turns."""
+        lane = self.lane
+        return rate(lane.calls - self.before, lane.succeeded - self.succeeded, self.seconds)
 
 
 Sent = tuple[int, int, str, str, bytes]
@@ -224,21 +248,43 @@ def settings(**wanted: Any) -> Iterator[Settings]:
 
 
 def forge(options: Options) -> Report:
-    """Foundry, with an empty invariant and with the promises."""
+    """Foundry, with an empty invariant and with the promises. The latter and the fast lane take
+    turns, which is what their ratio is made from.
+    """
     from benchmarks import foundry
 
-    foundry.export()
-    found = {}
-    # one call of the handler makes several of the market, which are what the fast lane counts
-    acted, tried = foundry.made(options.calls)
-    for name, checked in (("empty", False), ("promises", True)):
-        one = foundry.measure(checked, options.calls)
-        made = acted + tried if checked else acted
-        found[name] = rate(one.played.calls, one.played.succeeded, one.cpu_seconds)
-        found[name]["made_per_call"] = round(made, 3)
-        found[name]["per_cpu_second"] = round(one.played.calls * made / one.cpu_seconds, 1)
-        found[name]["actions"] = one.played.actions
-    return found
+    with foundry.exported():
+        # one call of the handler makes several of the market, which are what the fast lane counts
+        acted, tried = foundry.made(options.calls)
+        empty = foundry.measure(False, options.calls)
+        turn = _Turns(SMALL, options.calls)
+        checked = []
+        for seed in range(FORGE_TURNS):
+            checked.append(foundry.measure(True, options.calls // FORGE_TURNS, seed + 1))
+            turn.take(options.calls // FORGE_TURNS)
+    return {
+        "empty": _made([empty], acted),
+        "promises": _made(checked, acted + tried),
+        "fast": turn.rate(),
+    }
+
+
+def _made(campaigns: Sequence[foundry.Rate], made: float) -> Report:
+    """Figures of forge's campaigns, whose calls make so many of the market each."""
+    played = [one.played for one in campaigns]
+    calls, seconds = sum(one.calls for one in played), sum(one.cpu_seconds for one in campaigns)
+    actions: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
+    for one in played:
+        for name, (succeeded, tried) in one.actions.items():
+            passed[name] += succeeded
+            actions[name] += tried
+    return {
+        **rate(calls, sum(one.succeeded for one in played), seconds),
+        "made_per_call": round(made, 3),
+        "per_cpu_second": round(calls * made / seconds, 1),
+        "actions": {name: [passed[name], actions[name]] for name in sorted(actions)},
+    }
 
 
 def ape(options: Options) -> Report:

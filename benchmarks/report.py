@@ -32,7 +32,7 @@ RATIOS = (
           0.5),
     Ratio("coverage_of_limit", "with coverage, of the limit", ("coverage",), ("limit", "default"),
           1 / 3),
-    Ratio("fast_of_forge", "fast lane, of forge with the promises", ("fast", SMALL),
+    Ratio("fast_of_forge", "fast lane, of forge with the promises", ("forge", "fast"),
           ("forge", "promises"), 5),
     Ratio("limit_of_forge", "limit, of forge with nothing", ("limit", SMALL), ("forge", "empty"),
           None),

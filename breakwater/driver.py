@@ -1541,6 +1541,21 @@ class Lens(Contract):
         """Deploy a new one."""
         return cls._deploy(host, (credit_engine,), sender)
 
+    def max_borrow(self, id: bytes, asset: Address) -> int:
+        """`max_borrow(bytes32, address)`"""
+        found: int = self._call("max_borrow", (id, asset))
+        return found
+
+    def max_deposit(self, id: bytes, asset: Address) -> int:
+        """`max_deposit(bytes32, address)`"""
+        found: int = self._call("max_deposit", (id, asset))
+        return found
+
+    def why_blocked(self, id: bytes, action: int, asset: Address, amount: int) -> str:
+        """`why_blocked(bytes32, uint256, address, uint256)`"""
+        found: str = self._call("why_blocked", (id, action, asset, amount))
+        return found
+
     def account(self, id: bytes) -> AccountState:
         """Everything about one account."""
         found = self._call("account", (id,))
@@ -1570,28 +1585,6 @@ class Lens(Contract):
         no price of it would do, or the account holds none.
         """
         found: int = self._call("liquidation_price", (id, asset))
-        return found
-
-    def max_borrow(self, id: bytes, asset: Address) -> int:
-        """Most of `asset` that the account could borrow now: initial margin, leverage, levels,
-        least debt, the vault's cash and cap. Found by bisection over `check_initial`; exact to 1
-        part in 2**40 of the vault's cash, rounded down.
-        """
-        found: int = self._call("max_borrow", (id, asset))
-        return found
-
-    def max_deposit(self, id: bytes, asset: Address) -> int:
-        """Most of `asset` that the account's owner could add now [token units that arrive]: cap,
-        growth limit, what a leg holds; below maintenance what the account lacks, if more.
-        """
-        found: int = self._call("max_deposit", (id, asset))
-        return found
-
-    def why_blocked(self, id: bytes, action: int, asset: Address, amount: int) -> str:
-        """Reason for which BORROW, WITHDRAW or DEPOSIT of `amount` by the account's owner would
-        be refused now; empty when it would pass. DEPOSIT: of what arrives.
-        """
-        found: str = self._call("why_blocked", (id, action, asset, amount))
         return found
 
     def preview_liquidate(

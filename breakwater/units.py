@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, InvalidOperation
+from typing import Final
 
 from breakwater.errors import UserError
 
-WAD = 10**18
+WAD: Final = 10**18
 """One whole unit of a ratio, a value or a price."""
 
-RAY = 10**27
+RAY: Final = 10**27
 """One whole unit of an index."""
 
-BPS = 10_000
+BPS: Final = 10_000
 """One whole unit of a parameter given in basis points."""
 
-MAX_UINT256 = 2**256 - 1
+MAX_UINT256: Final = 2**256 - 1
 """The health factor of an account without debt, and the amount that means "all of it"."""
 
-MINUTE = 60
-HOUR = 3_600
-DAY = 86_400
-YEAR = 31_536_000
+MINUTE: Final = 60
+HOUR: Final = 3_600
+DAY: Final = 86_400
+YEAR: Final = 31_536_000
 """Seconds in a year of 365 days."""
 
 _MAX_ACCOUNT_NUMBER = 2**96 - 1

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+os.environ["BREAKWATER_NATIVE"] = "no"  # tests change what is compiled
+
 from breakwater.evm import EvmHost
 from tests import needs
 

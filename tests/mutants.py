@@ -7,8 +7,10 @@ from functools import cache
 from typing import NamedTuple
 
 from breakwater import artifacts
+from breakwater.evm import EvmHost
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
+from breakwater.fuzz.world import World
 from breakwater.mutation.compile import Program
 
 
@@ -55,3 +57,17 @@ def broken(market, steps):
         reasons.append(result.reason)
         found += watch.after(step, result)
     return [*found, *watch.sweep()], reasons
+
+
+def check_seen(mutant):
+    """The watch finds the mutant by the promise that it breaks."""
+    found, reasons = broken(World(EvmHost(), compile=changed(mutant)), mutant.steps)
+    assert mutant.promise in {violation.promise for violation in found}, (reasons, found)
+
+
+def check_silent(sound, mutant):
+    """It finds nothing where the contracts are as they should be."""
+    snapshot = sound.host.snapshot()
+    found, _ = broken(sound, mutant.steps)
+    sound.host.restore(snapshot)
+    assert not found, found

@@ -98,12 +98,15 @@ def command(
     calls some action has never succeeded. The same seed, --calls, one job and an empty corpus give
     the same result.
     """
-    from breakwater.fuzz import campaign
-
     if seconds is None and calls is None:
         seconds = _DEFAULT_SECONDS
     if seconds is not None and not math.isfinite(seconds):
         raise click.BadParameter(f"{seconds} is no number of seconds", param_hint="--seconds")
+    from breakwater.fuzz import native
+
+    native.use()
+    from breakwater.fuzz import campaign
+
     if coverage and planted is None:
         folders.check(COVERAGE.parent)
     settings = campaign.Settings(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
+from typing import Final
 
+from breakwater.observation.words import M32, M96
 from breakwater.units import BPS, DAY, WAD
 
-FADE_TIME = 86_400
-MAX_GAP = 3_600
-WAIT_TIME = 1_800
+FADE_TIME: Final = 86_400
+MAX_GAP: Final = 3_600
+WAIT_TIME: Final = 1_800
 
-_AVERAGE_TIME = 2_700
-_SETTLED = 900  # seconds after which a stored price pulls no further
-_VOLATILITY_TIME = 31_163
-_M32, _M96 = 2**32 - 1, 2**96 - 1
+_AVERAGE_TIME: Final = 2_700
+_SETTLED: Final = 900  # seconds after which a stored price pulls no further
+_VOLATILITY_TIME: Final = 31_163
 
 
 def volatility_after(volatility: int, spot: int, reference: int, elapsed: int) -> int:
@@ -24,14 +25,14 @@ def volatility_after(volatility: int, spot: int, reference: int, elapsed: int) -
     sample = change * change // WAD * DAY // elapsed
     weight = elapsed * WAD // (elapsed + _VOLATILITY_TIME)
     variance = (volatility * volatility // WAD * (WAD - weight) + sample * weight) // WAD
-    return min(isqrt(variance * WAD) // 10**9, _M32)
+    return min(isqrt(variance * WAD) // 10**9, M32)
 
 
 def is_still(words: Sequence[int], now: int) -> bool:
     """Whether an average and a liquidation LTV stand where they are, from now on."""
     term, checkpoint = words[1], words[2]
     return term & 16_383 == term >> 14 & 16_383 and (
-        checkpoint & _M96 == checkpoint >> 96 & _M96 or now - (checkpoint >> 224) >= _SETTLED
+        checkpoint & M96 == checkpoint >> 96 & M96 or now - (checkpoint >> 224) >= _SETTLED
     )
 
 
@@ -54,7 +55,7 @@ def ramped(start: int, end: int, elapsed: int, duration: int) -> int:
 
 def faded(seen: int, now: int) -> int:
     """Seconds without a price that count."""
-    last = seen >> 160 & _M32
+    last = seen >> 160 & M32
     return min((seen >> 239) + min(now - last, MAX_GAP), FADE_TIME) if last else 0
 
 
@@ -63,7 +64,7 @@ def waited(seen: int, checkpoint: int, now: int) -> int:
     waited = seen >> 224 & 4_095
     if seen >> 238 & 1:
         return min(waited + now - (checkpoint >> 224), WAIT_TIME)
-    return 0 if now >= (seen >> 192 & _M32) + DAY else waited
+    return 0 if now >= (seen >> 192 & M32) + DAY else waited
 
 
 def is_jump(rule: int, price: int, average: int) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from breakwater.fuzz.events import Event
-from breakwater.fuzz.state import M32, M40, M112, M128, State, _window_of
+from breakwater.fuzz.exposures import Exposures
+from breakwater.fuzz.state import _window_of
 from breakwater.model import vault_limits
+from breakwater.observation.words import M32, M40, M112, M128
 from breakwater.units import BPS, RAY
 
 Words = tuple[int, int, int, int, int]
@@ -17,26 +19,50 @@ Config = tuple[int, int, int, int]
 """Of a vault: reserve factor, deposit cap, debt cap, highest rate."""
 
 
-class _Flow(NamedTuple):
+class _Flow:
     """What the events of a vault add up to [assets]."""
 
-    flow: int = 0
+    __slots__ = ("booked", "entries", "fees", "flow", "later", "lent", "paid", "payments")
+
+    flow: int
     """What came in less what went out, interest and payments of debt aside."""
-    fees: int = 0
-    paid: int = 0
-    lent: int = 0
-    payments: int = 0
+    fees: int
+    paid: int
+    lent: int
+    payments: int
     """Number of payments and loans."""
-    entries: int = 0
+    entries: int
     """Number of deposits and withdrawals."""
-    later: int = -1
+    later: int
     """What the total may have risen by since the last deposit: fees, and of each payment or loan
     the part of a unit that rounding leaves to the lenders. -1: no deposit."""
-    booked: Sequence[Event] = ()
+    booked: Sequence[Event]
+
+    def __init__(
+        self,
+        flow: int = 0,
+        fees: int = 0,
+        paid: int = 0,
+        lent: int = 0,
+        payments: int = 0,
+        entries: int = 0,
+        later: int = -1,
+        booked: Sequence[Event] = (),
+    ) -> None:
+        self.flow = flow
+        self.fees = fees
+        self.paid = paid
+        self.lent = lent
+        self.payments = payments
+        self.entries = entries
+        self.later = later
+        self.booked = booked
 
 
-class _Totals(NamedTuple):
+class _Totals:
     """The totals of a vault at one moment, the interest until now included."""
+
+    __slots__ = ("assets", "debt", "fee", "supply", "total")
 
     total: int
     debt: int
@@ -44,9 +70,15 @@ class _Totals(NamedTuple):
     assets: int
     supply: int
 
+    def __init__(self, total: int, debt: int, fee: int, assets: int, supply: int) -> None:
+        self.total = total
+        self.debt = debt
+        self.fee = fee
+        self.assets = assets
+        self.supply = supply
 
-_NO_FLOW = _Flow()
-_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
+
+_NO_FLOW: Final = _Flow()
 
 
 def _totals(books: int, claims: int, index: int, factor: int) -> _Totals:
@@ -56,49 +88,52 @@ def _totals(books: int, claims: int, index: int, factor: int) -> _Totals:
         total = M112
     gain = total - (claims >> 128)
     fee = gain * factor // BPS if gain > 0 else 0
-    return _new(_Totals, (total, debt, fee, total - fee + 1, (claims & M128) + 10**6))
+    return _Totals(total, debt, fee, total - fee + 1, (claims & M128) + 10**6)
 
 
-class Books(State):
+class Books(Exposures):
     """SOLV-1, 2, 4, 9, 10 and 11 of vaults, and CAP-1 of theirs."""
 
     def _vault(
         self, v: int, old: Words, new: Words, events: list[Event], config: Config | None = None
     ) -> tuple[int, int]:
         """Judge a vault; what its total rose by, and the loss it booked. `config`: the old one."""
-        room, symbol = self._room, self._vaults[v].symbol
+        symbol = self._vaults[v].symbol
         index = self._grown(v, old[1], new[1])
         factor, deposit_cap, debt_cap, highest = self.configs[v]
-        room(
+        self._room(
             "SOLV-4", highest - (new[1] >> 112 & M40), highest, "growth of the index of {}", symbol
         )
         before = _totals(old[0], old[2], index, factor if config is None else config[0])
         after = _totals(new[0], new[2], index, factor)
-        total, debt, fee, assets, supply = after
+        total, debt, fee = after.total, after.debt, after.fee
+        assets, supply = after.assets, after.supply
         cash = new[0] & M112
         lost = self.lost_cash[v]
-        room("SOLV-1", new[3] + lost - cash, 0, "balance of the vault of {}", symbol)
+        self._room("SOLV-1", new[3] + lost - cash, 0, "balance of the vault of {}", symbol)
         if lost:
             self.lost_cash[v] = max(min(lost, cash - new[3]), 0)
         owed = (supply - 10**6) * assets // supply
-        room("SOLV-2", cash + debt - fee - owed, 0, "books of {}", symbol)
+        self._room("SOLV-2", cash + debt - fee - owed, 0, "books of {}", symbol)
 
         flow = self._flow(events, index, symbol) if events else _NO_FLOW
         rise = total - before.total
-        room("SOLV-2", rise - flow.flow + len(events), 0, "total of {} after its events", symbol)
+        self._room(
+            "SOLV-2", rise - flow.flow + len(events), 0, "total of {} after its events", symbol
+        )
         if flow.booked:
             self._booked(flow, before, after, symbol)
         else:
             worth = before.assets * supply
             ahead = assets * before.supply - worth
-            room("SOLV-4", ahead, worth, "worth of a share of {}, no loss", symbol)
+            self._room("SOLV-4", ahead, worth, "worth of a share of {}, no loss", symbol)
             if flow.entries == 1 and not flow.fees:
                 self._entered(events, flow, before, symbol)
         if flow.later >= 0:
             left = deposit_cap - total + flow.later
-            room("CAP-1", left, deposit_cap, "deposit cap of {}", symbol)
+            self._room("CAP-1", left, deposit_cap, "deposit cap of {}", symbol)
         if flow.lent:
-            room("CAP-1", debt_cap - debt, debt_cap, "debt cap of {}", symbol)
+            self._room("CAP-1", debt_cap - debt, debt_cap, "debt cap of {}", symbol)
         if events:
             self._flowed(v, old, new, events)
             if self.stops[v] or any(self.ends[v]):
@@ -127,7 +162,6 @@ class Books(State):
 
     def _flow(self, events: list[Event], index: int, symbol: str) -> _Flow:
         """Add events up; SOLV-10 of loans and payments."""
-        room = self._room
         flow = fees = paid = lent = payments = entries = 0
         later = -1
         booked: list[Event] = []
@@ -138,15 +172,17 @@ class Books(State):
                 later += later >= 0
             if name == "Lend":
                 lent += words[0]
-                room("SOLV-10", words[1] - 1, 0, "shares of a loan of {}", symbol)
+                self._room("SOLV-10", words[1] - 1, 0, "shares of a loan of {}", symbol)
                 ahead = words[1] * index - words[0] * RAY
-                room("SOLV-10", ahead, RAY, "debt of a loan of {}", symbol)
+                self._room("SOLV-10", ahead, RAY, "debt of a loan of {}", symbol)
             elif name == "Collect":
                 flow += words[2]
                 fees += words[2]
                 later += words[2] if later >= 0 else 0
                 paid += words[0]
-                room("SOLV-10", words[0] * RAY - words[1] * index, RAY, "a payment of {}", symbol)
+                self._room(
+                    "SOLV-10", words[0] * RAY - words[1] * index, RAY, "a payment of {}", symbol
+                )
             elif name == "Deposit":
                 flow += words[0]
                 entries += 1
@@ -161,32 +197,35 @@ class Books(State):
                 flow += words[1]
                 fees += words[1]
                 later += words[1] if later >= 0 else 0
-        return _new(_Flow, (flow, fees, paid, lent, payments, entries, later, booked))
+        return _Flow(flow, fees, paid, lent, payments, entries, later, booked)
 
     def _booked(self, flow: _Flow, before: _Totals, after: _Totals, symbol: str) -> None:
         """Shares fall by the loss and by nothing else, and its parts are what they should be."""
-        room, booked = self._room, flow.booked
+        booked = flow.booked
         loss = sum(event.words[3] for event in booked)
         fall = before.assets * after.supply // before.supply - after.assets
         # fees paid in the same call make up for a part of it
         gap = max(fall - loss, loss - flow.fees - fall)
-        room("SOLV-4", 2 + 2 * len(booked) - gap, 0, "shares of {} fall", symbol)
+        self._room("SOLV-4", 2 + 2 * len(booked) - gap, 0, "shares of {} fall", symbol)
         for event in booked:
             words = event.words
             gap = abs(words[1] - words[2] - words[3])
-            room("SOLV-9", -gap, 0, "parts of a loss of {}", symbol)
+            self._room("SOLV-9", -gap, 0, "parts of a loss of {}", symbol)
         if len(booked) == 1 and not flow.fees:
             words = booked[0].words
             worth = words[4] * before.assets // before.supply
-            room("SOLV-9", 2 - abs(worth - words[2]), 0, "the fund's part of a loss {}", symbol)
+            self._room(
+                "SOLV-9", 2 - abs(worth - words[2]), 0, "the fund's part of a loss {}", symbol
+            )
             gap = abs(before.debt + flow.lent - after.debt - flow.paid - words[1])
-            room("SOLV-9", flow.payments + 2 - gap, 0, "debts of {} after a loss", symbol)
+            self._room("SOLV-9", flow.payments + 2 - gap, 0, "debts of {} after a loss", symbol)
 
     def _entered(self, events: list[Event], flow: _Flow, before: _Totals, symbol: str) -> None:
         """One deposit or withdrawal, at the price from before it."""
         # a loan or payment around it left a part of a unit to the lenders
         other = flow.payments * before.supply
-        for name, _, _, words in events:
+        for event in events:
+            name, words = event.name, event.words
             if name == "Deposit":
                 ahead = words[0] * before.supply - words[1] * before.assets + other
                 self._room("SOLV-10", ahead, before.supply, "a deposit of {}", symbol)
@@ -252,5 +291,5 @@ class Books(State):
         self._room("SOLV-8", ahead, worth, "worth of a fund share of {}", vault.symbol)
 
 
-_HIGHEST = {"Lend": 0, "Deposit": 1, "Withdraw": 1, "FlashLoan": 1}
+_HIGHEST: Final = {"Lend": 0, "Deposit": 1, "Withdraw": 1, "FlashLoan": 1}
 """Levels of a vault at which it still does that; anything else at any."""

@@ -21,7 +21,7 @@ from typing import Any
 from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
-from breakwater.fuzz import campaign, search
+from breakwater.fuzz import campaign, native, search
 from breakwater.fuzz.campaign import Show, Take, Totals
 from breakwater.fuzz.corpus import Corpus, Entry
 from breakwater.fuzz.search import Report, Search, Settings
@@ -156,7 +156,10 @@ def _drive(ray: Any, settings: Settings, take: Take) -> None:
     corpus = Corpus(settings.corpus, settings.profile, search.code(settings, world))
     deadline = None if settings.seconds is None else time.monotonic() + settings.seconds
     # the driver's sources, so that workers search with the same laboratory
-    environment = {"env_vars": {"BREAKWATER_ROOT": str(artifacts.ROOT)}}
+    variables = {"BREAKWATER_ROOT": str(artifacts.ROOT)}
+    if native.active():
+        variables[native.VARIABLE] = os.environ[native.VARIABLE]
+    environment = {"env_vars": variables}
     kind = ray.remote(num_cpus=1, runtime_env=environment)(_Worker)
     old = corpus.inherited()
     workers = [

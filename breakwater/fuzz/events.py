@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from breakwater.fuzz.positions import Legs
 from breakwater.host import Interface, interface_of
 
-NOBODY = bytes(32)
+NOBODY: Final = bytes(32)
 
 
-class Event(NamedTuple):
+class Event:
     """One event that matters: emitter, topics (the first is its kind), words of data."""
+
+    __slots__ = ("address", "name", "topics", "words")
 
     name: str
     address: str
     topics: list[bytes]
     words: tuple[int, ...]
 
+    def __init__(
+        self, name: str, address: str, topics: list[bytes], words: tuple[int, ...]
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.topics = topics
+        self.words = words
 
-class Kind(NamedTuple):
+
+class Kind:
     """What an event is about."""
+
+    __slots__ = ("asset", "group", "name", "raised")
 
     group: int
     name: str
@@ -29,11 +41,20 @@ class Kind(NamedTuple):
     raised: int
     """Topic with the asset by which it raised an account's risk; 0: none."""
 
+    def __init__(self, group: int, name: str, asset: int, raised: int) -> None:
+        self.group = group
+        self.name = name
+        self.asset = asset
+        self.raised = raised
 
-TRANSFER, APPROVAL, ENGINE, BOOKS = range(4)
+
+TRANSFER: Final = 0
+APPROVAL: Final = 1
+ENGINE: Final = 2
+BOOKS: Final = 3
 """Groups of events: of tokens, of the engine, of a vault or fund."""
 
-_KINDS = {
+_KINDS: Final = {
     "Transfer": (TRANSFER, 0, 0),
     "Approval": (APPROVAL, 0, 0),
     "Borrow": (ENGINE, 0, 2),
@@ -66,8 +87,10 @@ def kinds() -> dict[bytes, Kind]:
     return found
 
 
-class Change(NamedTuple):
+class Change:
     """An account that a call changed."""
+
+    __slots__ = ("account", "after", "before", "number", "words")
 
     number: int
     account: bytes
@@ -75,6 +98,15 @@ class Change(NamedTuple):
     """Before the call."""
     before: Legs
     after: Legs
+
+    def __init__(
+        self, number: int, account: bytes, words: tuple[int, ...], before: Legs, after: Legs
+    ) -> None:
+        self.number = number
+        self.account = account
+        self.words = words
+        self.before = before
+        self.after = after
 
 
 class Told:

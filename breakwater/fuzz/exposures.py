@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz.events import Change, Event, Told
 from breakwater.fuzz.liquidations import Liquidations
 from breakwater.fuzz.prices import Asset
@@ -9,7 +11,7 @@ from breakwater.observation import exposure
 from breakwater.observation.asset import TARGET_CEILING
 from breakwater.observation.words import M112
 
-_SPENDS = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
+_SPENDS: Final = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
 """What an operator needs a grant for."""
 
 
@@ -54,8 +56,9 @@ class Exposures(Liquidations):
         """What an account below maintenance may add above a limit: to what it holds, up to the
         health that a liquidation restores, unless it raised its risk in this block."""
         account = event.topics[1]
-        for _, other, words, before, _ in changed:
-            if other != account:
+        for change in changed:
+            words, before = change.words, change.before
+            if change.account != account:
                 continue
             named = [one.name for one in earlier if account in one.topics[1:3]]
             if self._is_stamped(words) or not _SPENDS.isdisjoint(named):

@@ -9,7 +9,7 @@ cap leaves), so that sequences walk along the edges. A call is a `Step` without 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.units import MAX_UINT256
 
@@ -20,27 +20,43 @@ Gene = bytes
 Call = tuple[str, str, str, tuple[Any, ...], int, int]
 Act = Callable[["Player", Gene], "list[Call] | None"]
 
-GENE = 8
+GENE: Final = 8
 """Bytes of a gene."""
 
-MOST = 2**128 - 1
+MOST: Final = 2**128 - 1
 """Amounts above this are `MAX_UINT256` or not drawn at all."""
 
-LENDERS = ("lender_1", "lender_2", "lender_3", "staker", "attacker")
-STAKERS = ("staker", "lender_1", "attacker")
-LIQUIDATORS = ("liquidator_1", "liquidator_2", "attacker", "borrower_1", "keeper")
+LENDERS: Final[tuple[str, ...]] = ("lender_1", "lender_2", "lender_3", "staker", "attacker")
+STAKERS: Final[tuple[str, ...]] = ("staker", "lender_1", "attacker")
+LIQUIDATORS: Final[tuple[str, ...]] = (
+    "liquidator_1",
+    "liquidator_2",
+    "attacker",
+    "borrower_1",
+    "keeper",
+)
 
-NO_ACCOUNT = "0x" + "00" * 32
-NOBODY = "0x" + "00" * 20
+NO_ACCOUNT: Final = "0x" + "00" * 32
+NOBODY: Final = "0x" + "00" * 20
 
 # Rungs, by the byte modulo 32. Simple ones have low numbers.
-_HALF, _ALL, _TENTH, _ONE, _BELOW, _ABOVE, _THOUSANDTH, _TINY, _MAX, _TWICE, _ZERO = range(11)
-_RUNGS = (
+_HALF: Final = 0
+_ALL: Final = 1
+_TENTH: Final = 2
+_ONE: Final = 3
+_BELOW: Final = 4
+_ABOVE: Final = 5
+_THOUSANDTH: Final = 6
+_TINY: Final = 7
+_MAX: Final = 8
+_TWICE: Final = 9
+_ZERO: Final = 10
+_RUNGS: Final = (
     (_HALF,) * 6 + (_ALL,) * 9 + (_TENTH,) * 4 + (_ONE,) * 3 + (_BELOW,) * 2 + (_ABOVE,) * 2
     + (_THOUSANDTH,) * 2 + (_TINY, _MAX, _TWICE, _ZERO)
 )  # fmt: skip
 
-_WAITS = (0,) * 10 + (1, 12, 60, 600, 901, 3_600)
+_WAITS: Final = (0,) * 10 + (1, 12, 60, 600, 901, 3_600)
 
 
 def rung(byte: int, limit: int) -> int:

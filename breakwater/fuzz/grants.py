@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from breakwater.fuzz.events import NOBODY, Change, Told
-from breakwater.fuzz.state import M40, M128, Grant, State, padded
+from breakwater.fuzz.state import Grant, State, padded
+from breakwater.observation.words import M40, M128
 
 # What an operator may be allowed, see docs/specification.md.
-_DEPOSIT, _WITHDRAW, _BORROW, _MOVE = 1, 2, 4, 16
-_SPENDS = {"WithdrawCollateral": _WITHDRAW, "Borrow": _BORROW, "MoveCollateral": _MOVE}
-_REVOKED = 1 << 255
+_DEPOSIT: Final = 1
+_WITHDRAW: Final = 2
+_BORROW: Final = 4
+_MOVE: Final = 16
+_SPENDS: Final = {"WithdrawCollateral": _WITHDRAW, "Borrow": _BORROW, "MoveCollateral": _MOVE}
+_REVOKED: Final = 1 << 255
 
 
 class Grants(State):
@@ -34,7 +38,8 @@ class Grants(State):
         owner, attacker = actor[12:], self._attacker[12:]
         called = self.armed or target == "attacker" or owner == attacker
         actors = (actor, self._attacker) if called and owner != attacker else (actor,)
-        for name, _, topics, words in told.rights:
+        for event in told.rights:
+            name, topics, words = event.name, event.topics, event.words
             account = topics[1]
             asset = topics[3] if name == "MoveCollateral" else topics[2]
             if name == "SetOperator":
@@ -52,7 +57,8 @@ class Grants(State):
             else:
                 agreed.add(account)
                 used.update(self._spend(account, actors, _SPENDS[name], asset, words[0]))
-        for _, account, _, before, after in changed:
+        for change in changed:
+            account, before, after = change.account, change.before, change.after
             if account[:20] == owner or (called and account[:20] == attacker) or not after:
                 continue
             held = {tag for tag, _ in before}

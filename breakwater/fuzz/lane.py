@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from breakwater.fuzz import actions
 from breakwater.fuzz.genes import GENE, Call
@@ -22,10 +23,10 @@ from breakwater.fuzz.world import World
 from breakwater.promises.verdicts import Violation
 from breakwater.units import WAD
 
-LENGTH = 50
+LENGTH: Final = 50
 """Genes of a sequence."""
 
-NEEDS_REASON = frozenset({"repay", "liquidate", "accrue", "settle_fee", "poke"})
+NEEDS_REASON: Final = frozenset({"repay", "liquidate", "accrue", "settle_fee", "poke"})
 """Functions that must have a reason when they refuse (LIVE-4)."""
 
 
@@ -264,10 +265,9 @@ class Lane:
         self, genes: bytes, outcome: Outcome, steps: list[Step] | None
     ) -> Sequence[Violation]:
         player = self.player
-        send, judge, host = player.send, self.watch.judge, self.host
+        watch, host = self.watch, self.host
         addresses, acts, table = player._addresses, actions.ACTIONS, actions.TABLE
         done: list[Key] = []
-        note = done.append
         broken: Sequence[Violation] = ()
         at = 0
         for at in range(0, len(genes), GENE):
@@ -276,10 +276,10 @@ class Lane:
             for call in act(player, gene) or ():
                 if steps is not None:
                     steps.append(Step(*call))
-                reason = send(call)
-                note((name, reason))
+                reason = player.send(call)
+                done.append((name, reason))
                 if reason is None:
-                    broken = judge(call[1], call[2], addresses[call[0]], call[3])
+                    broken = watch.judge(call[1], call[2], addresses[call[0]], call[3])
                 elif reason == "" or reason == "halt" or reason[:5] == "panic":
                     broken = unreasoned(call, reason, host._now)
                 if broken:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz.events import Change, Event, Told
+from breakwater.fuzz.grants import Grants
 from breakwater.fuzz.positions import Health, Legs
-from breakwater.fuzz.state import M96, Slice, State, Waited
+from breakwater.fuzz.state import Slice, Waited
+from breakwater.observation.words import M96
 from breakwater.units import RAY, WAD
 
-PATIENCE = 600
+PATIENCE: Final = 600
 """Seconds that an account under water only at the spot of a jump waits."""
 
-_STAMP = 2**20 - 1
+_STAMP: Final = 2**20 - 1
 
 
-class Liquidations(State):
+class Liquidations(Grants):
     """SOLV-6, 7 and 9 of accounts to which a call did nothing else."""
 
     def _liquidated(self, told: Told, changed: list[Change]) -> None:
@@ -40,7 +44,7 @@ class Liquidations(State):
                     self._unjustified(event, change)
 
     def _liquidation(self, event: Event, change: Change, told: Told) -> None:
-        room, before = self._room, change.before
+        before = change.before
         name = self._name(change.number)
         health = self.health(before)
         patience = PATIENCE if health.under_water else 0
@@ -51,32 +55,36 @@ class Liquidations(State):
         held = self.stated_hold(before)
         if held is not None:
             self._differs("GATE-4", 1, f"{{}} is liquidated: {held}", name)
-        room("SOLV-6", WAD - 1 - health.factor, WAD, "health of {} before liquidation", name)
+        self._room("SOLV-6", WAD - 1 - health.factor, WAD, "health of {} before liquidation", name)
         gap = abs(reported - health.factor)
-        room("SOLV-6", -gap, 0, "health reported for {}", name)
+        self._room("SOLV-6", -gap, 0, "health reported for {}", name)
         fresh = self._is_stamped(change.words)
-        room("SOLV-6", -int(fresh), 0, "{} raised its risk in this block", name)
+        self._room("SOLV-6", -int(fresh), 0, "{} raised its risk in this block", name)
         after = self.health(change.after, patience)
         dust = self.dust(before)
         self._sliced(event, change, health, after, patience, dust)
         if at_jump.under_water or change.account in self.waited:
             self._across(event, change, told, at_jump, health)
         if health.under_water:
-            room("SOLV-6", -abs(incentive - health.tip), 0, "incentive under water of {}", name)
+            self._room(
+                "SOLV-6", -abs(incentive - health.tip), 0, "incentive under water of {}", name
+            )
             self._loss(event, change, health)
             return
         if event.words[3]:
             self._unjustified(event, change)
-        room("SOLV-6", health.incentive_max - incentive, WAD, "incentive of {}", name)
+        self._room("SOLV-6", health.incentive_max - incentive, WAD, "incentive of {}", name)
         self._seized(event, change, patience)
         self._least_left(event, change)
         if not health.priced:
             return  # LIVE-3 goes before SOLV-7
         if after.debt:
             allowed = health.factor * dust // after.debt + 1
-            room("SOLV-7", after.factor - health.factor + allowed, WAD, "health of {} after", name)
+            self._room(
+                "SOLV-7", after.factor - health.factor + allowed, WAD, "health of {} after", name
+            )
         owed = -(-after.debt * (WAD + health.tip) // WAD)
-        room(
+        self._room(
             "SOLV-7", after.collateral - owed + 2 * dust, after.collateral,
             "collateral and debt of {} after", name,
         )  # fmt: skip
@@ -106,7 +114,7 @@ class Liquidations(State):
     ) -> None:
         """The next slice of a pair pays no more: at prices as they were, and if nothing else
         happened to the account. Where a slice ended a wait `_across` has the bound."""
-        _, account, debt, collateral = event.topics
+        account, debt, collateral = event.topics[1:4]
         pair = account, self._by_topic[debt], self._by_topic[collateral]
         incentive = event.words[6]
         known = self.sliced.get(pair)

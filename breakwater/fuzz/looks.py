@@ -6,7 +6,7 @@ what they say while prices are odd, levels are up or accounts are empty is where
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from breakwater import artifacts
 from breakwater.fuzz.genes import Call, Gene, rung
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from breakwater.fuzz.player import Player
     from breakwater.fuzz.world import World
 
-OWN = (
+OWN: Final = (
     "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
     "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
     "SequencerFeed", "UniswapTwapFeed",
@@ -83,7 +83,16 @@ def _argument(p: Player, view: View, kind: str, name: str, byte: int, first: int
     return _number(p, view, name, byte, first)
 
 
-_PEOPLE = ("lender_1", "borrower_1", "staker", "operator", "attacker", "engine", "lender_2", "")
+_PEOPLE: Final[tuple[str, ...]] = (
+    "lender_1",
+    "borrower_1",
+    "staker",
+    "operator",
+    "attacker",
+    "engine",
+    "lender_2",
+    "",
+)
 
 
 def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:

@@ -201,7 +201,7 @@ class Laboratory:
             return
         if function == "liquidate":
             # the fund's fee of each slice is rounded down
-            most += (count - 1) * self._worth(args[1], 1, 9)
+            most += (count - 1) * self._worth(args[1], 1, True)
         if legs and before.under_water:
             # a jump's wait may end among the slices, see docs/specification.md, Liquidation; and
             # where a loss stops them they have lost less
@@ -230,18 +230,20 @@ class Laboratory:
                 return None
             value = self.comparison.outcome.value
             if call[2] == "liquidate":
-                total += self._worth(call[3][2], value[1], 8) - self._worth(call[3][1], value[0], 9)
+                total += self._worth(call[3][2], value[1], False)
+                total -= self._worth(call[3][1], value[0], True)
             elif call[2] == "repay":
                 total += value[1]
             else:
                 total += -value if call[2] in ("withdraw", "borrow") else value
         return total
 
-    def _worth(self, token: str, amount: int, field: int) -> int:
-        """Of token units at a price of the asset, see `watch.Price`."""
+    def _worth(self, token: str, amount: int, is_debt: bool) -> int:
+        """Of token units at the liquidation price of the asset."""
         symbol = token.rpartition(".")[2]
-        price = self.watch.price(self.player.symbols.index(symbol) + 1)[field]
-        return int(price) * amount * 10**6 // self.world.listings[symbol].unit
+        price = self.watch.price(self.player.symbols.index(symbol) + 1)
+        per = price.as_debt if is_debt else price.as_collateral
+        return per * amount * 10**6 // self.world.listings[symbol].unit
 
 
 # ------------------------------------------------------------ machines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater import mocks
 from breakwater.host import Host
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 # Slots of the mocks, in the order of their variables.
-AGGREGATOR_ROUND = 1
-BAD_MODE, BAD_WORDS = 0, 1
+AGGREGATOR_ROUND: Final = 1
+BAD_MODE: Final = 0
+BAD_WORDS: Final = 1
 
-_M80, _M128 = 2**80, 2**128
+_M80: Final = 2**80
+_M128: Final = 2**128
 
 
 class MockObserver(Observer):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from breakwater.evm import EvmHost
 from breakwater.fuzz import looks, pools
@@ -22,12 +22,10 @@ from breakwater.fuzz.world import World
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import BadFeedMock
 from breakwater.observation import exposure
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M112, M128, decoded, mapped
 from breakwater.units import BPS, RAY, WAD
 
-_M112 = 2**112 - 1
-_M128 = 2**128 - 1
-_WAITS = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
+_WAITS: Final = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
 """Seconds and blocks before an ordinary call, by the byte of its gene."""
 
 
@@ -120,7 +118,7 @@ class Player:
 
     def shares(self, v: int, who: str) -> int:
         """Vault shares that someone has."""
-        return self.word(f"vault.{self.debts[v]}", who, "_balances") & _M128
+        return self.word(f"vault.{self.debts[v]}", who, "_balances") & M128
 
     def stake(self, v: int, who: str) -> int:
         """Fund shares that someone has."""
@@ -133,22 +131,22 @@ class Player:
 
     def cash(self, v: int) -> int:
         """Of a vault."""
-        return self.watch.vaults[v][0] & _M112
+        return self.watch.vaults[v][0] & M112
 
     def totals(self, v: int) -> tuple[int, int, int, int]:
         """Total, net assets and shares (virtual ones included), deposit cap."""
         watch = self.watch
         books, _, claims, _, _ = watch.vaults[v]
         factor, cap, _, _ = watch.configs[v]
-        total = (books & _M112) + (books >> 112 & _M112) * watch.index(v) // RAY
+        total = (books & M112) + (books >> 112 & M112) * watch.index(v) // RAY
         base = claims >> 128
         fee = (total - base) * factor // BPS if total > base else 0
-        return total, total - fee + 1, (claims & _M128) + 10**6, cap
+        return total, total - fee + 1, (claims & M128) + 10**6, cap
 
     def debt_left(self, v: int) -> int:
         """What the debt cap leaves."""
         watch = self.watch
-        debt = (watch.vaults[v][0] >> 112 & _M112) * watch.index(v) // RAY
+        debt = (watch.vaults[v][0] >> 112 & M112) * watch.index(v) // RAY
         return max(watch.configs[v][2] - debt, 0)
 
     def least(self, v: int) -> int:
@@ -160,7 +158,7 @@ class Player:
     def cap_left(self, id: int) -> int:
         """What a collateral's cap leaves, and its growth limit."""
         book = self.watch.books[id]
-        return max(exposure.reachable(book, self.watch.now) - (book & _M112), 0)
+        return max(exposure.reachable(book, self.watch.now) - (book & M112), 0)
 
     def amount(self, i: int, id: int) -> int:
         """Of a collateral that an account holds."""
@@ -329,7 +327,7 @@ class Player:
         if group == "source":
             found = storage(address, (BAD_WORDS if name in self._bad else AGGREGATOR_ROUND) + 1)
         elif group == "nav":
-            found = (storage(address, pools.NAV_PRICE) & _M128) // 10**10
+            found = (storage(address, pools.NAV_PRICE) & M128) // 10**10
         elif self.world.listings[symbol].market == "CurveEmaFeed":
             found = pools.average_of(storage, address) // 10**10
         else:
@@ -452,7 +450,8 @@ class Player:
                 if kind is str:
                     out.append(words[arg])
                 elif kind is int and arg >= 0:
-                    out.append(arg.to_bytes(32, "big"))
+                    number: int = arg
+                    out.append(number.to_bytes(32, "big"))
                 else:
                     self._flat(out, (arg,))
             return b"".join(out)
@@ -591,8 +590,8 @@ class Player:
 
 
 _32, _64, _96, _128, _256, _288 = (n.to_bytes(32, "big") for n in (32, 64, 96, 128, 256, 288))
-_DYNAMIC = frozenset(
+_DYNAMIC: Final = frozenset(
     {"permit", "set_calls", "set_operator_by_signature", "schedule", "execute", "set_hook"}
 )
-_SHAPED = _DYNAMIC | {"liquidate", "batch", "flashLoan", "set_answer"}
+_SHAPED: Final = _DYNAMIC | {"liquidate", "batch", "flashLoan", "set_answer"}
 """Functions whose arguments are not one word after another."""

@@ -11,35 +11,40 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from operator import truediv
+from typing import Final
 
-from breakwater.observation.words import mapped
+from breakwater.observation.words import M128, M160, mapped
 from breakwater.units import WAD
 
-WINDOW = 1_800
+WINDOW: Final = 1_800
 """Of the TWAP [seconds]."""
 
-LEAST_LIQUIDITY = 10**9
-OBSERVATIONS = 150
-EXPONENTIAL_TIME = 866
+LEAST_LIQUIDITY: Final = 10**9
+OBSERVATIONS: Final = 150
+EXPONENTIAL_TIME: Final = 866
 """Of the EMA, to 1/e [seconds]."""
 
-LEAST_HALF_LIFE = 300
+LEAST_HALF_LIFE: Final = 300
 
-NAV_AGE = 7 * 86_400
-NAV_GROWTH = 10_000
+NAV_AGE: Final = 7 * 86_400
+NAV_GROWTH: Final = 10_000
 """[BPS a year]"""
 
-DOLLAR_AGE = 366 * 86_400
+DOLLAR_AGE: Final = 366 * 86_400
 
-_LIQUIDITY = 10**12
-_MAX_TICK = 887_272
-_M128, _M160 = 2**128 - 1, 2**160 - 1
-_YEAR = 365 * 86_400
+_LIQUIDITY: Final = 10**12
+_MAX_TICK: Final = 887_272
+_YEAR: Final = 365 * 86_400
 
 # Slots of the mocks, in the order of their variables.
-TWAP_ANSWER, TWAP_BURNING = 3, 20
-EMA_TIME, EMA_LOCKED, EMA_AVERAGES, EMA_LASTS = 1, 3, 13, 14
-NAV_PRICE = 0
+TWAP_ANSWER: Final = 3
+TWAP_BURNING: Final = 20
+EMA_TIME: Final = 1
+EMA_LOCKED: Final = 3
+EMA_AVERAGES: Final = 13
+EMA_LASTS: Final = 14
+NAV_PRICE: Final = 0
 
 Storage = Callable[[str, int], int]
 
@@ -57,7 +62,8 @@ def as_bytes(words: list[int]) -> str:
 def tick_of(price: int, decimals: int) -> int:
     """The tick at which a token with so many decimals, token 1 beside one of 6, is worth at most
     `price` [10**-8]: the next one."""
-    return math.ceil(math.log(10 ** (decimals + 2) / price) / math.log(1.0001))
+    # compiled, `/` rounds large numbers in another way
+    return math.ceil(math.log(truediv(10 ** (decimals + 2), price)) / math.log(1.0001))
 
 
 @lru_cache(maxsize=4_096)
@@ -77,11 +83,11 @@ def twap(storage: Storage, pool: str, decimals: int) -> int:
 @lru_cache(maxsize=4_096)
 def _twap(decimals: int, *words: int) -> int:
     begin, end = (word - (word >> 255 << 256) for word in words[3:5])
-    if (*words[:3], words[5]) != (64, 160, 2, 2) or max(words[6:]) > _M160:
+    if (*words[:3], words[5]) != (64, 160, 2, 2) or max(words[6:]) > M160:
         return 0
     if max(begin, end) >= 2**55 or min(begin, end) < -(2**55):
         return 0
-    thinness = (words[7] - words[6]) & _M160
+    thinness = (words[7] - words[6]) & M160
     if thinness == 0 or (WINDOW << 128) // thinness < LEAST_LIQUIDITY:
         return 0
     tick = (end - begin) // WINDOW
@@ -89,21 +95,21 @@ def _twap(decimals: int, *words: int) -> int:
         return 0
     with localcontext(prec=80):
         price = int(_power(-tick) * 10 ** (12 + decimals))
-    return price if price <= _M128 else 0
+    return price if price <= M128 else 0
 
 
-_FIRST_AVERAGE = mapped(EMA_AVERAGES, bytes(32))
-_FIRST_LAST = mapped(EMA_LASTS, bytes(32))
+_FIRST_AVERAGE: Final = mapped(EMA_AVERAGES, bytes(32))
+_FIRST_LAST: Final = mapped(EMA_LASTS, bytes(32))
 
 
 def ema(storage: Storage, pool: str, lowest: int, highest: int) -> tuple[int, int]:
     """Average and last price of the first coin beside coin 0 [WAD]; zeros: none."""
     if storage(pool, EMA_TIME) * 694 // 1_000 < LEAST_HALF_LIFE or storage(pool, EMA_LOCKED):
         return 0, 0
-    if storage(pool, EMA_TIME) > _M128:
+    if storage(pool, EMA_TIME) > M128:
         return 0, 0
     average, last = storage(pool, _FIRST_AVERAGE), storage(pool, _FIRST_LAST)
-    if not lowest <= average <= highest or not 0 < last <= _M128:
+    if not lowest <= average <= highest or not 0 < last <= M128:
         return 0, 0
     return average, last
 
@@ -117,14 +123,14 @@ def nav(storage: Storage, feed: str, now: int, age: int) -> tuple[int, int]:
     """A published price, and until when it is valid; zeros where it is not any more."""
     word = storage(feed, NAV_PRICE)
     until = (word >> 128) + age
-    return (word & _M128, until) if now <= until else (0, 0)
+    return (word & M128, until) if now <= until else (0, 0)
 
 
 def highest_nav(storage: Storage, feed: str, now: int, growth: int) -> int:
     """What may be published now [WAD]."""
     word = storage(feed, NAV_PRICE)
-    price = word & _M128
-    return min(price + price * growth * (now - (word >> 128)) // (10_000 * _YEAR), _M128)
+    price = word & M128
+    return min(price + price * growth * (now - (word >> 128)) // (10_000 * _YEAR), M128)
 
 
 def ema_bounds(dollars: int) -> tuple[int, int]:

@@ -5,20 +5,22 @@ The arithmetic is that of `breakwater.observation`, which is slower and reads mo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from breakwater.fuzz.observing import AGGREGATOR_ROUND
-from breakwater.fuzz.prices import Price, Prices
+from breakwater.fuzz.prices import Prices
+from breakwater.fuzz.quotes import Price
 from breakwater.observation.asset import target_health
 from breakwater.observation.interest import grow
+from breakwater.observation.words import M32, M40, M112
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD
 
 Legs = list[tuple[int, int]]
 """(tag, amount) of each leg of an account; a tag of 128 and more is a debt."""
 
-_M32, _M40, _M104, _M112 = (2**bits - 1 for bits in (32, 40, 104, 112))
-_MAX_VALUE = 2**120
-_OUTAGE_GRACE = "grace after an outage"
+_M104: Final = 2**104 - 1
+_MAX_VALUE: Final = 2**120
+_OUTAGE_GRACE: Final = "grace after an outage"
 _new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
@@ -86,10 +88,10 @@ class Positions(Prices):
         found = self.indices[v]
         if not found:
             rates = self.vaults[v][1]
-            elapsed = self.now - (rates >> 192 & _M32)
-            found = rates & _M112
+            elapsed = self.now - (rates >> 192 & M32)
+            found = rates & M112
             if elapsed > 0:
-                found = grow(found, rates >> 112 & _M40, elapsed)
+                found = grow(found, rates >> 112 & M40, elapsed)
             self.indices[v] = found
         return found
 
@@ -150,7 +152,7 @@ class Positions(Prices):
             return outage
         for tag, amount in legs:
             id = tag & 127
-            until = self.rules[id][1] >> 217 & _M32
+            until = self.rules[id][1] >> 217 & M32
             if not until or self.now >= until + HOUR:
                 continue
             asset, price = self._listed[id - 1], self.price(id)
@@ -270,7 +272,7 @@ class Positions(Prices):
         for tag, amount in legs:
             id = tag & 127
             asset, price = listed[id - 1], prices[id]
-            unit = ((price and price[0]) or self.counted(id)) * asset.scale
+            unit = ((price is not None and price.spot) or self.counted(id)) * asset.scale
             if tag >= 128:
                 index = indices[asset.vault] or self.index(asset.vault)
                 found -= -(-amount * index // RAY) * unit

@@ -7,7 +7,7 @@ same words. Prices are kept until time passes, a source is set, or rules are rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final
 
 from breakwater import mocks
 from breakwater.abi import checksum_bytes
@@ -26,73 +26,30 @@ from breakwater.fuzz.averages import (
     waited,
 )
 from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
+from breakwater.fuzz.quotes import Price, Quote, Terms, terms_of
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
-from breakwater.observation.words import mapped
+from breakwater.observation.words import M32, M64, M96, M128, mapped
 from breakwater.units import BPS, WAD, YEAR
 
-VALID, JUMP, DISPERSED, STALE = range(4)
-WIND_DOWN = 3
+VALID: Final = 0
+JUMP: Final = 1
+DISPERSED: Final = 2
+STALE: Final = 3
+WIND_DOWN: Final = 3
 
-_M32, _M40, _M64, _M96, _M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 128))
-_IS_FEED = 31
-_GROWTH = 1_000  # [BPS a year] of the rate feeds of the world
-_FEED_UNIT = 10**10  # answers of the world's aggregators have 8 decimals
-_NO_CLAMPS = 0, 2**256
-_SOURCE = 2**160 - 1  # of a rule; zero: the asset is wound down
-_NEVER = 2**64  # a time after all others
-_SAMPLE_TIME = 600
-_CONFIRM_TIME = 60
+_IS_FEED: Final = 31
+_GROWTH: Final = 1_000  # [BPS a year] of the rate feeds of the world
+_FEED_UNIT: Final = 10**10  # answers of the world's aggregators have 8 decimals
+_NO_CLAMPS: Final = 0, 2**256
+_SOURCE: Final = 2**160 - 1  # of a rule; zero: the asset is wound down
+_NEVER: Final = 2**64  # a time after all others
+_SAMPLE_TIME: Final = 600
+_CONFIRM_TIME: Final = 60
 
-
-class Price(NamedTuple):
-    """What an asset counts at now [WAD per whole token], see contracts/modules/price_oracle.vy."""
-
-    spot: int
-    """0: no valid price."""
-    new_collateral: int
-    new_debt: int
-    level: int
-    status: int
-    borrow_ltv: int  # [BPS]
-    weight: int  # [BPS]
-    leverage: int  # [halves]
-    as_collateral: int
-    as_debt: int
-    valid: bool
-    liquidation_ltv: int  # [BPS]
-    tip: int  # [WAD]
-    incentive_max: int  # [WAD]
-    average: int
-    volatility: int  # [WAD]
-
-
-class _Terms(NamedTuple):
-    """The parameters of an asset, out of the words that hold them."""
-
-    band: int  # [BPS] from the average; beyond it a price has jumped
-    ltv: int  # [BPS]
-    slope: int
-    reference: int  # [WAD]
-    most_off: int  # [BPS] that volatility takes off
-    weight: int
-    leverage: int
-    start: int  # of the ramp of the liquidation LTV [BPS]
-    end: int
-    since: int
-    duration: int
-    tip: int
-    incentive_max: int
-
-
-Quote = tuple[int, int, int, int]
-"""low, price, high [WAD per whole token], status of the source; zeros when it is not valid."""
-
-_NO_QUOTE: Quote = (0, 0, 0, 0)
-UNREAD: tuple[Quote, int] = (_NO_QUOTE, -1)
+_NO_QUOTE: Final = Quote(0, 0, 0, 0)
+UNREAD: Final = (_NO_QUOTE, -1)
 """A quote that is not known, until when."""
-
-_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
 class Asset:
@@ -211,7 +168,7 @@ class Prices:
         self.evm = world.host._evm
         # an asset that is not listed yet gets the next id
         self._listed = [Asset(world, s, i + 1, scale) for i, s in enumerate(world.listings)]
-        self._terms: dict[tuple[int, int], _Terms] = {}
+        self._terms: dict[tuple[int, int], Terms] = {}
         self._steady: dict[int, tuple[Sequence[int], Quote, Price]] = {}
         """Prices that time alone does not change: of which words, of which quote."""
         self._feeds: dict[str, list[int]] = {}
@@ -226,8 +183,8 @@ class Prices:
     def _quote(self, asset: Asset, rule: int) -> Quote:
         """Of a source, or of the settlement."""
         if rule and not rule & _SOURCE:
-            price = self.rules[asset.id][2] & _M96
-            return price, price, price, 1
+            price = self.rules[asset.id][2] & M96
+            return Quote(price, price, price, 1)
         return self._sourced(asset, rule)
 
     def _sourced(self, asset: Asset, rule: int) -> Quote:
@@ -247,7 +204,7 @@ class Prices:
         if rule >> 172 & 31 != _IS_FEED:
             words = [self.evm.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
             quote = aggregator_source(rule, self.now, *words)
-            return quote.low, quote.price, quote.high, quote.status
+            return Quote(quote.low, quote.price, quote.high, quote.status)
         low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
         upper = rule >> 243 & 127
         if (
@@ -256,7 +213,7 @@ class Prices:
             or high >> upper != 0
         ):
             return _NO_QUOTE
-        return low, price, high, status
+        return Quote(low, price, high, status)
 
     def _home_quote(self, asset: Asset, rule: int) -> Quote:
         """Of the source that an asset was listed with."""
@@ -271,20 +228,20 @@ class Prices:
             else:
                 words = [storage(source, AGGREGATOR_ROUND + i) for i in (0, 1, 2, 3)]
             quote = aggregator_source(rule, now, words[0], words[1], words[2], words[3])
-            found = (quote.low, quote.price, quote.high, quote.status)
+            found = Quote(quote.low, quote.price, quote.high, quote.status)
             until = words[2] + (rule >> 160 & 4_095) * 60 if quote.price else now
             self.quotes[asset.id] = found, until
             return found
         if asset.base is not None:
             return self._rate_quote(asset, rule)
         found, oldest, until = self._median(asset) if asset.sources else self._nav(asset)
-        if asset.market and found[0]:
+        if asset.market and found.low:
             found, until = self._checked(asset, found, until)
         upper = rule >> 243 & 127
         if (
             now - oldest > (rule >> 160 & 4_095) * 60
-            or found[0] >> (upper - (rule >> 250)) == 0
-            or found[2] >> upper != 0
+            or found.low >> (upper - (rule >> 250)) == 0
+            or found.high >> upper != 0
         ):
             found = _NO_QUOTE
         self.quotes[asset.id] = found, until
@@ -295,7 +252,7 @@ class Prices:
         price, until = pools.nav(self.evm.storage, asset.source, self.now, pools.NAV_AGE)
         if price == 0:
             return _NO_QUOTE, self.now, _NEVER
-        return (price, price, price, 1), self.now, until
+        return Quote(price, price, price, 1), self.now, until
 
     def _checked(self, asset: Asset, base: Quote, until: int) -> tuple[Quote, int]:
         """What a CheckedFeed answers over a base and a pool beside dollars that are published."""
@@ -311,12 +268,12 @@ class Prices:
         lowest, highest = least * dollar // WAD, -(-most * dollar // WAD)
         decides = not asset.sources  # what is published is checked by who decides
         until = min(until, valid) if dollar else until
-        low, price, high, status = base
+        low, price, high, status = base.low, base.price, base.high, base.status
         if average == 0 or lowest == 0 or highest >= 2**128:
             return (_NO_QUOTE if decides else base), until
         if abs(price - market) * BPS > min(price, market) * asset.band:
             price, status = market if decides else price, 3
-        return (min(low, lowest), price, max(high, highest), status), until
+        return Quote(min(low, lowest), price, max(high, highest), status), until
 
     def _median(self, asset: Asset) -> tuple[Quote, int, int]:
         """What a MedianFeed answers over mock aggregators, as of when, and until when."""
@@ -349,17 +306,18 @@ class Prices:
         count, band = len(prices), asset.band
         found = _NO_QUOTE
         if count == 1:
-            found = (prices[0], prices[0], prices[0], 1)
+            found = Quote(prices[0], prices[0], prices[0], 1)
         elif count == 2:
             near = (prices[1] - prices[0]) * BPS <= prices[0] * band
-            found = (prices[0], (prices[0] + prices[1]) // 2, prices[1], 2 if near else 3)
+            mean = (prices[0] + prices[1]) // 2
+            found = Quote(prices[0], mean, prices[1], 2 if near else 3)
         elif count == 3:
             low, price, high = prices
             if asset.pegged:
                 near = (high - low) * BPS <= low * band
             else:
                 near = (price - low) * BPS <= low * band or (high - price) * BPS <= price * band
-            found = (price, price, price, 2) if near else (low, price, high, 3)
+            found = Quote(price, price, price, 2) if near else Quote(low, price, high, 3)
         return found, oldest, until
 
     def _rate_quote(self, asset: Asset, rule: int) -> Quote:
@@ -370,24 +328,25 @@ class Prices:
         base = self._listed[asset.base - 1]
         base_rule = self.rules[base.id][0]
         if base_rule & _SOURCE == base.home:
-            low, price, high, status = self._quote(base, base_rule)
+            below = self._quote(base, base_rule)
         else:
             # the base is settled or has another source by now, of another age, and the rate has not
             kept = self.quotes[base.id]
-            low, price, high, status = self._home_quote(base, base_rule | 4_095 << 160)
+            below = self._home_quote(base, base_rule | 4_095 << 160)
             self.quotes[base.id] = kept
+        low, price, high, status = below.low, below.price, below.high, below.status
         actual = storage(asset.token, self._staked_rate)
         found = _NO_QUOTE
         if price and 10**15 <= actual <= 10**27:
             packed = storage(asset.feed, self._reference)
-            stored = packed & _M128
+            stored = packed & M128
             bounded = stored + stored * _GROWTH * (now - (packed >> 128)) // (BPS * YEAR)
             low = min(actual, bounded) * low // WAD
             price = actual * price // WAD
             high = (actual * high + WAD - 1) // WAD
             upper = rule >> 243 & 127
             if low >> (upper - (rule >> 250)) != 0 and high >> upper == 0:
-                found = (low, price, high, status)
+                found = Quote(low, price, high, status)
         self.quotes[asset.id] = found, now
         return found
 
@@ -408,21 +367,23 @@ class Prices:
         """Price of the source; 0 when it is not valid [WAD]."""
         found = self.prices[id]
         if found is not None:
-            return found[0]
-        return self._quote(self._listed[id - 1], self.rules[id][0])[1]
+            return found.spot
+        return self._quote(self._listed[id - 1], self.rules[id][0]).price
 
     def counted(self, id: int) -> int:
         """What net worth counts an asset at: the price of its source, without one the last that a
         poke stored [WAD]. Any price would do, as long as it is the same before and after."""
         found = self.prices[id]
         if found is not None:
-            spot = found[0]
+            spot = found.spot
+        elif id == 0:
+            return 0  # a leg of no asset, which is a finding of its own
         else:
             quote, until = self.quotes[id]
             if self.now > until or not self.rules[id][0] & _SOURCE:
                 quote = self._quote(self._listed[id - 1], self.rules[id][0])
-            spot = quote[1]
-        return spot or self.rules[id][2] & _M96
+            spot = quote.price
+        return spot or self.rules[id][2] & M96
 
     def price(self, id: int) -> Price:
         """What an asset counts at now."""
@@ -447,43 +408,40 @@ class Prices:
         rule, term, checkpoint, seen, latch = words[:5]
         terms = self._terms.get((rule, term))
         if terms is None:
-            terms = self._terms[rule, term] = _terms_of(rule, term)
-        (
-            band, ltv, slope, reference, most_off, weight, leverage,
-            start, end, ramp_since, duration, tip, incentive_max,
-        ) = terms  # fmt: skip
+            terms = self._terms[rule, term] = terms_of(rule, term)
+        ltv, slope, reference, end = terms.ltv, terms.slope, terms.reference, terms.end
         now = self.now
-        low, spot, high, feed_status = quote
-        stored = checkpoint & _M96
-        average = checkpoint >> 96 & _M96
+        low, spot, high, feed_status = quote.low, quote.price, quote.high, quote.status
+        stored = checkpoint & M96
+        average = checkpoint >> 96 & M96
         if stored != average:
             average = averaged(stored, average, now - (checkpoint >> 224))
-        if spot and feed_status != 3 and abs(spot - average) * BPS <= average * band:
+        if spot and feed_status != 3 and abs(spot - average) * BPS <= average * terms.band:
             status, level, as_collateral, as_debt = VALID, 0, high, low
         else:
             status, level, as_collateral, as_debt = _unusual(
                 rule, quote, average, checkpoint, seen, now, patience
             )
         if latch:
-            if now < latch & _M64 and level < 1:
+            if now < latch & M64 and level < 1:
                 level = 1
-            if now < latch >> 64 & _M64:
+            if now < latch >> 64 & M64:
                 level = 2
         if rule and not rule & _SOURCE:
             level = WIND_DOWN
 
-        volatility = (checkpoint >> 192 & _M32) * 10**9
+        volatility = (checkpoint >> 192 & M32) * 10**9
         if slope and volatility > reference:
             drop = (volatility - reference) * slope // 10**15
-            ltv = max(max(ltv - most_off, 0), ltv - drop)
-        if start != end and now - ramp_since < duration:
-            end = ramped(start, end, now - ramp_since, duration)
-        return _new(Price, (
+            ltv = max(max(ltv - terms.most_off, 0), ltv - drop)
+        if terms.start != end and now - terms.since < terms.duration:
+            end = ramped(terms.start, end, now - terms.since, terms.duration)
+        return Price(
             spot, low if low < average else average,
             (high if high > average else average) if spot else as_debt,
-            level, status, ltv, weight, leverage, as_collateral, as_debt, spot != 0, end, tip,
-            incentive_max, average, volatility,
-        ))  # fmt: skip
+            level, status, ltv, terms.weight, terms.leverage, as_collateral, as_debt, spot != 0,
+            end, terms.tip, terms.incentive_max, average, volatility,
+        )  # fmt: skip
 
     def poked(self, id: int) -> tuple[int, int, int]:
         """Status that a poke finds of an asset, and the checkpoint and observation it leaves."""
@@ -491,25 +449,26 @@ class Prices:
         rule, _, checkpoint, seen = self.rules[id][:4]
         if not rule & _SOURCE:
             return VALID, checkpoint, seen
-        _, spot, _, feed_status = self._quote(self._listed[id - 1], rule)
+        quote = self._quote(self._listed[id - 1], rule)
+        spot, feed_status = quote.price, quote.status
         if spot == 0:
-            kept = seen & ~(_M32 << 160) & (1 << 239) - 1
+            kept = seen & ~(M32 << 160) & (1 << 239) - 1
             return STALE, checkpoint, kept | now << 160 | faded(seen, now) << 239
-        stored, average, poked_at = checkpoint & _M96, checkpoint >> 96 & _M96, checkpoint >> 224
+        stored, average, poked_at = checkpoint & M96, checkpoint >> 96 & M96, checkpoint >> 224
         if stored != average:
             average = averaged(stored, average, now - poked_at)
         # reference of the sample, its time, and what pokes saw of a jump or of dispersion
-        sampled, since, flags = seen & _M128, 0, 0
-        volatility = checkpoint >> 192 & _M32
+        sampled, since, flags = seen & M128, 0, 0
+        volatility = checkpoint >> 192 & M32
         if now - (sampled >> 96) >= _SAMPLE_TIME:
-            volatility = volatility_after(volatility, spot, sampled & _M96, now - (sampled >> 96))
+            volatility = volatility_after(volatility, spot, sampled & M96, now - (sampled >> 96))
             sampled = spot | now << 96
         status = VALID
         if feed_status == 3:
             status, flags = DISPERSED, 1 << 238
         elif is_jump(rule, spot, average):
             status, up = JUMP, int(spot > average)
-            since, confirmed = seen >> 128 & _M32, seen >> 237 & 1
+            since, confirmed = seen >> 128 & M32, seen >> 237 & 1
             gap = now > poked_at + MAX_GAP or is_jump(rule, spot, stored)
             if since == 0 or up != seen >> 236 & 1 or gap:
                 since, confirmed = now, 0
@@ -519,7 +478,7 @@ class Prices:
         waits = 0
         if seen >> 192 or flags:
             waits = waited(seen, checkpoint, now) << 224
-            waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & _M32) << 192
+            waits |= (now if (seen | flags) >> 238 & 1 else seen >> 192 & M32) << 192
         found = spot | average << 96 | volatility << 192 | now << 224
         return status, found, sampled | since << 128 | waits | flags
 
@@ -528,8 +487,8 @@ def _unusual(
     rule: int, quote: Quote, average: int, checkpoint: int, seen: int, now: int, patience: int
 ) -> tuple[int, int, int, int]:
     """Status, level and liquidation prices of an asset that is not VALID."""
-    low, spot, high, feed_status = quote
-    stored, mean = checkpoint & _M96, checkpoint >> 96 & _M96
+    low, spot, high, feed_status = quote.low, quote.price, quote.high, quote.status
+    stored, mean = checkpoint & M96, checkpoint >> 96 & M96
     if spot == 0:
         left = FADE_TIME - faded(seen, now)
         return STALE, 2, max(stored, mean) * left // FADE_TIME, min(stored, mean)
@@ -537,7 +496,7 @@ def _unusual(
         if waited(seen, checkpoint, now) >= WAIT_TIME:
             return DISPERSED, 1, spot, spot
         return DISPERSED, 1, high, low
-    since = seen >> 128 & _M32
+    since = seen >> 128 & M32
     poked = (
         since != 0
         and (spot > average) == (seen >> 236 & 1 == 1)
@@ -550,21 +509,3 @@ def _unusual(
     if confirmed:
         return JUMP, 1, high, low
     return JUMP, 1, max(high, average), min(low, average)
-
-
-def _terms_of(rule: int, term: int) -> _Terms:
-    return _Terms(
-        band=(rule >> 177 & 127) * 50,
-        ltv=rule >> 184 & 16_383,
-        slope=rule >> 228 & 127,
-        reference=(rule >> 235 & 255) * 10**15,
-        most_off=(rule >> 198 & 255) * 50,
-        weight=BPS + (rule >> 206 & 255) * 100,
-        leverage=rule >> 214 & 255,
-        start=term & 16_383,
-        end=term >> 14 & 16_383,
-        since=term >> 28 & _M40,
-        duration=term >> 68 & 0xFFFFFF,
-        tip=(term >> 92 & 16_383) * 10**14,
-        incentive_max=(term >> 120 & 16_383) * 10**14,
-    )

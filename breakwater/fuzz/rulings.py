@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz.books import Books
 from breakwater.fuzz.events import BOOKS, Event
 from breakwater.fuzz.prices import DISPERSED, JUMP, STALE, UNREAD, Asset
 from breakwater.fuzz.profiles import NEW_LIMIT
-from breakwater.fuzz.state import M32, M40, M64, M96, M112
 from breakwater.observation import exposure
-from breakwater.observation.words import SENSORS, decoded, latched
+from breakwater.observation.words import M32, M40, M64, M96, M112, SENSORS, decoded, latched
 from breakwater.units import BPS, WAD
 
-_DAY = 86_400
-_HOLD = 7 * _DAY
-_COOL_DOWN = 1_800
-_STALE_DELAY = 900
-_STALE_HALT = 3_600
-_CONFIRMED = 600
-_FASTEST, _SLOWEST = 3 * _DAY, 180 * _DAY
+_DAY: Final = 86_400
+_HOLD: Final = 7 * _DAY
+_COOL_DOWN: Final = 1_800
+_STALE_DELAY: Final = 900
+_STALE_HALT: Final = 3_600
+_CONFIRMED: Final = 600
+_FASTEST: Final = 3 * _DAY
+_SLOWEST: Final = 180 * _DAY
 """Ramps of a liquidation_ltv."""
 
-_GAP = 200
+_GAP: Final = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
-_INTERVAL, _LANES, _STEER = 3 * _DAY, 8, 5
-_LTV_STEP, _STEER_CAP, _STEER_LTV = 500, 2_000, 100
+_INTERVAL: Final = 3 * _DAY
+_LANES: Final = 8
+_STEER: Final = 5
+_LTV_STEP: Final = 500
+_STEER_CAP: Final = 2_000
+_STEER_LTV: Final = 100
 """Steps after genesis, see contracts/Configurator.vy [BPS]."""
 
-_GUARDIAN, _SUPPLY, _INSOLVENCY = 3, 4, 5
-_SOURCE, _FEED = 2**160 - 1, 2**177 - 1
+_AMOUNTS: Final = ((133, "deposit cap"), (157, "debt cap"), (181, "floor"))
+_LIMITS: Final = ((205, "outflow limit"), (212, "growth limit"))
+_RATES: Final = ((13, 14, "target"), (27, 17, "steepness"), (79, 15, "least rate"),
+                 (94, 15, "highest rate"))  # fmt: skip
+"""What goes by steps of a vault's configuration: where, how wide, what."""
+
+_GUARDIAN: Final = 3
+_SUPPLY: Final = 4
+_INSOLVENCY: Final = 5
+_SOURCE: Final = 2**160 - 1
+_FEED: Final = 2**177 - 1
 """Bits of a rule: the source; with its highest age and decimals."""
-_LATCHED = 1 << 227
-_TERM, _HELD, _IS_NEW = 2**185 - 1, M64 << 185, 1 << 249
+_LATCHED: Final = 1 << 227
+_TERM: Final = 2**185 - 1
+_HELD: Final = 2**64 - 1 << 185
+_IS_NEW: Final = 1 << 249
 """Bits of a term: what an owner writes, a hold, and whether the asset is new."""
-_RAMP = 2**92 - 1
-_MAX_HOLD = 4 * 3_600
-_LTV = 16_383
-_BOUNDS = 2**13 - 1 << 243
-_BORROW = _LTV << 184 | 255 << 198
+_RAMP: Final = 2**92 - 1
+_MAX_HOLD: Final = 4 * 3_600
+_LTV: Final = 16_383
+_BOUNDS: Final = 2**13 - 1 << 243
+_BORROW: Final = _LTV << 184 | 255 << 198
 """Bits of a rule that an owner may change: borrow_ltv, and how far volatility lowers it."""
 
 
@@ -340,6 +357,10 @@ class Rulings(Books):
             vault = self._vaults[v]
             old, config, new = self.vaults[v], self.configs[v], self._read_vault(vault)
             self.configs[v] = self._read_config(vault)
+            written = self._read_written(vault)
+            if written != self.written[v]:
+                self._opened_up(v, self.written[v], written)
+                self.written[v] = written
             self.ends[v] = self._read_ends(vault)
             if old != new:
                 self._vault(v, old, new, by_vault[v], config)
@@ -356,6 +377,30 @@ class Rulings(Books):
                 level, until = latched(breaker, _GUARDIAN)
                 due[level] = max(due[level], until)
                 self._acts(f"what is latched at the vault of {vault.symbol}", due, stop)
+
+    def _opened_up(self, v: int, old: int, new: int) -> None:
+        """GATE-1: what is loosened of a vault is one step, all of it."""
+        vault, is_step = self._vaults[v], False
+        what = f"{{}} of the vault of {vault.symbol}"
+        for at, name in _AMOUNTS:
+            was, now = (decoded(word >> at & 0xFFFFFF) for word in (old, new))
+            if now > was:
+                is_step = True
+                if now > 2 * was:
+                    most = self._begins(self._listed[vault.asset - 1])
+                    self._room("GATE-1", most - now, now, what, name)
+        for at, name in _LIMITS:
+            was, now = old >> at & 127, new >> at & 127
+            if was and (now == 0 or now > was):
+                is_step = True
+                self._room("GATE-1", 2 * was - now if now else -1, 100, what, name)
+        for at, width, name in _RATES:
+            was, now = ((word >> at) & ((1 << width) - 1) for word in (old, new))
+            if was != now:
+                is_step = True
+                self._room("GATE-1", min(2 * was - now, 2 * now - was), BPS, what, name)
+        if is_step:
+            self._step(-1 - v, f"the vault of {vault.symbol}", 0)
 
     def events(self) -> list[Event]:
         """Events of vaults and funds in the last call."""

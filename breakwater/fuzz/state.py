@@ -5,7 +5,8 @@ Prices are kept until time passes or a feed is set, everything else until a call
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from operator import truediv
+from typing import Any, Final, NamedTuple
 
 from breakwater.fuzz.events import NOBODY, kinds
 from breakwater.fuzz.positions import Positions, parse
@@ -14,17 +15,18 @@ from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.model import vault_limits
 from breakwater.observation.observer import LEAST_FULL_RATE
-from breakwater.observation.words import decoded, mapped
+from breakwater.observation.words import M64, M112, M128, decoded, mapped
 from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, RAY, YEAR
 
-M32, M40, M64, M96, M112, M128 = (2**bits - 1 for bits in (32, 40, 64, 96, 112, 128))
-
-_DECIMALS = 24
+_DECIMALS: Final = 24
 """Values of SOLV-8 are tokens with so many decimals, times price."""
 
-_FAR = float("inf")
+_OF_CONFIG: Final = 2**157 - 1
+"""Bits of a vault's configuration that stand where the owner wrote them."""
+
+_FAR: Final = float("inf")
 
 SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
 SENTENCES["SOLV-8"] = (
@@ -164,7 +166,6 @@ class State(Positions):
         storage, engine = self.evm.storage, self._engine
         self.now, self.block = self.host.now, self.host.block
         self.accounts = [self._read_account(i) for i in range(len(self._ids))]
-        self.firsts = [words[0] for words in self.accounts]
         self.legs = [parse(words) for words in self.accounts]
         self.sums = self._add_up()
         count = len(self._listed) + 1
@@ -172,6 +173,8 @@ class State(Positions):
         self.held = [0] * count
         self.vaults = []
         self.configs: list[tuple[int, int, int, int]] = []
+        self.written: list[int] = []
+        """By vault, its configuration as it was written, see contracts/modules/vault_config.vy."""
         self.stops: list[int] = []
         """By vault, until when it is at CAUTION and at HALT."""
         self.ends: list[tuple[int, bool]] = []
@@ -188,6 +191,7 @@ class State(Positions):
         for vault in self._vaults:
             self.vaults.append(self._read_vault(vault))
             self.configs.append(self._read_config(vault))
+            self.written.append(self._read_written(vault))
             self.stops.append(storage(vault.address, vault.latch))
             self.ends.append(self._read_ends(vault))
             self.funds.append(self._read_fund(vault))
@@ -230,32 +234,31 @@ class State(Positions):
 
     def _state(self) -> tuple[Any, ...]:
         return (
-            self.now, self.block, list(self.accounts), list(self.firsts), list(self.legs),
+            self.now, self.block, list(self.accounts), list(self.legs),
             dict(self.sums), list(self.books), list(self.held), list(self.vaults),
-            list(self.configs), list(self.stops), list(self.ends), list(self.funds),
-            list(self.rules), list(self.least), list(self.quotes), dict(self.grants),
+            list(self.configs), list(self.written), list(self.stops), list(self.ends),
+            list(self.funds), list(self.rules), list(self.least), list(self.quotes),
+            dict(self.grants),
         )  # fmt: skip
 
     def reset(self) -> None:
         """The base checkpoint was restored."""
         (
-            self.now, self.block, accounts, firsts, legs, sums, books, held, vaults, configs,
+            self.now, self.block, accounts, legs, sums, books, held, vaults, configs, written,
             stops, ends, funds, rules, least, quotes, grants,
         ) = self._base  # fmt: skip
-        self.accounts, self.firsts = accounts.copy(), firsts.copy()
-        self.legs, self.sums = legs.copy(), sums.copy()
+        self.accounts, self.legs, self.sums = accounts.copy(), legs.copy(), sums.copy()
         self.books, self.held, self.vaults = books.copy(), held.copy(), vaults.copy()
         self.configs, self.stops, self.funds = configs.copy(), stops.copy(), funds.copy()
-        self.ends = ends.copy()
+        self.written, self.ends = written.copy(), ends.copy()
         self.rules, self.least = rules.copy(), least.copy()
         self.quotes, self.grants = quotes.copy(), grants.copy()
         self._forget()
 
-    def _read_account(self, i: int, first: int | None = None) -> tuple[int, ...]:
-        """The words of an account. `first`: the first of them, if it was read."""
+    def _read_account(self, i: int) -> tuple[int, ...]:
+        """The words of an account."""
         storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
-        if first is None:
-            first = storage(engine, slot)
+        first = storage(engine, slot)
         count = first >> 244 & 15
         if count <= 2:
             return (first,)
@@ -299,6 +302,11 @@ class State(Positions):
         window = self.evm.storage(vault.address, self._window)
         deposit_cap, debt_cap = (decoded(bits & 0xFFFFFF) for bits in (word >> 133, window >> 96))
         return word & 8_191, deposit_cap, debt_cap, highest
+
+    def _read_written(self, vault: Vault) -> int:
+        storage, address = self.evm.storage, vault.address
+        kept = storage(address, self._config) & _OF_CONFIG
+        return kept | storage(address, self._window) >> 96 << 157
 
     def _read_ends(self, vault: Vault) -> tuple[int, bool]:
         storage, address = self.evm.storage, vault.address
@@ -351,7 +359,8 @@ class State(Positions):
             return
         least = self.slack.get(promise, _FAR)
         if least:
-            share = slack / per if per > 0 else float(slack)
+            # compiled, `/` rounds large numbers in another way
+            share = truediv(slack, per) if per > 0 else float(slack)
             if share < least:
                 self.slack[promise] = share
 

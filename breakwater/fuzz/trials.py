@@ -6,7 +6,7 @@ Which ones are tried depends on the state alone, so that a replay tries the same
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater import mocks
 from breakwater.fuzz.prices import Asset
@@ -14,7 +14,7 @@ from breakwater.fuzz.slots import slot
 from breakwater.model.latch import HALT
 from breakwater.model.vault_views import WIND_DOWN
 from breakwater.observation import exposure
-from breakwater.observation.words import mapped
+from breakwater.observation.words import M112, M128, mapped
 from breakwater.promises.liveness import FLOOD, TOO_RECENT
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
@@ -28,14 +28,15 @@ Trial = tuple[str, str, str, tuple[Any, ...], int, int]
 Send = Callable[[Trial], str | None]
 """Makes a call for good; why it was refused."""
 
-PATIENCE = 600
+PATIENCE: Final = 600
 """Seconds that an account under water only at the spot of a jump waits."""
 
-LENDERS = ("lender_1", "lender_2")
+LENDERS: Final = ("lender_1", "lender_2")
 
-_M112, _M127, _M128 = 2**112 - 1, 2**127 - 1, 2**128 - 1
+_M127: Final = 2**127 - 1
 
-_NOTHING_TO_DO = {"nothing to repay", "collateral has no valid price"}
+
+_NOTHING_TO_DO: Final = {"nothing to repay", "collateral has no valid price"}
 
 
 class Trials:
@@ -115,7 +116,7 @@ class Trials:
         """A little of a collateral that an account holds; None where it need not be possible."""
         watch = self.watch
         book = watch.books[asset.id]
-        room = exposure.reachable(book, watch.now) - (book & _M112)
+        room = exposure.reachable(book, watch.now) - (book & M112)
         if room < 2 and not watch._is_stamped(watch.accounts[i]):
             room = watch.shortfall(watch.legs[i], asset.id)  # above the limit who is weak may
         if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
@@ -139,10 +140,10 @@ class Trials:
         books, _, claims, balance, _ = watch.vaults[v]
         total, fee = self._total(v)
         for lender in LENDERS:
-            shares = storage(vault.address, self._shares[lender]) & _M128
-            worth = shares * (total - fee + 1) // ((claims & _M128) + 10**6)
+            shares = storage(vault.address, self._shares[lender]) & M128
+            worth = shares * (total - fee + 1) // ((claims & M128) + 10**6)
             # the balance is less than the books where some was lost
-            assets = min(worth, watch.outflow_left(v, books & _M112, level), balance)
+            assets = min(worth, watch.outflow_left(v, books & M112, level), balance)
             if assets == 0:
                 continue
             args = (assets, f"@{lender}", f"@{lender}")
@@ -158,7 +159,7 @@ class Trials:
         watch, vault = self.watch, self.watch._vaults[v]
         storage = watch.evm.storage
         total, fee = self._total(v)
-        cash, supply = watch.vaults[v][0] & _M112, watch.vaults[v][2] & _M128
+        cash, supply = watch.vaults[v][0] & M112, watch.vaults[v][2] & M128
         assets, shares = total - fee + 1, supply + 10**6
         # as if the fee had been settled, which whoever redeems may do
         supply += fee * shares // assets
@@ -169,7 +170,7 @@ class Trials:
         for lender in LENDERS:
             word = storage(vault.address, self._shares[lender])
             taken = word >> 128 & _M127
-            part = ((word & _M128) + taken) * payable // (redeemed + supply) - taken - slack
+            part = ((word & M128) + taken) * payable // (redeemed + supply) - taken - slack
             # the balance is less than the books where some was lost
             part = min(part, watch.vaults[v][3] * shares // assets)
             if part * assets < shares:
@@ -184,7 +185,7 @@ class Trials:
     def _total(self, v: int) -> tuple[int, int]:
         """Of a vault, and what of it is the fee owed to the fund."""
         books, _, claims, _, _ = self.watch.vaults[v]
-        total = (books & _M112) + (books >> 112 & _M112) * self.watch.index(v) // RAY
+        total = (books & M112) + (books >> 112 & M112) * self.watch.index(v) // RAY
         gain = max(total - (claims >> 128), 0)
         return total, gain * self.watch.configs[v][0] // BPS
 

@@ -18,39 +18,39 @@ An owner agrees to the grant of his operator, which falls by what is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress, count
-from operator import ne
-from typing import Any
+from typing import Any, Final
 
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
-from breakwater.fuzz.exposures import Exposures
-from breakwater.fuzz.grants import Grants
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD
 from breakwater.fuzz.rulings import Rulings
-from breakwater.fuzz.state import M112, M128, SENTENCES, padded
+from breakwater.fuzz.state import SENTENCES, padded
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.trials import Send, Trials
 from breakwater.fuzz.world import Result, World
+from breakwater.observation.words import M112, M128
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS
 
 __all__ = ["SENTENCES", "Watch"]
 
-QUIET, FEED, RULES, POKE, MARKET = range(5)
+QUIET: Final = 0
+FEED: Final = 1
+RULES: Final = 2
+POKE: Final = 3
+MARKET: Final = 4
 """What a call can change: nothing here, prices, rules and levels, a checkpoint, money."""
 
-_word = int.from_bytes
-_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
+_word: Final = int.from_bytes
 
-_PRICES = frozenset({"source", "nav", "pool", "base", "market", "feed"})
+_PRICES: Final = frozenset({"source", "nav", "pool", "base", "market", "feed"})
 """Groups of contracts that prices come from."""
 
-_CALLBACKS = frozenset({"flashLoan", "liquidate", "batch", "execute"})
+_CALLBACKS: Final = frozenset({"flashLoan", "liquidate", "batch", "execute"})
 """Functions that let a contract that calls them do anything meanwhile."""
 
 
-class Watch(Grants, Exposures, Rulings):
+class Watch(Rulings):
     """Judges calls on one market. The market must be as it is meant to be when a watch begins."""
 
     def __init__(self, world: World) -> None:
@@ -168,7 +168,7 @@ class Watch(Grants, Exposures, Rulings):
         if told.engine or is_engine:
             changed = self._accounts(told.named, ids)
         for id in ids:
-            if id < 128:
+            if 0 < id < 128:
                 more, unit = self._collateral_moved(id, told)
                 gain += more
                 fuzz += unit
@@ -206,7 +206,7 @@ class Watch(Grants, Exposures, Rulings):
             kind = known.get(topics[0]) if topics else None
             if kind is None:
                 continue
-            group, name, asset, raised = kind
+            group, name = kind.group, kind.name
             if group == TRANSFER:
                 source = topics[1]
                 if source != actor and source not in movable and data != NOBODY:
@@ -223,8 +223,8 @@ class Watch(Grants, Exposures, Rulings):
             else:
                 words = tuple([_word(data[i : i + 32], "big") for i in range(0, size, 32)])
             if group != BOOKS:
-                event = _new(Event, (name, self._engine, topics, words))
-                self._hear(told, event, asset, raised, actor)
+                event = Event(name, self._engine, topics, words)
+                self._hear(told, event, kind.asset, kind.raised, actor)
                 continue
             address = log.address
             v = vault_at.get(address)
@@ -234,7 +234,7 @@ class Watch(Grants, Exposures, Rulings):
                     told.funds.add(v)
                     told.books.setdefault(v, [])
                 continue
-            event = _new(Event, (name, address, topics, words))
+            event = Event(name, address, topics, words)
             if v in told.books:
                 told.books[v].append(event)
             else:
@@ -245,7 +245,7 @@ class Watch(Grants, Exposures, Rulings):
 
     def _hear(self, told: Told, event: Event, asset: int, raised: int, actor: bytes) -> None:
         """An event of the engine. `asset` and `raised`: topics, see `Kind`."""
-        name, _, topics, _ = event
+        name, topics = event.name, event.topics
         account = topics[1]
         told.engine.append(event)
         told.named.add(account)
@@ -326,30 +326,17 @@ class Watch(Grants, Exposures, Rulings):
         return left * unit, unit
 
     def _accounts(self, named: set[bytes], ids: set[int]) -> list[Change]:
-        """Accounts that changed: number, id, legs before and after. Sums follow."""
-        storage, engine, accounts = self.evm.storage, self._engine, self.accounts
-        firsts = [storage(engine, slot) for slot in self._slots]
-        candidates = set()
-        for account in named:
-            number = self._names.get(account)
-            if number is not None and len(accounts[number]) > 1:
-                candidates.add(number)
-        if firsts != self.firsts:
-            candidates.update(compress(count(), map(ne, firsts, self.firsts)))
-        elif not candidates:
-            return []
+        """Those of the accounts named that changed. Sums follow. The sweep sees to the others."""
         changed: list[Change] = []
-        sums = self.sums
-        for i in sorted(candidates):
-            words, old = self._read_account(i, firsts[i]), accounts[i]
+        accounts, sums = self.accounts, self.sums
+        numbers = [self._names[account] for account in named if account in self._names]
+        for i in sorted(numbers):
+            words, old = self._read_account(i), accounts[i]
             if words == old:
                 continue
             account = self._ids[i]
             before, after = self.legs[i], parse(words)
-            if account not in named:
-                what = "{}: legs changed by a call that does not name it"
-                self._differs("SOLV-11", 1, what, self._name(i))
-            accounts[i], self.firsts[i], self.legs[i] = words, words[0], after
+            accounts[i], self.legs[i] = words, after
             for leg in before:
                 if leg not in after:
                     sums[leg[0]] = sums.get(leg[0], 0) - leg[1]
@@ -358,16 +345,17 @@ class Watch(Grants, Exposures, Rulings):
                 if leg not in before:
                     sums[leg[0]] = sums.get(leg[0], 0) + leg[1]
                     ids.add(leg[0])
-                if leg[1] == 0:
+                if leg[1] == 0 or leg[0] & 127 == 0:
                     self._differs("SOLV-3", 1, "an empty leg of {}", self._name(i))
-            changed.append(_new(Change, (i, account, old, before, after)))
+            changed.append(Change(i, account, old, before, after))
         return changed
 
     # ------------------------------------------------------------ new risk and caps
 
     def _new_risk(self, told: Told, changed: list[Change], is_engine: bool, function: str) -> None:
         for change in changed:
-            i, account, _, before, after = change
+            i, account = change.number, change.account
+            before, after = change.before, change.after
             ids = told.raised.get(account)
             debts = [tag & 127 for tag, _ in after if tag >= 128] if ids is not None else ()
             if ids is None or not debts:
@@ -419,7 +407,8 @@ class Watch(Grants, Exposures, Rulings):
 
     def _debts(self, told: Told) -> None:
         """No loan or payment leaves a debt below the least."""
-        for name, _, topics, _ in told.engine:
+        for event in told.engine:
+            name, topics = event.name, event.topics
             if name != "Borrow" and name != "Repay":
                 continue
             account, id = topics[1], self._by_topic[topics[2]]
@@ -454,7 +443,9 @@ class Watch(Grants, Exposures, Rulings):
         agreed: set[bytes],
     ) -> None:
         weak = {event.topics[1] for event in told.liquidations} if told.liquidations else ()
-        for i, account, _, before, after in changed:
+        for change in changed:
+            i, account = change.number, change.account
+            before, after = change.before, change.after
             old, dust = self.worth(before)
             new, more = self.worth(after)
             dust += more
@@ -485,7 +476,7 @@ class Watch(Grants, Exposures, Rulings):
                 what = f"{self._name(i)}: legs changed by a call that does not name it"
                 self._room("SOLV-11", -1, 0, what)
                 self.accounts[i] = words = self._read_account(i)
-                self.firsts[i], self.legs[i] = words[0], parse(words)
+                self.legs[i] = parse(words)
         self.sums = self._add_up()
         for v in range(len(self._vaults)):
             self._sweep_vault(v)

@@ -9,7 +9,7 @@ order, and every word of storage. `breakwater.fuzz.compare` holds the two agains
     risk          margin, liquidation terms, prices; oracle: from a source to a price; feeds,
                   market_feeds: of aggregators and rates; of pools, publishers, one by another
     breaker, configurator, timelock, latch, lens, owned
-    tokens, mocks, calls    what exists for tests only
+    tokens, aggregators, pools, mocks, calls    what exists for tests only
     protocol      the models of a whole market
 
 Pure formulae, in token units, WAD per whole token, WAD of value, and basis points:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from breakwater.fuzz.world import World
 
 MODULES = (
+    "aggregators",
     "blend",
     "breaker",
     "configurator",

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from breakwater.observation.words import M96, bits
 from breakwater.units import BPS, WAD
 
-VALID, JUMP, DISPERSED, STALE = range(4)
+VALID: Final = 0
+JUMP: Final = 1
+DISPERSED: Final = 2
+STALE: Final = 3
 """Status of a price."""
 
-WIND_DOWN = 3
+WIND_DOWN: Final = 3
 """Level of an asset that is settled."""
 
-TARGET_CEILING = 1_250 * 10**15
+TARGET_CEILING: Final = 1_250 * 10**15
 """[WAD] Where a liquidation with a higher target health closes whole debts."""
 
-_AVERAGE_TIME = 2_700
-_CONFIRM_TIME_BIT = 237
-_FADE_TIME = 86_400
-_MAX_GAP = 3_600
-_WAIT_TIME = 1_800
-_DAY = 86_400
+_AVERAGE_TIME: Final = 2_700
+_CONFIRM_TIME_BIT: Final = 237
+_FADE_TIME: Final = 86_400
+_MAX_GAP: Final = 3_600
+_WAIT_TIME: Final = 1_800
+_DAY: Final = 86_400
 
 
 class Source(NamedTuple):
@@ -35,7 +38,7 @@ class Source(NamedTuple):
     status: int
 
 
-NO_PRICE = Source(0, 0, 0, 0, 0)
+NO_PRICE: Final = Source(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)

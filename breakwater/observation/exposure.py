@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.observation.words import M112, bits, ceil_div, decoded
 from breakwater.units import DAY, HOUR
 
-PARTS = 2**19
+PARTS: Final = 2**19
 """Of the depth, in which what was seized is counted."""
 
-SET = 0xFFFFFF << 120 | 127 << 145
+SET: Final = 0xFFFFFF << 120 | 127 << 145
 """Bits of cap and growth, which the owner sets."""
 
-_MAX_PARTS = 2**20 - 1
+_MAX_PARTS: Final = 2**20 - 1
 
 
 def growth(book: int) -> int:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from eth_utils.crypto import keccak
 
-DEBT = 128
+DEBT: Final = 128
 """Bit of a leg's tag that says it is a debt."""
 
-M32, M96, M104, M112, M128 = (2**bits - 1 for bits in (32, 96, 104, 112, 128))
-_UNTIL = 2**34 - 1
+M32: Final = 2**32 - 1
+M40: Final = 2**40 - 1
+M64: Final = 2**64 - 1
+M96: Final = 2**96 - 1
+M104: Final = 2**104 - 1
+M112: Final = 2**112 - 1
+M128: Final = 2**128 - 1
+M160: Final = 2**160 - 1
+_UNTIL: Final = 2**34 - 1
 
 
 def ceil_div(x: int, y: int) -> int:
@@ -53,7 +61,7 @@ def decoded(code: int) -> int:
     return (code & 65_535) << (code >> 16)
 
 
-SENSORS = (0, 1, 2, 4, 5)
+SENSORS: Final = (0, 1, 2, 4, 5)
 """Latches of the circuit breaker that no person holds, in the order of its reasons."""
 
 

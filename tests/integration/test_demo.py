@@ -43,6 +43,25 @@ def crash(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_demo__figures_of_the_readme(tmp_path):
+    """Of its default run."""
+    text = (artifacts.ROOT / "README.md").read_text(encoding="utf-8")
+    text = " ".join(text.split("The demo's crash")[1].split("\n\n")[0].split())
+    code, output, found = run(tmp_path)
+    assert code == 0, output
+    done = found["liquidations"]
+    assert [vault["loss_of_lenders"] for vault in found["vaults"].values()] == [0, 0, 0]
+    for part in (
+        f"in {found['bars']} bars",
+        f"{done['accounts']} accounts are liquidated in {done['count']} calls",
+        f"for {done['repaid_usd']:,.0f} USD of debt",
+        f"{done['loss_usd']:,.0f} USD of a debt of {int(found['peak_debt_usd']):,} stay unpaid",
+        "all of which the fund bears",
+        f"`{output.strip().splitlines()[-1]}`",
+    ):
+        assert part in text, part
+
+
 def test_demo__same_seed_same_figures(tmp_path):
     path = crash(tmp_path)
     args = ("--prices", path, "--borrowers", "20", "--seed", "7")

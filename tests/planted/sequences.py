@@ -4,6 +4,7 @@ Prices are those of `breakwater.fuzz.profiles`: WETH 2,000 dollars, WBTC 50,000,
 """
 
 from breakwater.fuzz import pools
+from breakwater.fuzz.profiles import DELAY
 from breakwater.fuzz.steps import Step
 
 ALL = 2**256 - 1
@@ -37,6 +38,19 @@ def price(symbol, dollars, sources=1):
         words = pools.observations(pools.tick_of(dollars * 10**8, 8))
         found.append(call("keeper", "pool.WBTC", "set_answer", pools.as_bytes(words)))
     return found
+
+
+def ruled(target, function, *args):
+    """The owner's way."""
+    inner = Step("timelock", target, function, args)
+    full = f"@{target}", 0, {"call": inner}, NOTHING, NOTHING
+    return [
+        call("governor", "timelock", "schedule", *full, DELAY),
+        call("keeper", "timelock", "execute", *full, wait=DELAY, blocks=300),
+        # two days later nothing has a price that nobody renews
+        *price("WETH", 2_000, 3),
+        *price("USDC", 1, 2),
+    ]
 
 
 def liquidate(account, debt, collateral, **time):

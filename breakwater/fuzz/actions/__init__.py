@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from breakwater.fuzz import looks
 from breakwater.fuzz.actions import (
     attackers,
@@ -63,10 +65,10 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
 )
 """Name, what it does, and how often it is drawn (in 256)."""
 
-REFUSED = frozenset({"intrude", "misuse"})
+REFUSED: Final = frozenset({"intrude", "misuse"})
 """Actions that must never succeed."""
 
-NAMES = tuple(name for name, _, _ in ACTIONS)
+NAMES: Final = tuple(name for name, _, _ in ACTIONS)
 
 
 def _table() -> tuple[int, ...]:
@@ -75,5 +77,5 @@ def _table() -> tuple[int, ...]:
     return tuple(found[byte * len(found) // 256] for byte in range(256))
 
 
-TABLE = _table()
+TABLE: Final = _table()
 """The action of a gene's first byte."""

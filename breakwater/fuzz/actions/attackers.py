@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz.genes import LENDERS, NO_ACCOUNT, NOBODY, Call, Gene, rung, waits
 from breakwater.fuzz.steps import Step
@@ -43,7 +43,7 @@ def flash(p: Player, g: Gene) -> list[Call]:
     return calls
 
 
-_MAGIC = "0x439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9"
+_MAGIC: Final = "0x439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9"
 
 
 def _inner(p: Player, byte: int, symbol: str, amount: int) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz import pools
 from breakwater.fuzz.actions import feeds
@@ -14,8 +14,8 @@ from breakwater.units import WAD
 if TYPE_CHECKING:
     from breakwater.fuzz.player import Player
 
-MOCK = "FactoryMock"
-_YEAR = 366 * 86_400
+MOCK: Final = "FactoryMock"
+_YEAR: Final = 366 * 86_400
 
 
 def deploy(p: Player, g: Gene) -> list[Call] | None:
@@ -76,7 +76,7 @@ def _lies(p: Player, g: Gene) -> tuple[list[Call], list[Call]]:
     return [feeds.bad_pool(p, gene, name)[0]], [p.feed(name, p.answer(name), 0, 0)]
 
 
-_LIES = {
+_LIES: Final = {
     "CheckedFeed": (1, 4, 4, 5, 5, 6, 7, 8),
     "CurveEmaFeed": (1, 4, 4, 4, 4, 8, 8, 8),
     "MedianFeed": (1, 2, 2, 2, 3, 3, 3, 3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from breakwater.fuzz import pools
 from breakwater.fuzz.genes import Call, Gene, rung, waits
@@ -11,13 +11,22 @@ if TYPE_CHECKING:
     from breakwater.fuzz.player import Player
 
 
-_FACTORS = (
+_FACTORS: Final = (
     (1, 1), (999, 1_000), (1_001, 1_000), (99, 100), (101, 100), (97, 100), (103, 100), (95, 100),
     (106, 100), (90, 100), (112, 100), (80, 100), (125, 100), (40, 100), (250, 100), (0, 1),
 )  # fmt: skip
 """Of a price. 0: back to where it began."""
 
-_LONG = (3_600, 86_400, 3 * 86_400, 8 * 86_400, 30 * 86_400, 365 * 86_400, 3 * 365 * 86_400, 1_800)
+_LONG: Final[tuple[int, ...]] = (
+    3_600,
+    86_400,
+    3 * 86_400,
+    8 * 86_400,
+    30 * 86_400,
+    365 * 86_400,
+    3 * 365 * 86_400,
+    1_800,
+)
 
 
 def price(p: Player, g: Gene) -> list[Call]:

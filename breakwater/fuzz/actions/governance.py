@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz.genes import NO_ACCOUNT, NOBODY, Call, Gene, rung, waits
 from breakwater.fuzz.profiles import DELAY
@@ -289,8 +289,8 @@ def botch(p: Player, g: Gene) -> list[Call]:
     elif kind < 11 and "LATE" in p.world.listings:
         rules = p.world.configs["LATE"]._asdict()
         rules["source"] = "@source.LATE.0"
-        name, value = _BAD_ASSET[g[3] % len(_BAD_ASSET)]
-        rules[name] = value
+        name, odd = _BAD_ASSET[g[3] % len(_BAD_ASSET)]
+        rules[name] = odd
         cap = 10**15 if kind == 5 else 10**13
         listing = ("@token.LATE", list(rules.values()), cap, False, NOBODY, 0)
         rule = Step("timelock", "configurator", "list_asset", listing)
@@ -340,7 +340,7 @@ def botch(p: Player, g: Gene) -> list[Call]:
 _NO_RULES: list[Any] = [NOBODY, False, *[0] * 17, False]
 """Of an asset."""
 
-_BAD_VAULT = (
+_BAD_VAULT: Final[tuple[tuple[int, int], ...]] = (
     (0, 5_001), (1, 999), (1, 9_901), (2, 9_999), (2, 100_001), (3, 1_000_001), (4, 20_001),
     (4, 1), (5, 0), (6, 20_001), (7, 101),
     (12, 101), (13, 128),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from breakwater.fuzz.actions.feeds import price
 from breakwater.fuzz.genes import LIQUIDATORS, NO_ACCOUNT, Call, Gene, rung, waits
@@ -42,7 +42,7 @@ def _liquidations(p: Player, g: Gene, i: int, id: int, wait: int, blocks: int) -
     return calls
 
 
-_EDGES = (
+_EDGES: Final[tuple[int, ...]] = (
     10**9, 0, -(10**9), -(10**15), -(10**16), -5 * 10**16, -2 * 10**17, -4 * 10**17
 )  # fmt: skip
 """How far from a health of 1 a price is moved [WAD]."""

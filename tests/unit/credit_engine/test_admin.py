@@ -6,6 +6,7 @@ from breakwater.driver import CircuitBreaker, CreditEngine, InsuranceFund, Lendi
 from breakwater.mocks import TokenMock
 from breakwater.units import MAX_UINT256
 from tests.market import refuses
+from tests.vault_world import CONFIG, packed
 
 
 def rounded(amount):
@@ -29,7 +30,7 @@ def unlisted(new_market):
     usdc.vault = new_vault(market, usdc)
     usdc.fund = InsuranceFund.deploy(market.host, usdc.vault, "Fund", "FUND", sender=owner)
     market.give("USDC", owner, 10**12)
-    usdc.vault.open(usdc.fund, 10**12, 2**60, 2**60, sender=owner)
+    usdc.vault.open(usdc.fund, 10**12, *packed(CONFIG), sender=owner)
     market.engine.list_debt(usdc.vault, 100 * 10**6, sender=owner)
     return market
 

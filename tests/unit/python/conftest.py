@@ -1,4 +1,4 @@
-"""What tests of the model and of the fast lane share."""
+"""What tests of the model, of the fast lane and of the watch share."""
 
 import pytest
 
@@ -17,6 +17,12 @@ def check_rounding(monkeypatch):
 def played():
     """A market and a lane on it; every test leaves the base state behind."""
     return lane.Lane(world.World(EvmHost()), 1)
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """A market of the contracts as they are."""
+    return world.World(EvmHost())
 
 
 @pytest.fixture

@@ -169,26 +169,23 @@ def test_foundry__market_is_exported(tmp_path, monkeypatch):
 @pytest.mark.needs("forge")
 @pytest.mark.slow
 def test_forge__holds_on_the_contracts_and_finds_a_bug():
-    foundry.export()
-    # a liquidation sets a price first, to name one; every sequence ends with trials
-    acted, tried = foundry.made(10 * LENGTH)
+    with foundry.exported():
+        # a liquidation sets a price first, to name one; every sequence ends with trials
+        acted, tried = foundry.made(10 * LENGTH)
+        sound = foundry.play("Promises", 40)
     assert 1.1 < acted < 1.5
     assert 1 / LENGTH < tried < 10 / LENGTH
-    sound = foundry.play("Promises", 40)
     assert sound.broken is None
     assert sound.calls == 40 * LENGTH
     assert set(sound.actions) >= {"borrow", "repay", "liquidate", "withdrawCollateral"}
     for name, (succeeded, calls) in sound.actions.items():
         assert succeeded > 0.4 * calls, name
     assert 0.6 < sound.succeeded / sound.calls < 0.9
-    try:
-        # it takes a liquidation with a loss to see it
-        foundry.export(planted.compiler(planted.load("burnt_shares_in_supply")))
+    # it takes a liquidation with a loss to see it
+    with foundry.exported(planted.compiler(planted.load("burnt_shares_in_supply"))):
         assert foundry.play("Promises", 40).broken == "SOLV-4 share"
         with pytest.raises(UserError, match="SOLV-4 share"):
             foundry.measure(True, 2_000)
-    finally:
-        foundry.export()
 
 
 REPAY = "    return self._repay(account, asset, amount)\n"
@@ -241,7 +238,10 @@ CHANGES = {
         "CreditEngine", "", ADD,
         WEIGH + '    assert weighed.health_factor >= 10**18, "too weak"\n' + ADD,
     ),
-    "GATE-3": ("Configurator", "", "start | (target << 14)", "target | (target << 14)"),
+    "GATE-3": (
+        "Configurator", "modules/asset_rules",
+        "start | (target << 14)", "target | (target << 14)",
+    ),
 }  # fmt: skip
 """What forge should say -> contract, its module, a text of it and what to put there instead."""
 
@@ -282,11 +282,8 @@ def changed(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*CHANGES, *PLANTED])
 def test_forge__holds_the_promises_that_the_lane_holds(name):
-    try:
-        foundry.export(planted.compiler(PLANTED.get(name) or changed(name)))
+    with foundry.exported(planted.compiler(PLANTED.get(name) or changed(name))):
         assert foundry.play("Promises", 200).broken == name
-    finally:
-        foundry.export()
 
 
 @pytest.mark.needs("forge")

@@ -147,6 +147,7 @@ def test_watch__judges_as_the_promises_do_on_a_broken_state(promise):
     less = 10**24 if promise == "SOLV-4" else 10**6
     broken.words[address, slot] = lambda word: word - less
     judge.evm = market.host._evm = broken
+    judge.thorough = True  # as in the replay of what was found
     quick = {violation.promise for violation in judge.after(step, result)}
     logs = [Timed(market.host.now, log) for log in result.logs]
     slow = {one.promise for one in ledger.check(observer.read(previous, logs, call=True))}
@@ -234,10 +235,15 @@ def test_watch__rounding(fast):
     assert "SOLV-10" in found
 
 
-def test_watch__bystanders(fast, tampered):
+@pytest.mark.parametrize("thorough", [False, True])
+def test_watch__bystanders(fast, tampered, thorough):
+    """Whom a call does not name is looked at when all is read again: then, or after each call."""
     tampered.words[_engine_leg(fast, "borrower_2#0")] = lambda word: word + 1
+    fast.watch.thorough = thorough
     args = "borrower_1#0", "@token.WETH", 10**15
-    assert "SOLV-11" in send(fast, "borrower_1", "engine", "deposit_collateral", *args)
+    found = send(fast, "borrower_1", "engine", "deposit_collateral", *args)
+    assert ("SOLV-11" in found) == thorough
+    assert thorough or "SOLV-11" in {one.promise for one in fast.watch.sweep()}
 
 
 @pytest.mark.parametrize("batched", [False, True])

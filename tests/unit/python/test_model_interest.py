@@ -6,49 +6,19 @@ import random
 
 import pytest
 
-from breakwater import artifacts
 from breakwater.evm import EvmHost
 from breakwater.model import interest
 from breakwater.units import RAY, WAD
-
-RATES = """
-# pragma version 0.4.3
-from contracts.modules import interest
-from contracts.modules import rate_model
-
-@view
-@external
-def grown(index: uint256, rate: uint256, elapsed: uint256) -> uint256:
-    return interest._grow(index, rate, elapsed)
-
-@view
-@external
-def growth_down(x: uint256) -> uint256:
-    return interest._growth(x)
-
-@view
-@external
-def borrow_rate(r: uint256, u: uint256, target: uint256, steepness: uint256) -> uint256:
-    return rate_model._borrow_rate(r, u, target, steepness)
-
-@view
-@external
-def drifted(
-    r: uint256, u: uint256, t: uint256, speed: uint256, dt: uint256, low: uint256, high: uint256
-) -> uint256:
-    return rate_model._drift(r, u, t, speed, dt, low, high)
-"""
+from tests import rates
 
 
 @pytest.mark.usefixtures("check_rounding")
 def test_interest__beside_the_modules():
-    host, dice = EvmHost(), random.Random("rates")
-    artifact = artifacts.compile_source(RATES, "Rates")
-    address = host.deploy_raw(artifact.abi, artifact.bytecode, sender=host.account("owner"))
+    call, dice = rates.deploy(EvmHost()), random.Random("rates")
 
     def compare(function, *args):
         expected = getattr(interest, function)(*args)
-        assert host.call(address, artifact.abi, function, args) == expected, (function, args)
+        assert call(function, *args) == expected, (function, args)
 
     def below(most):
         return (

@@ -12,6 +12,7 @@ from breakwater.fuzz import pools, pricing
 from breakwater.fuzz.actions import deployments, feeds
 from breakwater.fuzz.counterexample import Counterexample
 from breakwater.fuzz.player import Player
+from breakwater.fuzz.prices import UNREAD
 from breakwater.fuzz.replay import play
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.fuzz.watch import Watch
@@ -42,11 +43,11 @@ def quoted(fast, symbol):
     watch = fast.watch
     watch.keep_time()
     asset = watch._by_name[f"@token.{symbol}"]
-    watch.quotes[asset.id] = ((0, 0, 0, 0), -1)
+    watch.quotes[asset.id] = UNREAD
     mine = watch._quote(asset, watch.rules[asset.id][0])
     contract = fast.world.contracts[f"feed.{symbol}"]
     theirs = fast.host.call(contract.address, contract.NAME, "quote", ())
-    return (*mine[:3], mine[3]), (*theirs[:3], theirs[4])
+    return (mine.low, mine.price, mine.high, mine.status), (*theirs[:3], theirs[4])
 
 
 @pytest.mark.parametrize("symbol", ["WBTC", "ODD"])

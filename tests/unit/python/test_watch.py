@@ -4,23 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from breakwater import artifacts
 from breakwater.evm import EvmHost
-from breakwater.fuzz import planted
 from breakwater.fuzz.events import Event
 from breakwater.fuzz.machine import Broken, Laboratory
-from breakwater.fuzz.profiles import DELAY
-from breakwater.fuzz.state import M112
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.observation import Timed
+from breakwater.observation.words import M112
 from breakwater.promises.gates import caps
 from breakwater.units import MAX_UINT256, RAY, WAD
-from tests.incidents.ledger import bug
-from tests.mutants import Mutant, broken, changed
+from tests.mutants import Mutant, changed, check_seen, check_silent
 from tests.planted.sequences import (
-    DAY,
     HOUR,
     MAGIC,
     NOTHING,
@@ -33,6 +28,7 @@ from tests.planted.sequences import (
     engine,
     liquidate,
     price,
+    ruled,
     usdc,
     weth,
 )
@@ -41,19 +37,6 @@ BORROW, REPAY = 4, 8
 HOOK_DOWN = call("keeper", "source.HOOK.0", "set_mode", 1)
 HOOK_UP = call("keeper", "source.HOOK.0", "set_words", [1, 17 * 10**8, {"now": 0}, {"now": 0}, 1])
 POKE = call("keeper", "breaker", "poke", "@token.WETH")
-
-
-def ruled(target, function, *args):
-    """The owner's way."""
-    inner = Step("timelock", target, function, args)
-    full = f"@{target}", 0, {"call": inner}, NOTHING, NOTHING
-    return [
-        call("governor", "timelock", "schedule", *full, DELAY),
-        call("keeper", "timelock", "execute", *full, wait=DELAY, blocks=300),
-        # two days later nothing has a price that nobody renews
-        *price("WETH", 2_000, 3),
-        *price("USDC", 1, 2),
-    ]
 
 
 def leg(action, account, symbol, amount):
@@ -117,24 +100,8 @@ GROWN = [
 
 HOLD = call("guardian", "breaker", "hold", "@token.WETH", HOUR)
 DOWN = call("keeper", "uptime", "set", 1)
-SEEN = [one for dollars in (2_000, 1_900) for one in (*price("WETH", dollars, 3), POKE)]
-
-
-def settled(dollars):
-    return [*SEEN, *ruled("configurator", "settle", "@token.WETH", dollars * 10**18)]
-
 
 MUTANTS = {
-    "hold of a day": Mutant(
-        "RiskEngine", "modules/maintenance", "_hold", "min(duration, MAX_HOLD)", "86_400",
-        [HOLD],
-        "GATE-1",
-    ),
-    "hold every hour": Mutant(
-        "RiskEngine", "modules/maintenance", "_hold", "start + HOLD_INTERVAL", "start",
-        [HOLD, call("guardian", "breaker", "hold", "@token.WETH", HOUR, wait=HOUR, blocks=1)],
-        "GATE-1",
-    ),
     "hold that holds nothing": Mutant(
         "RiskEngine", "modules/maintenance", "_liquidation_terms", "valuation.latched != 0",
         "valuation.latched > 255",
@@ -159,16 +126,6 @@ MUTANTS = {
         [DOWN, borrow("borrower_1#0", "USDC", usdc(600))],
         "GATE-2",
     ),
-    "settled above what pokes saw": Mutant(
-        "CircuitBreaker", "", "settlement_of", "price <= high", "price <= 2 * high",
-        settled(2_100),
-        "GATE-1",
-    ),
-    "settled and poked": Mutant(
-        "CircuitBreaker", "", "_write_price", "quote.level == WIND_DOWN", "quote.level == 9",
-        [*settled(1_950), POKE],
-        "SOLV-11",
-    ),
     "shortfall without end": Mutant(
         "RiskEngine", "", "shortfall",
         "return maintenance._shortfall(position, tag)", "return 2**100",
@@ -192,11 +149,6 @@ MUTANTS = {
         "CreditEngine", "", "_deposit",
         'legs._fail("exposure growth limit is reached")', "pass",
         [add("borrower_3#0", "USDC", usdc(600_000))],
-        "CAP-1",
-    ),
-    "growth that is more at once": Mutant(
-        "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
-        [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 10)],
         "CAP-1",
     ),
     "seizure that is not counted": Mutant(
@@ -358,54 +310,6 @@ MUTANTS = {
         [*price("WETH", 1_950, 3), call("keeper", "breaker", "poke", "@token.WETH", wait=700)],
         "SOLV-11",
     ),
-    "ramp of a minute": Mutant(
-        "Configurator", "", "ramp_liquidation_ltv", "(duration << 68)", "(60 << 68)",
-        ruled("configurator", "ramp_liquidation_ltv", "@token.WETH", 7_000, 30 * DAY),
-        "GATE-3",
-    ),
-    "ramp from its end": Mutant(
-        "Configurator", "", "ramp_liquidation_ltv", "| start |", "| target |",
-        ruled("configurator", "ramp_liquidation_ltv", "@token.WETH", 7_000, 30 * DAY),
-        "GATE-3",
-    ),
-    "borrow_ltv above the liquidation_ltv": Mutant(
-        "Configurator", "", "_write_borrow_ltv", "borrow_ltv + asset_config.GAP", "borrow_ltv",
-        ruled("configurator", "set_borrow_ltv", "@token.WETH", 7_950),
-        "GATE-3",
-    ),
-    "cap beyond its step": Mutant(
-        "Configurator", "", "set_cap", "if cap > 2 * before:", "if cap > 9 * before:",
-        ruled("configurator", "set_cap", "@token.WETH", 3 * 10_000_000 * WAD // 2_000),
-        "GATE-1",
-    ),
-    "borrow_ltv beyond its step": Mutant(
-        "Configurator", "", "set_borrow_ltv", "before + LTV_STEP", "before + 9 * LTV_STEP",
-        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
-         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_501)],
-        "GATE-1",
-    ),
-    "growth beyond its step": Mutant(
-        "Configurator", "", "_step_limit", "after - before <= before", "after <= 9 * before",
-        ruled("configurator", "set_growth", "@token.USDC", 11),
-        "GATE-1",
-    ),
-    "depth that is taken off": Mutant(
-        "Configurator", "", "_step_limit", "assert after != 0 and", "assert after == 0 or",
-        ruled("configurator", "set_depth", "@token.USDC", 0),
-        "GATE-1",
-    ),
-    "steps without an interval": Mutant(
-        "Configurator", "modules/steps", "_take", "self._next(asset, lane)", "0",
-        [*ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_000),
-         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_001),
-         *ruled("configurator", "set_borrow_ltv", "@token.WETH", 5_002)],
-        "GATE-1",
-    ),
-    "steward beyond his step": Mutant(
-        "Configurator", "", "steer", "part <= BPS", "part <= 9 * BPS",
-        [call("steward", "configurator", "steer", "@token.WETH", 2 * 10**21, 7_500)],
-        "GATE-1",
-    ),
     "loan that leaves less than the least debt": Mutant(
         "CreditEngine", "", "_borrow", "< compact._decode(word >> 168)", "< 1",
         [borrow("borrower_3#0", "USDC", usdc(1))],
@@ -436,22 +340,12 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__sees_a_mutant(name):
-    mutant = MUTANTS[name]
-    found, reasons = broken(World(EvmHost(), compile=changed(mutant)), mutant.steps)
-    assert mutant.promise in {violation.promise for violation in found}, (reasons, found)
-
-
-@pytest.fixture(scope="module")
-def sound():
-    return World(EvmHost())
+    check_seen(MUTANTS[name])
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__is_silent_without_the_mutant(sound, name):
-    snapshot = sound.host.snapshot()
-    found, _ = broken(sound, MUTANTS[name].steps)
-    sound.host.restore(snapshot)
-    assert not found, found
+    check_silent(sound, MUTANTS[name])
 
 
 @pytest.mark.parametrize("mutated", [False, True])
@@ -693,27 +587,3 @@ def test_machine__fees_of_slices_are_rounded_down():
         laboratory.call("poke", (*poke, wait, 1))
     args = "borrower_1#0", "@token.USDC", "@token.WETH", 8_090_162_900, 0, "@keeper"
     laboratory.compare(("keeper", "engine", "liquidate", (*args, NOTHING, "0x"), 600, 50), 2)
-
-
-def test_watch__sees_a_feed_that_does_not_blend():
-    lacks = bug(
-        "unblended", "The new price counts at once.", "BlendFeed", "contracts/feeds/BlendFeed.vy",
-        ("    return (old * (BLEND_TIME - elapsed) + new * elapsed) // BLEND_TIME\n",
-         "    return new\n"),
-    )  # fmt: skip
-    build = planted.compiler(lacks)
-    steps = [
-        borrow("borrower_1#0", "USDC", usdc(6_900)),
-        *price("WETH", 1_880, 3),
-        call("keeper", "source.WETH.next", "set", 1_800 * 10**8),
-        *ruled(
-            "configurator", "replace_feed", "@token.WETH", "@source.WETH.next", False, DAY, NOWHERE
-        )[:2],
-    ]
-    sound, _ = broken(World(EvmHost()), steps)
-    assert not sound
-    market = World(
-        EvmHost(), compile=lambda name: (build if name == "BlendFeed" else artifacts.load)(name)
-    )
-    found, _ = broken(market, steps)
-    assert "GATE-3" in {violation.promise for violation in found}

@@ -2,10 +2,8 @@
 
 import pytest
 
-from breakwater.evm import EvmHost
 from breakwater.fuzz import pools
-from breakwater.fuzz.world import World
-from tests.mutants import Mutant, broken, changed
+from tests.mutants import Mutant, check_seen, check_silent
 from tests.planted.sequences import HOUR, call
 
 GONE = [
@@ -122,19 +120,9 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__sees_a_mutant(name):
-    mutant = MUTANTS[name]
-    found, reasons = broken(World(EvmHost(), compile=changed(mutant)), mutant.steps)
-    assert mutant.promise in {violation.promise for violation in found}, (reasons, found)
-
-
-@pytest.fixture(scope="module")
-def sound():
-    return World(EvmHost())
+    check_seen(MUTANTS[name])
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__is_silent_without_the_mutant(sound, name):
-    snapshot = sound.host.snapshot()
-    found, _ = broken(sound, MUTANTS[name].steps)
-    sound.host.restore(snapshot)
-    assert not found, found
+    check_silent(sound, MUTANTS[name])
