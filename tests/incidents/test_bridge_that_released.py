@@ -6,11 +6,14 @@ Somebody froze the market 77 minutes later; lenders were short of some 200 milli
 
 Here the bridge mints; 500,000 rsETH were there before. One account after another, eleven minutes
 apart, brings 10,000 of them until the freeze. Keepers poke every five minutes.
+
+Who does not wait brings all of it at once, before a second poke.
 """
 
 import pytest
 
-from breakwater.units import MINUTE, WAD
+from breakwater.units import DAY, MINUTE, WAD
+from tests.incidents.ledger import Ledger
 from tests.market import refuses
 
 MINTED = 116_500
@@ -95,3 +98,65 @@ def test_release_from_an_escrow_is_no_growth(rs_eth):
     bring(market, 0)
     pokes(market, 15)
     market.borrow("WETH", 11_000)
+
+
+CAP, GROWTH, DEBT_GROWTH = 150_000, 5, 10
+"""rsETH in all; percent of them that a day may add, 7,500; percent of what WETH's vault has that
+debt may grow by in four hours, 10,000 WETH.
+"""
+ON_A_TOKEN = 2_500 * 0.89 / 2_000
+"""WETH that is lent on an rsETH."""
+
+
+def at_once(market):
+    """All that is let in, and all that is lent on it."""
+    me, rs_eth, weth = market.borrower, market.assets["rsETH"], market.assets["WETH"]
+    room = market.lens.collateral(rs_eth).room
+    amount = min(room, market.tokens("rsETH", me))
+    if amount:
+        market.engine.deposit_collateral(market.account(), rs_eth, amount, sender=me)
+    loan = market.lens.max_borrow(market.account(), weth)
+    market.engine.borrow(market.account(), weth, loan, me, sender=me)
+
+
+@pytest.mark.parametrize(
+    ("growth", "debt_growth", "bound"),
+    [
+        (0, 0, 100_001),  # all there is
+        (GROWTH, 0, 2 * CAP * GROWTH / 100 * ON_A_TOKEN),
+        (0, DEBT_GROWTH, 2 * 100_001 * DEBT_GROWTH / 100),
+    ],
+)
+def test_before_the_second_poke(rs_eth, growth, debt_growth, bound):
+    """Within a quarter of an hour of the release, which holds a midnight. As it was the vault is
+    empty. With a limit of growth 2 · 7,500 rsETH come in and 16,687 WETH leave; with a limit of the
+    vault's debt, whatever it is lent on, 2 · 10,000, as a midnight ends a window as well.
+    """
+    market = watched(rs_eth, 500)
+    asset, weth, owner = market.assets["rsETH"], market.assets["WETH"], market.owner
+    market.configurator.set_cap(asset, CAP * WAD, sender=owner)
+    market.configurator.set_growth(asset, growth, sender=owner)
+    # a reference of all that lies there, as after a few days
+    market.set_vault("WETH", limit_floor=100_001 * DEBT_GROWTH // 100 * WAD)
+    market.set_vault("WETH", growth_limit=debt_growth)
+    market.host.advance(-market.host.now % (5 * MINUTE))
+    pokes(market, (-market.host.now % DAY) // MINUTE - 5)
+    market.give("rsETH", market.borrower, MINTED * WAD)
+    before = weth.vault.cash()
+    ledger = Ledger(market, rsETH=0)
+    lent = ledger.lenders()
+    at_once(market)
+    pokes(market, 5)
+    assert market.host.now % DAY == 0
+    if growth or debt_growth:
+        at_once(market)
+    pokes(market, 15)
+    assert market.breaker.level_of(asset) == 2
+    lost = (lent - ledger.lenders(market.account())) / 2_000
+    assert lost == pytest.approx((before - weth.vault.cash()) / WAD)
+    assert bound * 0.999 < lost <= bound
+    # who lends leaves with what is left
+    rest = weth.vault.maxWithdraw(market.lender)
+    assert rest == min(weth.vault.cash(), 100_000 * WAD)
+    if rest:
+        weth.vault.withdraw(rest, market.lender, market.lender, sender=market.lender)

@@ -62,12 +62,17 @@ class Rule:
     def listing(self):
         """A worthless token, 3,000 dollars by a feed of the thief's own."""
         self.fake = TokenMock.deploy(self.host, "CVT", "CVT", 18, sender=self.governor)
-        feed = AggregatorMock.deploy(self.host, 8, 3_000 * 10**8, sender=self.governor)
+        self.feed = AggregatorMock.deploy(self.host, 8, 3_000 * 10**8, sender=self.governor)
         config = self.protocol.lens.config_of(self.weth)
         # at most four times the price
-        config = config._replace(source=feed.address, is_feed=False, max_price=2**73 - 1)
+        config = config._replace(source=self.feed.address, is_feed=False, max_price=2**73 - 1)
         args = self.fake.address, config, CAP, False, ZERO, 0
         return self.operation(self.protocol.configurator, "list_asset", *args)
+
+    def refresh(self):
+        """Every price is told again."""
+        self.protocol.refresh(sender=self.governor)
+        self.feed.set(3_000 * 10**8, sender=self.governor)
 
     def rob(self):
         """All that the vault lends him on his token; what he has then."""
@@ -76,8 +81,8 @@ class Rule:
         self.fake.mint(me, 10**24, sender=me)
         self.fake.approve(engine, 10**24, sender=me)
         _, held, cap, _ = engine.book_of(self.fake)
-        if held == 0:
-            engine.deposit_collateral(account, self.fake, cap, sender=me)
+        if held == 0 or held < cap:
+            engine.deposit_collateral(account, self.fake, cap - held, sender=me)
         # at genesis all there is is less than what his token is good for
         most = self.vault.cash()
         if self.protocol.configurator.sealed_at():
@@ -106,6 +111,38 @@ def test_schedule():
     rule = Rule(delay=0)
     rule.decide(*rule.listing())
     assert 7_000 * 10**6 < rule.rob() < 8_000 * 10**6
+
+
+def test_schedule__day_by_day():
+    """Drift was empty after twelve minutes. Here the cap doubles in three days: after 3 · k of them
+    the thief has 10,000,000 · 2^k / 1,024 at his own price, times the loan-to-value of 80 %, and
+    everyone has seen it from the first block on. When he has 60,000 the guardian stops him.
+    """
+    rule = Rule(delay=0)
+    rule.decide(*rule.listing())
+    protocol, me = rule.protocol, rule.governor
+    for k in range(4):
+        bound = 10**7 * 2**k / 1_024 * 0.8 * 10**6
+        assert bound * 0.99 < rule.rob() <= bound
+        with refuses("collateral cap is reached"):
+            protocol.credit_engine.deposit_collateral(
+                account_id(me, 1), rule.fake, 10**15, sender=me
+            )
+        rule.host.advance(3 * DAY - 1)
+        rule.refresh()
+        with refuses("nothing to grow yet"):
+            protocol.configurator.grow(rule.fake, sender=me)
+        rule.host.advance(1)
+        rule.refresh()
+        protocol.configurator.grow(rule.fake, sender=me)
+    engine, account = protocol.credit_engine, account_id(me, 0)
+    _, held, cap, _ = engine.book_of(rule.fake)
+    engine.deposit_collateral(account, rule.fake, cap - held, sender=me)
+    assert protocol.lens.max_borrow(account, rule.usdc) > 60_000 * 10**6
+    protocol.breaker.trip(rule.fake, 2, 7 * DAY, sender=rule.guardian)
+    with refuses("initial margin is not met"):
+        engine.borrow(account, rule.usdc, 60_000 * 10**6, me, sender=me)
+    assert rule.usdc.balanceOf(me) <= 62_500 * 10**6
 
 
 def test_two_days_of_delay():

@@ -6,12 +6,16 @@ million dollars left.
 
 The price says nothing here; the supply does. Here are 100 million USR, and one who mints 80 million
 more and brings five million of them every five minutes. Keepers poke as often.
+
+Who does not wait takes all there is before a second poke: what then bounds the loss is how much
+more of the token a day may bring.
 """
 
 import pytest
 
 from breakwater.driver import NavFeed
 from breakwater.units import DAY, MINUTE, WAD
+from tests.incidents.ledger import Ledger
 from tests.market import refuses
 
 TRANCHE = 5_000_000
@@ -116,3 +120,48 @@ def test_the_halt_outlives_the_attacker_and_no_more(usr):
     assert 2 * DAY < market.host.now - start <= 3 * DAY + 3_600
     # two days for people to end it: by then the guardian holds it, or its cap is zero
     market.borrow("USDC", 500)
+
+
+CAP, GROWTH = 20_000_000, 10
+"""Tokens in all, and percent of them that a day may add: two million."""
+
+
+def at_once(market):
+    """All that is let in, and all that is lent on it."""
+    me, usr, usdc = market.borrower, market.assets["USR"], market.assets["USDC"]
+    market.engine.deposit_collateral(
+        market.account(), usr, market.lens.collateral(usr).room, sender=me
+    )
+    loan = market.lens.max_borrow(market.account(), usdc)
+    market.engine.borrow(market.account(), usdc, loan, me, sender=me)
+
+
+@pytest.mark.parametrize("growth", [0, GROWTH])
+@pytest.mark.parametrize("has_midnight", [False, True])
+def test_before_the_second_poke(usr, growth, has_midnight):
+    """Within a quarter of an hour of the mint no sensor has seen enough. As it was the cap is full
+    and 15.4 million are gone. With a limit lenders lose at most cap · 10 % · 77 %, 1.54 million,
+    and as much once more where that quarter holds a midnight.
+    """
+    market = watched(usr, 1_000)
+    asset, owner = market.assets["USR"], market.owner
+    market.configurator.set_cap(asset, CAP * WAD, sender=owner)
+    market.configurator.set_growth(asset, growth, sender=owner)
+    market.host.advance(-market.host.now % (5 * MINUTE))
+    pokes(market, (-market.host.now % DAY) // MINUTE + (-5 if has_midnight else 5))
+    ledger = Ledger(market, USR=0)
+    before = ledger.lenders()
+    mint(market)
+    at_once(market)
+    pokes(market, 5)
+    assert (market.host.now % DAY == 0) == has_midnight
+    assert market.breaker.level_of(asset) == 0
+    if growth and has_midnight:
+        at_once(market)
+    pokes(market, 15)
+    assert market.breaker.level_of(asset) == 2
+    lost = before - ledger.lenders(market.account())
+    bound = CAP * 77 / 100
+    if growth:
+        bound *= GROWTH / 100 * (1 + has_midnight)
+    assert bound * 0.999 < lost <= bound
