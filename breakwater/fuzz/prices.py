@@ -203,8 +203,8 @@ class Prices:
         address = checksum_bytes((rule & _SOURCE).to_bytes(20, "big"))
         if rule >> 172 & 31 != _IS_FEED:
             words = [self.evm.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
-            quote = aggregator_source(rule, self.now, *words)
-            return Quote(quote.low, quote.price, quote.high, quote.status)
+            price = aggregator_price(rule, self.now, words[0], words[1], words[2], words[3])
+            return Quote(price, price, price, 1) if price else _NO_QUOTE
         low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
         upper = rule >> 243 & 127
         if (
