@@ -32,8 +32,10 @@ part. The table of README.md is made from that file.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -41,6 +43,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -74,21 +77,59 @@ LANES: dict[str, Callable[[Options], Report]] = {
 
 
 def measure(lanes: Sequence[str], options: Options) -> Report:
-    """Figures of each lane, or {"lacks": why}."""
+    """Figures of each lane, or {"lacks": why}. Each is measured in a process of its own, so that
+    none pays for what those before it left in memory; limit and fast lane, which take turns, share
+    one.
+    """
     found: Report = {}
-    for name in lanes:
-        options.show(name)
-        began = time.monotonic()
-        try:
-            found[name] = LANES[name](options)
-        except UserError as error:
-            found[name] = {"lacks": str(error)}
-        except Exception as error:  # one lane must not take the others along
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(last.filename).name}:{last.lineno}"
-            found[name] = {"lacks": f"{type(error).__name__} at {where}: {error}"}
-        options.times[name] = round(time.monotonic() - began, 1)
+    together = [name for name in lanes if name in ("limit", "fast")]
+    for group in [together, *([name] for name in lanes if name not in together)]:
+        for name, (figures, took) in _apart(group, options).items():
+            found[name], options.times[name] = figures, took
     return found
+
+
+def _apart(lanes: Sequence[str], options: Options) -> dict[str, tuple[Report, float]]:
+    """Figures of lanes, and seconds by the clock, of a process that ends with them."""
+    if sys.platform == "win32":  # has no fork
+        return {name: _measured(name, options) for name in lanes}
+    here, there = multiprocessing.Pipe(duplex=False)
+
+    def work() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            inner = replace(options, show=there.send)
+            there.send({name: _measured(name, inner) for name in lanes})
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    there.close()
+    try:
+        while isinstance(told := here.recv(), str):
+            options.show(told)
+    except EOFError:
+        child.join()
+        lost: Report = {"lacks": f"its process ended with {child.exitcode}"}
+        return dict.fromkeys(lanes, (lost, 0.0))
+    except BaseException:
+        child.terminate()
+        raise
+    child.join()
+    found: dict[str, tuple[Report, float]] = told
+    return found
+
+
+def _measured(name: str, options: Options) -> tuple[Report, float]:
+    options.show(name)
+    began = time.monotonic()
+    try:
+        found = LANES[name](options)
+    except UserError as error:
+        found = {"lacks": str(error)}
+    except Exception as error:  # one lane must not take the others along
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        found = {"lacks": f"{type(error).__name__} at {where}: {error}"}
+    return found, round(time.monotonic() - began, 1)
 
 
 def written(path: Path) -> Report:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,7 +49,7 @@ class Outcome:
     genes: bytes
     calls: int = 0
     succeeded: int = 0
-    counts: Counter[Key] = field(default_factory=Counter)
+    counts: dict[Key, int] = field(default_factory=dict)
     keys: set[int] = field(default_factory=set)
     """What it looked like: actions with their outcomes, levels, health of accounts."""
     violations: Sequence[Violation] = ()
@@ -103,7 +102,7 @@ class Lane:
         self.stop = stop
         self.trials = trials
         self.guided = bool(corpus) or coverage is not None or guide is not None
-        self.counts: Counter[Key] = Counter()
+        self.counts: dict[Key, int] = {}
         self.found: list[Failure] = []
         self.keys: set[int] = set()
         self.sequences = 0
@@ -192,7 +191,9 @@ class Lane:
         self.sequences += 1
         self.calls += outcome.calls
         self.succeeded += outcome.succeeded
-        self.counts.update(outcome.counts)
+        counts = self.counts
+        for key, count in outcome.counts.items():
+            counts[key] = counts.get(key, 0) + count
         if broken:
             genes = genes[: self._reached * GENE]
             steps, again = self.replay(genes)
@@ -295,16 +296,15 @@ class Lane:
         return broken
 
     def _count(self, outcome: Outcome, done: list[Key]) -> None:
-        counts, numbers, keys = Counter(done), self._numbers, outcome.keys
-        for key, count in counts.items():
-            outcome.calls += count
-            if key[1] is None:
-                outcome.succeeded += count
+        counts, numbers, keys = outcome.counts, self._numbers, outcome.keys
+        outcome.calls += len(done)
+        for key in done:
+            outcome.succeeded += key[1] is None
+            counts[key] = counts.get(key, 0) + 1
             number = numbers.get(key)
             if number is None:
                 number = numbers[key] = len(numbers)
             keys.add(number)
-        outcome.counts.update(counts)
 
     def _behaviour(self, keys: set[int]) -> None:
         """Where the sequence ended: health of the accounts in bands, levels, shapes."""
@@ -339,7 +339,8 @@ class Lane:
             if outcome is not None:
                 outcome.calls += 1
                 outcome.succeeded += reason is None
-                outcome.counts["trial", reason] += 1
+                key = "trial", reason
+                outcome.counts[key] = outcome.counts.get(key, 0) + 1
             return reason
 
         broken.extend(self.watch.trials(send))

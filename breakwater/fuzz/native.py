@@ -31,15 +31,16 @@ MODULES = (
     *(
         f"breakwater.fuzz.{name}"
         for name in (
-            "averages", "books", "events", "exposures", "genes", "grants", "lane", "liquidations",
-            "looks", "player", "pools", "positions", "prices", "quotes", "rulings", "state",
-            "trials", "watch",
+            "aggregators", "averages", "books", "events", "exposures", "genes", "grants", "lane",
+            "liquidations", "looks", "player", "pools", "positions", "prices", "quotes",
+            "rulings", "state", "trials", "watch",
             "actions", "actions.attackers", "actions.borrowers", "actions.deployments",
             "actions.feeds", "actions.governance", "actions.lenders", "actions.liquidators",
         )
     ),
     "breakwater.observation.exposure",
     "breakwater.observation.interest",
+    "breakwater.observation.words",
 )  # fmt: skip
 
 _SOURCES = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from breakwater.evm import EvmHost
 from breakwater.fuzz import looks, pools
+from breakwater.fuzz.aggregators import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 from breakwater.fuzz.genes import LENDERS, NO_ACCOUNT, NOBODY, Call, Gene, waits
-from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 from breakwater.fuzz.positions import Legs
 from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.slots import slot
@@ -393,7 +393,10 @@ class Player:
         """Make a call, at its time. Why it was refused; None when it was not."""
         sender, target, function, args, wait, blocks = call
         if wait or blocks:
-            self.host.advance(wait, blocks)
+            host = self.host
+            host._now += wait
+            host._block += blocks
+            host._set_block()
         data = self.pack(target, function, args)
         address = self._addresses[target]
         if sender == "attacker":

@@ -13,6 +13,7 @@ from breakwater import mocks
 from breakwater.abi import checksum_bytes
 from breakwater.evm import EvmHost
 from breakwater.fuzz import pools, slots
+from breakwater.fuzz.aggregators import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_price
 from breakwater.fuzz.averages import (
     FADE_TIME,
     MAX_GAP,
@@ -25,7 +26,6 @@ from breakwater.fuzz.averages import (
     volatility_after,
     waited,
 )
-from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS, aggregator_source
 from breakwater.fuzz.quotes import Price, Quote, Terms, terms_of
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
@@ -203,8 +203,8 @@ class Prices:
         address = checksum_bytes((rule & _SOURCE).to_bytes(20, "big"))
         if rule >> 172 & 31 != _IS_FEED:
             words = [self.evm.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
-            quote = aggregator_source(rule, self.now, *words)
-            return Quote(quote.low, quote.price, quote.high, quote.status)
+            price = aggregator_price(rule, self.now, words[0], words[1], words[2], words[3])
+            return Quote(price, price, price, 1) if price else _NO_QUOTE
         low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
         upper = rule >> 243 & 127
         if (
@@ -227,9 +227,9 @@ class Prices:
                 words = [storage(source, BAD_WORDS + i) for i in (0, 1, 3, 4)]
             else:
                 words = [storage(source, AGGREGATOR_ROUND + i) for i in (0, 1, 2, 3)]
-            quote = aggregator_source(rule, now, words[0], words[1], words[2], words[3])
-            found = Quote(quote.low, quote.price, quote.high, quote.status)
-            until = words[2] + (rule >> 160 & 4_095) * 60 if quote.price else now
+            price = aggregator_price(rule, now, words[0], words[1], words[2], words[3])
+            found = Quote(price, price, price, 1) if price else _NO_QUOTE
+            until = words[2] + (rule >> 160 & 4_095) * 60 if price else now
             self.quotes[asset.id] = found, until
             return found
         if asset.base is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from breakwater import artifacts
 from breakwater.fuzz import pools
-from breakwater.fuzz.observing import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
+from breakwater.fuzz.aggregators import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 
 # What is read as one block of words, in the order of the variables.
 _BLOCKS = (

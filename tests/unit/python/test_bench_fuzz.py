@@ -4,6 +4,7 @@ run does not take the others along.
 
 import difflib
 import json
+import os
 import subprocess
 
 import pytest
@@ -50,6 +51,24 @@ def test_measure__a_lane_that_lacks_something(lanes):
     assert found["fast"] == {"default": FIGURES}
     assert found["forge"] == {"lacks": "forge is not installed: run `make node`"}
     assert found["ape"]["lacks"].startswith("KeyError at test_bench_fuzz.py:")
+
+
+def test_measure__each_in_a_process_of_its_own(monkeypatch):
+    told = []
+    found = {
+        "limit": lambda options: {"pid": os.getpid()},
+        "fast": lambda options: {"pid": os.getpid()},
+        "coverage": lambda options: options.show("half way") or {"pid": os.getpid()},
+        "ape": lambda options: os._exit(3),
+    }
+    monkeypatch.setattr(fuzz, "LANES", found)
+    options = rates.Options(1_000, 1, (), 1.0, told.append)
+    report = fuzz.measure(list(found), options)
+    assert told == ["limit", "fast", "coverage", "half way", "ape"]
+    assert report["limit"] == report["fast"] != report["coverage"]
+    assert report["coverage"]["pid"] != os.getpid()
+    assert report["ape"] == {"lacks": "its process ended with 3"}
+    assert set(options.times) == set(found)
 
 
 def test_main__a_part_keeps_the_rest(lanes, tmp_path):
