@@ -26,6 +26,7 @@ SOURCES = {
     "feeds/UniswapTwapFeed.vy": ["uniswap_twap_feed"],
     "feeds/NavFeed.vy": ["nav_feed"],
     "feeds/CheckedFeed.vy": ["checked_feed"],
+    "periphery/BackstopPool.vy": ["backstop_pool"],
 }
 """Contract, and the folders of its tests."""
 
