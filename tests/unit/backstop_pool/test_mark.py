@@ -36,6 +36,15 @@ def test_mark__a_row_has_no_gap_above_20_minutes(fallen, gap, kept):
     assert tuple(fallen.pool.mark_of(account)) == (start if kept else now, now)
 
 
+def test_mark__a_row_may_be_long(fallen):
+    """Each gap counts alone."""
+    account, start = fallen.market.account(), fallen.host.now
+    for _ in range(4):
+        fallen.mark(wait=1_200)
+    assert tuple(fallen.pool.mark_of(account)) == (start, start + 3 * 1_200)
+    fallen.buy()
+
+
 @pytest.mark.parametrize("wait", [599, 600, 1_200, 1_201])
 def test_buy__from_10_to_20_minutes_after_a_mark(fallen, wait):
     fallen.mark(wait=wait)
