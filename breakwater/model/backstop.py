@@ -310,7 +310,7 @@ class BackstopPool(Contract):
         if stake.waiting == 0 or stake.window + 2 > self._now():
             return 0
         batch = self._batch(stake.window)
-        return stake.waiting * (batch.shares or joining[stake.window]) // batch.assets
+        return stake.waiting * (batch.shares or joining.get(stake.window, 0)) // batch.assets
 
     def _earned(self, owner: str, asset: str, stake: Stake, joined: int) -> int:
         now = self.get("_per_share", asset)

@@ -438,9 +438,9 @@ def _settle(owner: address):
 def _joined(stake: IBackstopPool.Stake, books: Books) -> uint256:
     """
     @dev Shares that the stake's deposit has become: in the batch, or in `books` where the window
-         has not been rolled yet.
+         has not been rolled yet; 0 while it waits.
     """
-    if stake.waiting == 0 or stake.window + 2 > block.timestamp // WINDOW:
+    if stake.waiting == 0:
         return 0
     batch: Batch = self._batches[stake.window]
     if batch.shares == 0:
