@@ -63,7 +63,11 @@ def test_late_deposit__earns_nothing_of_the_past(fallen):
     fallen.mark()
     fallen.buy()
     before = fallen.earned("first"), fallen.earned("second"), fallen.worth("first")
+    cash, shares, _ = fallen.pool.totals()
+    assert 90_000 * UNIT * shares % cash  # not even
     fallen.window()
+    joined = fallen.pool.stake_of(fallen.lender("late")).shares
+    assert joined == 90_000 * UNIT * shares // cash
     assert fallen.earned("late") == 0
     assert fallen.worth("late") in (90_000 * UNIT, 90_000 * UNIT - 1)
     assert (fallen.earned("first"), fallen.earned("second"), fallen.worth("first")) == before
