@@ -12,6 +12,17 @@ from breakwater.contract import Address, Contract
 from breakwater.host import Host, Receipt
 
 
+class Stake(NamedTuple):
+    shares: int
+    waiting: int
+    window: int
+
+
+class Mark(NamedTuple):
+    since: int
+    seen: int
+
+
 class SupplyGrowth(NamedTuple):
     limit: int
     reference: int
@@ -170,6 +181,116 @@ class Terms(NamedTuple):
     seize: list[int]
     health_factor: int
     incentive: int
+
+
+class BackstopPool(Contract):
+    """Lenders of last resort for one debt asset, and the buyer of what nobody else liquidates."""
+
+    NAME = "BackstopPool"
+
+    @classmethod
+    def deploy(cls, host: Host, engine: Address, asset: Address, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (engine, asset), sender)
+
+    def deposit(self, assets: int, *, sender: Address) -> Receipt:
+        """Takes `assets` from the caller. They wait, bear and earn nothing, and become shares at
+        the start of the second window from now. What the caller has waiting already waits anew
+        with them.
+        """
+        return self._transact("deposit", (assets,), sender)
+
+    def cancel_deposit(self, assets: int, receiver: Address, *, sender: Address) -> Receipt:
+        """Gives back what has not become shares yet.
+
+        assets: MAX: all that waits.
+        Returns: What was sent.
+        """
+        return self._transact("cancel_deposit", (assets, receiver), sender)
+
+    def withdraw(self, assets: int, receiver: Address, *, sender: Address) -> Receipt:
+        """Takes cash out, at any time. What was earned in collateral stays, see `claim`.
+
+        assets: MAX: all that the caller's shares are worth, rounded down. Less than a unit of
+            worth may stay as shares: those burnt are rounded up.
+        Returns: What was sent.
+        """
+        return self._transact("withdraw", (assets, receiver), sender)
+
+    def claim(self, asset: Address, receiver: Address, *, sender: Address) -> Receipt:
+        """Sends the caller all that he earned of one collateral.
+
+        Returns: Units that left; a token that takes a fee delivers less.
+        """
+        return self._transact("claim", (asset, receiver), sender)
+
+    def mark(self, account: bytes, *, sender: Address) -> Receipt:
+        """Notes that the account is liquidatable now. Within 20 minutes of the last note the
+        first one counts on; later a new row begins.
+        """
+        return self._transact("mark", (account,), sender)
+
+    def unmark(self, account: bytes, *, sender: Address) -> Receipt:
+        """Takes the mark off an account that is healthy now. For anyone."""
+        return self._transact("unmark", (account,), sender)
+
+    def buy(
+        self, account: bytes, collateral: Address, max_repay: int, *, sender: Address
+    ) -> Receipt:
+        """Liquidates an account that was marked 10 minutes ago and seen liquidatable within the
+        last 20, with the pool's cash and at the engine's terms. For anyone, who earns 0.25 % of
+        what is seized, at most half of the gain at spot. The engine's refusals come through.
+
+        collateral: What to seize, as for `CreditEngine.liquidate`.
+        max_repay: [assets] a cap; what is left of the window's slice is one too.
+        Returns: What the pool paid, the insurance fund's part included.
+        """
+        return self._transact("buy", (account, collateral, max_repay), sender)
+
+    def asset(self) -> str:
+        """The debt asset that is deposited."""
+        found: str = self._call("asset", ())
+        return found
+
+    def engine(self) -> str:
+        """The credit engine whose accounts are liquidated."""
+        found: str = self._call("engine", ())
+        return found
+
+    def totals(self) -> tuple[int, int, int]:
+        """Cash of all shares, all shares, and assets that wait, as of now."""
+        found: tuple[int, int, int] = self._call("totals", ())
+        return found
+
+    def room(self) -> int:
+        """Most that the pool would pay in the rest of this window [assets]."""
+        found: int = self._call("room", ())
+        return found
+
+    def stake_of(self, owner: Address) -> Stake:
+        """The owner's stake as of now: what has waited long enough counts as shares."""
+        found = self._call("stake_of", (owner,))
+        return Stake(*found)
+
+    def assets_of(self, owner: Address) -> int:
+        """Cash that the owner's shares are worth now, rounded down; what waits not counted."""
+        found: int = self._call("assets_of", (owner,))
+        return found
+
+    def claimable(self, owner: Address, asset: Address) -> int:
+        """Units of a collateral that `claim` would send the owner now."""
+        found: int = self._call("claimable", (owner, asset))
+        return found
+
+    def collaterals(self) -> list[str]:
+        """Every collateral that the pool ever took."""
+        found: list[str] = self._call("collaterals", ())
+        return found
+
+    def mark_of(self, account: bytes) -> Mark:
+        """The account's mark, lapsed or not."""
+        found = self._call("mark_of", (account,))
+        return Mark(*found)
 
 
 class BlendFeed(Contract):

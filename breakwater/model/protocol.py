@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "aggregators",
+    "backstop",
     "blend",
     "breaker",
     "configurator",

@@ -33,6 +33,7 @@ SOURCES = {
     "feeds/UniswapTwapFeed.vy": ["uniswap_twap_feed"],
     "feeds/NavFeed.vy": ["nav_feed"],
     "feeds/CheckedFeed.vy": ["checked_feed"],
+    "periphery/BackstopPool.vy": ["backstop_pool"],
     "feeds/SequencerFeed.vy": ["sequencer_feed"],
 }
 """Contract, and the folders of its tests."""
