@@ -43,7 +43,7 @@ interface IVaultViews:
 WAD: constant(uint256) = 10**18
 RAY: constant(uint256) = 10**27
 BPS: constant(uint256) = 10_000
-MAX_ACCOUNTS: constant(uint256) = 32
+MAX_ACCOUNTS: constant(uint256) = 400
 
 
 struct LegState:
@@ -140,7 +140,7 @@ def account(id: bytes32) -> AccountState:
 @external
 def health_factors(ids: DynArray[bytes32, MAX_ACCOUNTS]) -> DynArray[uint256, MAX_ACCOUNTS]:
     """
-    @notice Health factors of up to 32 accounts [WAD]; max_value without debt.
+    @notice Health factors of up to 400 accounts [WAD]; max_value without debt.
     """
     result: DynArray[uint256, MAX_ACCOUNTS] = []
     for id: bytes32 in ids:

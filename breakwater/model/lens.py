@@ -15,7 +15,7 @@ from breakwater.model.operators import ALL_ACTIONS, BORROW, WITHDRAW
 from breakwater.model.oracle import IS_FEED, rule_of, term_of
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD, mul_div_up
 
-MAX_ACCOUNTS = 32
+MAX_ACCOUNTS = 400
 PARTS = 40
 """Of the vault's cash, as a power of two: how exact `max_borrow` is at least."""
 MOST_HALVINGS = 64
@@ -51,7 +51,7 @@ class Lens(Contract):
         return health, margin, leverage(health), at_risk, tuple(legs)
 
     def health_factors(self, sender: str, ids: Sequence[bytes]) -> tuple[int, ...]:
-        """Of up to 32 accounts."""
+        """Of up to 400 accounts."""
         if len(ids) > MAX_ACCOUNTS:
             raise Refused()
         positions = [self._ask(self.engine, "position_of", id) for id in ids]

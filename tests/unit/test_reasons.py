@@ -19,6 +19,7 @@ SOURCES = {
     "Configurator.vy": ["configurator"],
     "modules/asset_config.vy": ["configurator"],
     "Lens.vy": ["lens"],
+    "FlashLiquidator.vy": ["flash_liquidator"],
     "modules/aggregator.vy": ["aggregator", "rate_feed"],
     "feeds/MedianFeed.vy": ["median_feed"],
     "feeds/RateFeed.vy": ["rate_feed"],
