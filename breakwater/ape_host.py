@@ -56,6 +56,10 @@ _HALTS = (
 )
 
 
+class FailedOnNode(RuntimeError):
+    """A transaction that had passed as a call: the chain moved in between, by somebody else's."""
+
+
 class Done(NamedTuple):
     """What came of a transaction that passed."""
 
@@ -273,6 +277,26 @@ class ApeHost(Host):
             str(mined["contractAddress"]),
         )
 
+    @property
+    def web3(self) -> Any:
+        """The node, for what no contract tells."""
+        return self._web3
+
+    def read(self, address: str, data: bytes, gas: int) -> bytes:
+        """What a call of a view returns that takes more gas than a transaction may."""
+        request = self._request(address, data, NOBODY, 0)
+        return self._try({**request, "gas": gas})
+
+    def send(self, address: str, data: bytes, gas: int, *, sender: str, wait: bool = True) -> None:
+        """Send without trying it as a call first, on anvil: for thousands of transactions that are
+        known to pass. Several share a block as far as `gas` allows. With `wait` this one must pass.
+        """
+        request = self._request(address, data, sender, 0)
+        request["value"], request["gas"] = "0x0", hex(gas)
+        txn_hash = self._provider.make_request("eth_sendTransaction", [request])
+        if wait and self._wait(txn_hash)["status"] != 1:
+            raise RuntimeError("a transaction failed on the node")
+
     def contract(self, address: str) -> Any:
         """Ape's own object for a deployed contract, for traces and interactive use."""
         return self._ape.Contract(address)
@@ -329,7 +353,7 @@ class ApeHost(Host):
             txn_hash = self._web3.eth.send_transaction(request)
         receipt = self._wait(txn_hash)
         if receipt["status"] != 1:
-            raise RuntimeError("a transaction failed on the node that had passed as a call")
+            raise FailedOnNode("a transaction failed on the node that had passed as a call")
         self._now += self._step
         self._set_time(self._now)
         return receipt

@@ -32,6 +32,9 @@ HARDFORK = "cancun"
 KEEPER = "keeper"
 """Label of the account that keeps the prices alive; the first after the market's."""
 
+KEEPER_STATE = "keeper.duckdb"
+"""What `breakwater keeper` remembers, beside the state."""
+
 POKE_EVERY = 60
 """Seconds between pokes of an asset that is not at status VALID: two confirm a jump."""
 
@@ -141,6 +144,7 @@ def running(port: int) -> Iterator[None]:
     base.mkdir(parents=True, exist_ok=True)
     (base / ".gitignore").write_text("*\n", encoding="utf-8")
     state = base / "state.json"
+    anvil.keep_first_block(state)
     options = ("--hardfork", HARDFORK, "--state", str(state),
                "--state-interval", str(_STATE_INTERVAL))  # fmt: skip
     with contextlib.ExitStack() as stack:
@@ -171,8 +175,9 @@ def _by_whom(port: int) -> str:
 
 
 def forget(market: Market) -> None:
-    """Remove the state and the address book."""
-    (folder() / "state.json").unlink(missing_ok=True)
+    """Remove the state, the address book, and what a keeper remembers of them."""
+    for name in ("state.json", KEEPER_STATE, f"{KEEPER_STATE}.wal"):
+        (folder() / name).unlink(missing_ok=True)
     chain = addresses.Chain(addresses.DEVELOPMENT_CHAINS[-1], "")
     addresses.path_for(market.name, chain).unlink(missing_ok=True)
 

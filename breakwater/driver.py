@@ -83,6 +83,13 @@ class Leg(NamedTuple):
     min_seized: int
 
 
+class Route(NamedTuple):
+    collateral: str
+    fee: int
+    middle: str
+    middle_fee: int
+
+
 class Ticket(NamedTuple):
     shares: int
     usable_from: int
@@ -1120,6 +1127,79 @@ class CurveEmaFeed(Contract):
         return found
 
 
+class FlashLiquidator(Contract):
+    """Liquidates for a caller without capital: the credit engine hands over the collateral
+    first, it is sold on Uniswap v3, the debt is paid from the proceeds, and the caller gets the
+    rest.
+    """
+
+    NAME = "FlashLiquidator"
+
+    @classmethod
+    def deploy(
+        cls, host: Host, credit_engine: Address, factory: Address, *, sender: Address
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (credit_engine, factory), sender)
+
+    def liquidate(
+        self,
+        account: bytes,
+        debt_asset: Address,
+        collateral: Address,
+        max_repay: int,
+        routes: Sequence[Route],
+        min_profit: int,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """Liquidates, sells what has a route, pays, and sends the caller what is left.
+
+        collateral: What to seize; an account under water gives a part of every collateral.
+        max_repay: [debt assets] a cap, as of `CreditEngine.liquidate`.
+        routes: How each collateral is sold. One that is the debt asset itself needs none.
+        min_profit: [debt assets] that the caller must be sent; unsold collateral is not counted.
+        Returns: profit [debt assets] that the caller was sent.
+        """
+        return self._transact(
+            "liquidate", (account, debt_asset, collateral, max_repay, routes, min_profit), sender
+        )
+
+    def on_liquidate(
+        self,
+        account: bytes,
+        debt_asset: Address,
+        owed: int,
+        collateral: Address,
+        seized: int,
+        data: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """For the credit engine, between handing over and being paid: sells, and approves
+        `owed`.
+        """
+        return self._transact(
+            "on_liquidate", (account, debt_asset, owed, collateral, seized, data), sender
+        )
+
+    def uniswapV3SwapCallback(
+        self, amount0: int, amount1: int, data: bytes, *, sender: Address
+    ) -> Receipt:
+        """For the pool that is swapped in: pays what it asks for, once."""
+        return self._transact("uniswapV3SwapCallback", (amount0, amount1, data), sender)
+
+    def credit_engine(self) -> str:
+        """Whose accounts are liquidated."""
+        found: str = self._call("credit_engine", ())
+        return found
+
+    def factory(self) -> str:
+        """Whose pools are sold in."""
+        found: str = self._call("factory", ())
+        return found
+
+
 class InsuranceFund(Contract):
     """One for each lending vault: an ERC-4626 over the vault's own share. It earns the vault's
     fee and loses first: the vault burns shares held here before any lender loses.
@@ -1697,7 +1777,7 @@ class Lens(Contract):
         return Margin(*found)
 
     def health_factors(self, ids: Sequence[bytes]) -> list[int]:
-        """Health factors of up to 32 accounts [WAD]; max_value without debt."""
+        """Health factors of up to 400 accounts [WAD]; max_value without debt."""
         found: list[int] = self._call("health_factors", (ids,))
         return found
 

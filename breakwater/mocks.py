@@ -555,6 +555,110 @@ class HookTokenMock(Contract):
         return found
 
 
+class HostileEngineMock(Contract):
+    """A credit engine that hands over nothing, says what is owed, and leaves it in peace, to
+    take it later: it is the vault too.
+    """
+
+    NAME = "HostileEngineMock"
+
+    @classmethod
+    def deploy(cls, host: Host, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (), sender)
+
+    def set_owed(self, owed: int, *, sender: Address) -> Receipt:
+        """`set_owed(uint256)`"""
+        return self._transact("set_owed", (owed,), sender)
+
+    def take(self, token: Address, payer: Address, amount: int, *, sender: Address) -> Receipt:
+        """`take(address, address, uint256)`"""
+        return self._transact("take", (token, payer, amount), sender)
+
+    def risk_engine(self) -> str:
+        """`risk_engine()`"""
+        found: str = self._call("risk_engine", ())
+        return found
+
+    def words_of(self, account: bytes) -> list[int]:
+        """`words_of(bytes32)`"""
+        found: list[int] = self._call("words_of", (account,))
+        return found
+
+    def debt_of(self, asset: Address) -> tuple[int, str, int]:
+        """`debt_of(address)`"""
+        found: tuple[int, str, int] = self._call("debt_of", (asset,))
+        return found
+
+    def liquidate(
+        self,
+        account: bytes,
+        debt_asset: Address,
+        collateral: Address,
+        max_repay: int,
+        min_seized: int,
+        receiver: Address,
+        credit: bytes,
+        data: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`liquidate(bytes32, address, address, uint256, uint256, address, bytes32, bytes)`"""
+        return self._transact(
+            "liquidate",
+            (account, debt_asset, collateral, max_repay, min_seized, receiver, credit, data),
+            sender,
+        )
+
+    def owed(self) -> int:
+        """`owed()`"""
+        found: int = self._call("owed", ())
+        return found
+
+
+class HostilePoolMock(Contract):
+    """A factory whose only pool it is itself: it takes what it is told to, and pays nothing."""
+
+    NAME = "HostilePoolMock"
+
+    @classmethod
+    def deploy(cls, host: Host, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (), sender)
+
+    def set_odds(self, more: int, times: int, *, sender: Address) -> Receipt:
+        """`set_odds(int256, uint256)`"""
+        return self._transact("set_odds", (more, times), sender)
+
+    def getPool(self, token: Address, other: Address, fee: int) -> str:
+        """`getPool(address, address, uint24)`"""
+        found: str = self._call("getPool", (token, other, fee))
+        return found
+
+    def swap(
+        self,
+        receiver: Address,
+        zero_for_one: bool,
+        amount: int,
+        limit: int,
+        data: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`swap(address, bool, int256, uint160, bytes)`"""
+        return self._transact("swap", (receiver, zero_for_one, amount, limit, data), sender)
+
+    def more(self) -> int:
+        """`more()`"""
+        found: int = self._call("more", ())
+        return found
+
+    def times(self) -> int:
+        """`times()`"""
+        found: int = self._call("times", ())
+        return found
+
+
 class OddTokenMock(Contract):
     """A token with one or several oddities switched on. Its functions return raw words, or none."""
 

@@ -23,7 +23,7 @@ exports: (headroom.max_borrow, headroom.max_deposit, headroom.why_blocked)
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
 MASK_96: constant(uint256) = 2**96 - 1
-MAX_ACCOUNTS: constant(uint256) = 32
+MAX_ACCOUNTS: constant(uint256) = 400
 
 
 struct LegState:
@@ -141,7 +141,7 @@ def margin_of(position: uint256[4]) -> IRiskEngine.Margin:
 @external
 def health_factors(ids: DynArray[bytes32, MAX_ACCOUNTS]) -> DynArray[uint256, MAX_ACCOUNTS]:
     """
-    @notice Health factors of up to 32 accounts [WAD]; max_value without debt.
+    @notice Health factors of up to 400 accounts [WAD]; max_value without debt.
     """
     result: DynArray[uint256, MAX_ACCOUNTS] = []
     for id: bytes32 in ids:

@@ -19,7 +19,7 @@ from breakwater.model.vault import REASONS
 from breakwater.model.vault_books import unpacked as unpacked_config
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, RAY, WAD, mul_div_up
 
-MAX_ACCOUNTS = 32
+MAX_ACCOUNTS = 400
 PARTS = 40
 """Of the vault's cash, as a power of two: how exact `max_borrow` is at least."""
 MOST_HALVINGS = 64
@@ -73,7 +73,7 @@ class Lens(Contract):
         return sums.collateral, sums.required, sums.exposure, sums.debt, sums.max_leverage
 
     def health_factors(self, sender: str, ids: Sequence[bytes]) -> tuple[int, ...]:
-        """Of up to 32 accounts."""
+        """Of up to 400 accounts."""
         if len(ids) > MAX_ACCOUNTS:
             raise Refused()
         positions = [self._ask(self.engine, "position_of", id) for id in ids]

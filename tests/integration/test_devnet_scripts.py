@@ -225,7 +225,17 @@ def test_command__wrong_input_is_a_sentence(devnet: Devnet, command: str, says: 
 
 @pytest.mark.parametrize(
     "name",
-    ["borrow", "breaker", "deploy", "liquidate", "position", "repay", "set_price", "supply"],
+    [
+        "borrow",
+        "breaker",
+        "deploy",
+        "keeper",
+        "liquidate",
+        "position",
+        "repay",
+        "set_price",
+        "supply",
+    ],
 )
 def test_command__help(name: str) -> None:
     result = invoke(name, "--help")

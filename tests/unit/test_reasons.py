@@ -26,6 +26,7 @@ SOURCES = {
     "modules/steps.vy": ["configurator"],
     "feeds/BlendFeed.vy": ["configurator"],
     "Lens.vy": ["lens"],
+    "periphery/FlashLiquidator.vy": ["flash_liquidator"],
     "modules/aggregator.vy": ["aggregator", "rate_feed"],
     "feeds/MedianFeed.vy": ["median_feed"],
     "feeds/RateFeed.vy": ["rate_feed"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -98,3 +99,31 @@ def test_stop__again_signals_nobody(monkeypatch):
     monkeypatch.setattr(os, "kill", signalled)
     monkeypatch.setattr(os, "killpg", signalled)
     anvil.stop(process)
+
+
+@pytest.mark.needs("anvil")
+def test_keep_first_block__chain_is_the_same_after_every_restart(tmp_path):
+    """Anvil adds a first block of its own to those of the file."""
+    from breakwater.devnet import _ask
+
+    state, found = tmp_path / "state.json", []
+    for _ in range(4):
+        anvil.keep_first_block(state)
+        with anvil.running("--state", str(state)) as url:
+            found.append(_ask(url, "eth_getBlockByNumber", "0x0", False)["hash"])
+            _ask(url, "anvil_mine", "0x2")
+            time.sleep(1.1)  # each one's own first block has another time
+    assert len(set(found)) == 1
+    anvil.keep_first_block(state)
+    blocks = json.loads(state.read_text())["blocks"]
+    assert sorted(int(one["header"]["number"], 16) for one in blocks) == list(range(9))
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "{}", '{"blocks": [{}]}', "[1]"])
+def test_keep_first_block__leaves_what_it_does_not_know(tmp_path, text):
+    state = tmp_path / "state.json"
+    anvil.keep_first_block(state)
+    assert not state.exists()
+    state.write_text(text)
+    anvil.keep_first_block(state)
+    assert state.read_text() == text

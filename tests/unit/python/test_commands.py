@@ -98,6 +98,7 @@ MISTAKES = {
     "demo": ("--prices DOGE=none.csv", "unknown asset DOGE"),
     "devnet": ("--market none.yaml", "there is no such market file"),
     "fuzz": ("--planted nothing --no-coverage --calls 1", "there is no planted bug nothing"),
+    "keeper": ("--market none.yaml", "there is no such market file"),
     "mutate": ("--only Nothing", "there is no contract Nothing"),
     "replay": ("none.json", "there is no such file"),
     "sizes": ("--sideways", "No such option"),
