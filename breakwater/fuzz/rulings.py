@@ -223,6 +223,9 @@ class Rulings(Books):
                 self.books[asset.id] = book
             self.least[asset.id] = self._read_least(asset)
             self._loosened(asset, function, old)
+            announced = [storage(self._configurator, at) for at in asset.announced]
+            if announced != self.announced.get(asset.id, (None,))[0]:
+                self.announced[asset.id] = announced, self.now
         if proved is not None:
             self._proved(proved, latch)
 
@@ -234,8 +237,13 @@ class Rulings(Books):
         self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 
     def _settled(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
-        """GATE-1: wound down at a price that pokes saw within a week; all else stays."""
+        """GATE-1: wound down at a price that pokes saw within a week and that was announced a day
+        before; all else stays."""
         price, slots = new[2] & M96, asset.ranges
+        announced, since = self.announced.get(asset.id, ([0], self.now))
+        if announced[0] != price:
+            self._room("GATE-1", -1, 0, "the settlement of {} as announced", asset.symbol)
+        self._room("GATE-1", self.now - since - _DAY, _DAY, "notice for {}", asset.symbol)
         kept = price | price << 96 | old[2] & M32 << 192 | self.now << 224
         if (new[2], new[0], new[3]) != (kept, old[0] & ~_SOURCE, old[3]):
             self._room("GATE-1", -1, 0, "the settlement of {}", asset.symbol)

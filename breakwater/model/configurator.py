@@ -332,11 +332,34 @@ class Configurator(Vaults):
 
     # ------------------------------------------------------------ wind-down
 
-    def settle(self, sender: str, asset: str, price: int) -> None:
-        """Winds an asset down, for good."""
+    def announce_settlement(self, sender: str, asset: str, price: int) -> None:
+        """That an asset is wound down, a day before it may be."""
         self._check_owner(sender)
+        ready_at = self.chain.now + DAY
+        self.put((price, ready_at), "announcement_of", asset)
+        self.emit("AnnounceSettlement", asset=asset, price=price, ready_at=ready_at)
+
+    def cancel_settlement(self, sender: str, asset: str) -> None:
+        """It is not."""
+        self._check_owner(sender)
+        self._end_announcement(asset)
+        self.emit("CancelSettlement", asset=asset)
+
+    def settle(self, sender: str, asset: str) -> None:
+        """Winds an asset down, for good, as it was announced."""
+        self._check_owner(sender)
+        price, ready_at = self._end_announcement(asset)
+        if self.chain.now < ready_at:
+            raise Refused("step comes too soon")
         self.put(ZERO_ADDRESS, "blend_of", asset)
         self._ask(self.risk, "settle", asset, price)
+
+    def _end_announcement(self, asset: str) -> tuple[int, int]:
+        announced: tuple[int, int] = self.announcement_of(self.address, asset)
+        if announced[1] == 0:
+            raise Refused("no settlement is announced")
+        self.put((0, 0), "announcement_of", asset)
+        return announced
 
     # ------------------------------------------------------------ views
 
@@ -391,6 +414,12 @@ class Configurator(Vaults):
     def blend_of(self, sender: str, asset: str) -> str:
         """Zero where nothing is replaced."""
         return str(self.get("blend_of", asset, default=ZERO_ADDRESS))
+
+    @view
+    def announcement_of(self, sender: str, asset: str) -> tuple[int, int]:
+        """Price, and when it may be settled; zeros where nothing is announced."""
+        price, ready_at = self.get("announcement_of", asset, default=(0, 0))
+        return price, ready_at
 
     @view
     def tip(self, sender: str) -> int:
@@ -462,6 +491,11 @@ class Configurator(Vaults):
         """A word each."""
         if name in ("owner", "steward", "blend_of"):
             yield Word(name, keys, int(self.get(name, *keys, default=ZERO_ADDRESS), 16))
+        elif name == "announcement_of":
+            yield from (
+                Word(name, (*keys, at), value)
+                for at, value in enumerate(self.get(name, *keys, default=(0, 0)))
+            )
         elif name in ("tip", "max_incentive", "max_liquidation_ltv"):
             yield Word(name, keys, self.get(name))
         elif name != "nonce":

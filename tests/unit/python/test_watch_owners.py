@@ -1,5 +1,7 @@
 """The watch on a configurator, and what else owners and guardians do, with one function changed."""
 
+from dataclasses import replace
+
 import pytest
 
 from breakwater import artifacts
@@ -16,8 +18,11 @@ HOLD = call("guardian", "breaker", "hold", "@token.WETH", HOUR)
 SEEN = [one for dollars in (2_000, 1_900) for one in (*price("WETH", dollars, 3), POKE)]
 
 
-def settled(dollars):
-    return [*SEEN, *ruled("configurator", "settle", "@token.WETH", dollars * 10**18)]
+def settled(dollars, notice=DAY):
+    price = dollars * 10**18
+    announced = ruled("configurator", "announce_settlement", "@token.WETH", price)
+    done = ruled("configurator", "settle", "@token.WETH")
+    return [*SEEN, *announced, replace(done[0], wait=notice), *done[1:]]
 
 
 USDC = World(EvmHost()).vault_config("USDC")
@@ -41,6 +46,17 @@ MUTANTS = {
     "settled above what pokes saw": Mutant(
         "CircuitBreaker", "", "settlement_of", "price <= high", "price <= 2 * high",
         settled(2_100),
+        "GATE-1",
+    ),
+    "settled without notice": Mutant(
+        "Configurator", "modules/feed_change", "settle",
+        "steps._check_due(announced.ready_at)", "pass",
+        settled(1_950, notice=0),
+        "GATE-1",
+    ),
+    "settled at another price than was announced": Mutant(
+        "Configurator", "modules/feed_change", "settle", "announced.price", "announced.price + 1",
+        settled(1_950),
         "GATE-1",
     ),
     "settled and poked": Mutant(
