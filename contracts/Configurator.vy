@@ -25,9 +25,10 @@
             cap               to twice its value, or to what a new asset begins with
             borrow_ltv        by LTV_STEP
             liquidation_ltv   by LTV_STEP above where its ramp stands
-            min_debt          to half or twice its value
+            min_debt, depth   to half or twice its value; no depth, 0, counts as all that is held,
+                              and is not come back to
             max_price         to twice its value
-            growth, depth     to twice its value, never back to no limit
+            growth            to twice its value, never back to no limit
             caps of a vault, floor of its limits
                               to twice its value, or to what a new asset begins with
             outflow and growth limit of a vault

@@ -18,7 +18,7 @@ from breakwater.model.asset_config import (
 )
 from breakwater.model.blend import BlendFeed, packed, unpacked
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, view
-from breakwater.model.exposure import decoded, encoded
+from breakwater.model.exposure import Book, decoded, encoded
 from breakwater.model.oracle import (
     IS_FEED,
     Rule,
@@ -39,7 +39,7 @@ from breakwater.model.schedule import (
     MIN_DEBT,
     STEWARD,
 )
-from breakwater.model.vault_rules import Vaults, at_most, check_limit, is_looser
+from breakwater.model.vault_rules import Vaults, at_most, at_most_twice, check_limit, is_looser
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256
 
 MIN_RAMP, MAX_RAMP = 3 * DAY, 180 * DAY
@@ -212,28 +212,27 @@ class Configurator(Vaults):
         if min_debt > MAX_CAP:
             raise Refused("min_debt is too high")
         if self._step(asset, MIN_DEBT):
-            before = self._ask(self.engine, "debt_of", asset)[2]
-            at_most(min_debt, 2 * before)
-            at_most(before, 2 * min_debt)
+            at_most_twice(self._ask(self.engine, "debt_of", asset)[2], min_debt)
         self._ask(self.engine, "set_min_debt", asset, min_debt)
 
     def set_growth(self, sender: str, asset: str, growth: int) -> None:
         """Less at once, more in steps; 0 is the most."""
         self._check_owner(sender)
         before = self._ask(self.engine, "book_word", asset) >> 145 & 127
-        self._step_limit(asset, GROWTH, before, growth)
+        if is_looser(before, growth) and self._step(asset, GROWTH):
+            check_limit(before, growth)
         self._ask(self.engine, "set_growth", asset, growth)
 
     def set_depth(self, sender: str, asset: str, depth: int) -> None:
-        """Less at once, more in steps; 0 is the most."""
+        """In steps; without a limit, from all that is held."""
         self._check_owner(sender)
-        before = decoded(self._ask(self.engine, "book_word", asset) >> 192 & 0xFFFFFF)
-        self._step_limit(asset, DEPTH, before, depth)
+        book = Book.of(self._ask(self.engine, "book_word", asset))
+        before, is_step = book.depth, depth != book.depth
+        if before == 0:
+            before, is_step = book.held, 0 < depth < book.held
+        if is_step and self._step(asset, DEPTH):
+            at_most_twice(before, depth)
         self._ask(self.engine, "set_depth", asset, depth)
-
-    def _step_limit(self, asset: str, lane: int, before: int, after: int) -> None:
-        if is_looser(before, after) and self._step(asset, lane):
-            check_limit(before, after)
 
     def raise_max_price(self, sender: str, asset: str, max_price: int) -> None:
         """Above it no price is valid."""

@@ -121,7 +121,7 @@ def _is_step(vault: address, word: uint256) -> bool:
                 rulebook._check_limit(old, new)
         elif new != old:
             found = True
-            rulebook._check_step(new <= 2 * old and old <= 2 * new)
+            rulebook._check_twice(old, new)
     return found
 
 

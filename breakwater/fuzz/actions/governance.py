@@ -125,7 +125,7 @@ def _rule(p: Player, g: Gene) -> Step:
     if kind == 10:
         total = p.watch.books[id] & (2**112 - 1)
         now = exposure.depth(p.watch.books[id])
-        depth = (0, 1, total // 100, total, now, 2 * now, 3 * now, now // 2)[g[3] & 7]
+        depth = (0, 1, total // 2, total, now + 1, 2 * now, 3 * now, -(-now // 2))[g[3] & 7]
         return Step("timelock", "configurator", "set_depth", (p.token(id), depth))
     if kind == 8 and g[5] & 7 == 7:
         return _settlement(p, g, id)

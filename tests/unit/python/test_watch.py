@@ -83,12 +83,12 @@ SILENT = [
 ]
 
 SHALLOW = [
-    *ruled("configurator", "set_depth", "@token.USDC", usdc(5_000)),
+    *ruled("configurator", "set_depth", "@token.USDC", usdc(12_500)),
     *price("WBTC", 50_000),
     borrow("borrower_3#0", "WBTC", 12_500_000),
     *price("WBTC", 57_000),
 ]
-"""20,000 USDC against 0.285 WBTC, below maintenance; an hour may seize 5,000 of them."""
+"""20,000 USDC against 0.285 WBTC, below maintenance; an hour may seize 12,500 of them."""
 
 GROWN = [
     POKE,

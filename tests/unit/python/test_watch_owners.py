@@ -107,8 +107,8 @@ MUTANTS = {
         "GATE-1",
     ),
     "depth that is taken off": Mutant(
-        "Configurator", "modules/rulebook", "_check_limit",
-        "after != 0 and", "after == 0 or",
+        "Configurator", "modules/asset_rules", "set_depth",
+        "rulebook._check_twice(before, depth)", "pass",
         ruled("configurator", "set_depth", "@token.USDC", 0),
         "GATE-1",
     ),
@@ -137,7 +137,7 @@ MUTANTS = {
     ),
     "rate of a vault beyond its step": Mutant(
         "Configurator", "modules/vault_rules", "_is_step",
-        "new <= 2 * old and old <= 2 * new", "new != old",
+        "rulebook._check_twice(old, new)", "pass",
         opened(max_rate=USDC.max_rate // 3),
         "GATE-1",
     ),
