@@ -32,6 +32,11 @@ class SupplyGrowth(NamedTuple):
     excess_since: int
 
 
+class Announcement(NamedTuple):
+    price: int
+    ready_at: int
+
+
 class VaultConfig(NamedTuple):
     reserve_factor: int
     target_utilization: int
@@ -706,9 +711,22 @@ class Configurator(Contract):
         """`finish_replacement(address)`"""
         return self._transact("finish_replacement", (asset,), sender)
 
-    def settle(self, asset: Address, price: int, *, sender: Address) -> Receipt:
-        """`settle(address, uint256)`"""
-        return self._transact("settle", (asset, price), sender)
+    def announce_settlement(self, asset: Address, price: int, *, sender: Address) -> Receipt:
+        """`announce_settlement(address, uint256)`"""
+        return self._transact("announce_settlement", (asset, price), sender)
+
+    def cancel_settlement(self, asset: Address, *, sender: Address) -> Receipt:
+        """`cancel_settlement(address)`"""
+        return self._transact("cancel_settlement", (asset,), sender)
+
+    def settle(self, asset: Address, *, sender: Address) -> Receipt:
+        """`settle(address)`"""
+        return self._transact("settle", (asset,), sender)
+
+    def announcement_of(self, arg0: Address) -> Announcement:
+        """`announcement_of(address)`"""
+        found = self._call("announcement_of", (arg0,))
+        return Announcement(*found)
 
     def blend_of(self, arg0: Address) -> str:
         """`blend_of(address)`"""

@@ -25,9 +25,10 @@
             cap               to twice its value, or to what a new asset begins with
             borrow_ltv        by LTV_STEP
             liquidation_ltv   by LTV_STEP above where its ramp stands
-            min_debt          to half or twice its value
+            min_debt, depth   to half or twice its value; no depth, 0, counts as all that is held,
+                              and is not come back to
             max_price         to twice its value
-            growth, depth     to twice its value, never back to no limit
+            growth            to twice its value, never back to no limit
             caps of a vault, floor of its limits
                               to twice its value, or to what a new asset begins with
             outflow and growth limit of a vault
@@ -40,6 +41,8 @@
           `steps.INTERVAL`: STEWARD_CAP of the cap, or STEWARD_LTV of the ltv, or a part of each.
         FEEDS
           A new source must agree with the old one, and blends in over 24 hours: see `BlendFeed`.
+        SETTLEMENT
+          Announced with its price 24 hours before it may come.
         NO SURPRISE
           Nothing set here makes a healthy account liquidatable in that block: liquidation_ltv
           falls only along a ramp of at least MIN_RAMP, feeds blend in, debt_weight never changes,
@@ -98,7 +101,10 @@ exports: (
     feed_change.replace_feed,
     feed_change.cancel_replacement,
     feed_change.finish_replacement,
+    feed_change.announce_settlement,
+    feed_change.cancel_settlement,
     feed_change.settle,
+    feed_change.announcement_of,
     feed_change.blend_of,
     feed_change.blend_feed,
     vault_rules.open_vault,

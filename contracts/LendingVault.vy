@@ -167,7 +167,7 @@ def __init__(
     """
     @param asset Token that is lent, 6 to 24 decimals.
     @param engine The credit engine.
-    @param breaker The circuit breaker; may be set later.
+    @param breaker The circuit breaker. A vault whose owner is the configurator keeps it.
     @param owner Opens, configures and winds down the vault, and names the breaker: the
            configurator.
     """

@@ -39,7 +39,11 @@ from breakwater.observation import Observation, Timed, Trial
 from breakwater.observation.words import DEBT, legs
 from breakwater.prices import Line, Point
 from breakwater.promises import Ledger
-from breakwater.units import MAX_UINT256, RAY, WAD
+from breakwater.units import DAY, HOUR, MAX_UINT256, RAY, WAD
+
+STOOD = 2 * DAY
+"""Seconds before anybody borrows, and again before the first price: a vault opened a moment ago has
+the floor for its limits, one that has stood a part of what it holds."""
 
 LOOK_MOVE = 0.001
 """A move of a price after which accounts are looked at again; else every LONGEST_STEP."""
@@ -132,6 +136,17 @@ class Simulation:
         # with a live snapshot an `EvmHost` never folds its journal, after which calls fail
         self.host.snapshot()
 
+    def _stand(self, each_hour: Callable[[], None] = lambda: None) -> None:
+        """Two days in which nothing moves: no vault is a moment old when the crash begins."""
+        for _ in range(STOOD // HOUR):
+            self.host.advance(HOUR)
+            each_hour()
+            for symbol in self.stage.priced:
+                self.stage.set_price(symbol, self.market.prices[symbol])
+            self.stage.poke_rates(self.keeper.address)
+            for symbol in self.stage.symbols:
+                self.env.poke(symbol, self.keeper.address)
+
     def _fill(self) -> None:
         stage, settings, rng = self.stage, self.settings, self.rng
         cap = min(
@@ -169,14 +184,20 @@ class Simulation:
                 stage.token(symbol).approve(vault, MAX_UINT256, sender=liquidator.address)
         for lender in self.lenders:
             lender.open(self.env)
+        self._stand()
         for borrower in self.borrowers:
             self._open_account(borrower)
-        for symbol, vault in stage.vaults.items():
-            wanted = int(vault.debt_assets() / settings.utilization)
+        self._stand(self._leave)
+
+    def _leave(self) -> None:
+        """Lenders take out what the market has no use for, within the outflow limit."""
+        for symbol, vault in self.stage.vaults.items():
+            wanted = int(vault.debt_assets() / self.settings.utilization)
             for lender in reversed([one for one in self.lenders if one.symbol == symbol]):
                 spare = vault.totalAssets() - wanted
-                if spare > 0:
-                    lender.leave(self.env, min(spare, lender.assets * 9 // 10))
+                most = lender.assets * 9 // 10 - lender.withdrawn
+                if min(spare, most) > 0:
+                    lender.leave(self.env, min(spare, most))
 
     def _open_account(self, borrower: Borrower) -> None:
         """Deposit the equity, borrow a part of what is allowed; loops do so again and again."""

@@ -141,8 +141,8 @@ class Positions(Prices):
             return None
         if said:
             return "sequencer is down" if elapsed <= 7 * DAY else None
-        begins = since == last or since >= last + DAY
-        return _OUTAGE_GRACE if begins and elapsed < HOUR else None
+        begins = since >= last + DAY and elapsed < HOUR
+        return _OUTAGE_GRACE if begins or self.now - last < HOUR else None
 
     def stated_hold(self, legs: Legs) -> str | None:
         """Why an account below maintenance is not liquidated for now; None: it may be."""

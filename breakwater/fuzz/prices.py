@@ -57,6 +57,7 @@ class Asset:
 
     __slots__ = (
         "age",
+        "announced",
         "bad",
         "balance",
         "band",
@@ -115,6 +116,8 @@ class Asset:
         self.reference = mapped(slot("CircuitBreaker", "_references"), token)
         first = mapped(slot("CircuitBreaker", "ranges"), token)
         self.ranges = range(first, first + 7)
+        first = mapped(slot("Configurator", "announcement_of"), token)
+        self.announced = range(first, first + 2)
         self.readings = mapped(slot("CircuitBreaker", "_readings"), token)
         self.supply = slot(world.contracts[f"token.{symbol}"].NAME, "totalSupply")
         self.vault_halt = mapped(slot("CircuitBreaker", "vault_halts"), token)

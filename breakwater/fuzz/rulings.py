@@ -223,6 +223,9 @@ class Rulings(Books):
                 self.books[asset.id] = book
             self.least[asset.id] = self._read_least(asset)
             self._loosened(asset, function, old)
+            announced = [storage(self._configurator, at) for at in asset.announced]
+            if announced != self.announced.get(asset.id, (None,))[0]:
+                self.announced[asset.id] = announced, self.now
         if proved is not None:
             self._proved(proved, latch)
 
@@ -234,8 +237,13 @@ class Rulings(Books):
         self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 
     def _settled(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
-        """GATE-1: wound down at a price that pokes saw within a week; all else stays."""
+        """GATE-1: wound down at a price that pokes saw within a week and that was announced a day
+        before; all else stays."""
         price, slots = new[2] & M96, asset.ranges
+        announced, since = self.announced.get(asset.id, ([0], self.now))
+        if announced[0] != price:
+            self._room("GATE-1", -1, 0, "the settlement of {} as announced", asset.symbol)
+        self._room("GATE-1", self.now - since - _DAY, _DAY, "notice for {}", asset.symbol)
         kept = price | price << 96 | old[2] & M32 << 192 | self.now << 224
         if (new[2], new[0], new[3]) != (kept, old[0] & ~_SOURCE, old[3]):
             self._room("GATE-1", -1, 0, "the settlement of {}", asset.symbol)
@@ -329,12 +337,27 @@ class Rulings(Books):
         if upper != upper_was:
             self._step(id, symbol, 4)
             self._room("GATE-1", 1 - abs(upper - 1 - upper_was), 0, "max_price of {}", symbol)
-        for lane, read in ((6, exposure.growth), (7, exposure.depth)):
-            limit, before = read(self.books[id]), read(old[0])
-            if before and (limit == 0 or limit > before):
-                self._step(id, symbol, lane)
-                room = 2 * before - limit if limit else -1
-                self._room("GATE-1", room, limit, f"{read.__name__} of {symbol}")
+        growth, before = exposure.growth(self.books[id]), exposure.growth(old[0])
+        if before and (growth == 0 or growth > before):
+            self._step(id, symbol, 6)
+            room = 2 * before - growth if growth else -1
+            self._room("GATE-1", room, growth, "growth of {}", symbol)
+        self._deepened(id, symbol, old[0], self.books[id])
+
+    def _deepened(self, id: int, symbol: str, old: int, new: int) -> None:
+        """GATE-1: the depth goes in steps, up or down. CAP-1: what this hour has seized counts."""
+        depth, before = exposure.depth(new), exposure.depth(old)
+        if depth == before:
+            return
+        kept = exposure.kept(old, self.now, depth)
+        if exposure.counted(new, self.now) != kept:
+            self._differs("CAP-1", 1, "what was seized of {} before", symbol)
+        stands = before or old & M112
+        if before or depth < stands:
+            self._step(id, symbol, 7)
+            # kept in 16 bits
+            room = min(2 * stands - depth, 2 * depth + (depth >> 14) + 1 - stands)
+            self._room("GATE-1", room, depth, "depth of {}", symbol)
 
     def _begins(self, asset: Asset) -> int:
         """The cap that an asset which is listed now begins with at most."""

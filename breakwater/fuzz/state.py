@@ -105,6 +105,8 @@ class State(Positions):
     """By asset and parameter, when it was last loosened."""
     listed: dict[int, tuple[int, int]]
     """By asset that was listed since and is new, when, and its first cap."""
+    announced: dict[int, tuple[list[int], int]]
+    """By asset, the announcement of a settlement as it stands, and since when."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world, _DECIMALS)
@@ -128,6 +130,7 @@ class State(Positions):
         self._engine = world.contracts["engine"].address
         self._risk = world.contracts["risk"].address
         self._breaker = world.contracts["breaker"].address
+        self._configurator = world.contracts["configurator"].address
         self._vaults = [Vault(world, s, i) for i, s in enumerate(world.debts)]
         self._all_vaults = tuple(range(len(self._vaults)))
         self._by_token = {asset.token: asset.id for asset in self._listed}
@@ -210,11 +213,11 @@ class State(Positions):
     def reload(self) -> None:
         """Take everything as it stands after calls were undone; what is known of the past stays."""
         kept = self.holds, self.approved, self.armed, self.lost, self.lost_cash
-        schedule = self.steps, self.listed
+        schedule = self.steps, self.listed, self.announced
         known = list(self.grants)
         self.load()
         self.holds, self.approved, self.armed, self.lost, self.lost_cash = kept
-        self.steps, self.listed = schedule
+        self.steps, self.listed, self.announced = schedule
         for grant in known:
             self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
 
@@ -229,6 +232,7 @@ class State(Positions):
         self.lost_cash = [0] * len(self._vaults)
         self.steps = {}
         self.listed = {}
+        self.announced = {}
         self.sliced: dict[tuple[bytes, int, int], Slice] = {}
         self.waited: dict[bytes, Waited] = {}
 

@@ -18,7 +18,7 @@ from breakwater.model.asset_config import (
 )
 from breakwater.model.blend import BlendFeed, packed, unpacked
 from breakwater.model.chain import ZERO_ADDRESS, Chain, Refused, Word, view
-from breakwater.model.exposure import decoded, encoded
+from breakwater.model.exposure import Book, decoded, encoded
 from breakwater.model.oracle import (
     IS_FEED,
     Rule,
@@ -39,7 +39,7 @@ from breakwater.model.schedule import (
     MIN_DEBT,
     STEWARD,
 )
-from breakwater.model.vault_rules import Vaults, at_most, check_limit, is_looser
+from breakwater.model.vault_rules import Vaults, at_most, at_most_twice, check_limit, is_looser
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256
 
 MIN_RAMP, MAX_RAMP = 3 * DAY, 180 * DAY
@@ -212,28 +212,27 @@ class Configurator(Vaults):
         if min_debt > MAX_CAP:
             raise Refused("min_debt is too high")
         if self._step(asset, MIN_DEBT):
-            before = self._ask(self.engine, "debt_of", asset)[2]
-            at_most(min_debt, 2 * before)
-            at_most(before, 2 * min_debt)
+            at_most_twice(self._ask(self.engine, "debt_of", asset)[2], min_debt)
         self._ask(self.engine, "set_min_debt", asset, min_debt)
 
     def set_growth(self, sender: str, asset: str, growth: int) -> None:
         """Less at once, more in steps; 0 is the most."""
         self._check_owner(sender)
         before = self._ask(self.engine, "book_word", asset) >> 145 & 127
-        self._step_limit(asset, GROWTH, before, growth)
+        if is_looser(before, growth) and self._step(asset, GROWTH):
+            check_limit(before, growth)
         self._ask(self.engine, "set_growth", asset, growth)
 
     def set_depth(self, sender: str, asset: str, depth: int) -> None:
-        """Less at once, more in steps; 0 is the most."""
+        """In steps; without a limit, from all that is held."""
         self._check_owner(sender)
-        before = decoded(self._ask(self.engine, "book_word", asset) >> 192 & 0xFFFFFF)
-        self._step_limit(asset, DEPTH, before, depth)
+        book = Book.of(self._ask(self.engine, "book_word", asset))
+        before, is_step = book.depth, depth != book.depth
+        if before == 0:
+            before, is_step = book.held, 0 < depth < book.held
+        if is_step and self._step(asset, DEPTH):
+            at_most_twice(before, depth)
         self._ask(self.engine, "set_depth", asset, depth)
-
-    def _step_limit(self, asset: str, lane: int, before: int, after: int) -> None:
-        if is_looser(before, after) and self._step(asset, lane):
-            check_limit(before, after)
 
     def raise_max_price(self, sender: str, asset: str, max_price: int) -> None:
         """Above it no price is valid."""
@@ -332,11 +331,34 @@ class Configurator(Vaults):
 
     # ------------------------------------------------------------ wind-down
 
-    def settle(self, sender: str, asset: str, price: int) -> None:
-        """Winds an asset down, for good."""
+    def announce_settlement(self, sender: str, asset: str, price: int) -> None:
+        """That an asset is wound down, a day before it may be."""
         self._check_owner(sender)
+        ready_at = self.chain.now + DAY
+        self.put((price, ready_at), "announcement_of", asset)
+        self.emit("AnnounceSettlement", asset=asset, price=price, ready_at=ready_at)
+
+    def cancel_settlement(self, sender: str, asset: str) -> None:
+        """It is not."""
+        self._check_owner(sender)
+        self._end_announcement(asset)
+        self.emit("CancelSettlement", asset=asset)
+
+    def settle(self, sender: str, asset: str) -> None:
+        """Winds an asset down, for good, as it was announced."""
+        self._check_owner(sender)
+        price, ready_at = self._end_announcement(asset)
+        if self.chain.now < ready_at:
+            raise Refused("step comes too soon")
         self.put(ZERO_ADDRESS, "blend_of", asset)
         self._ask(self.risk, "settle", asset, price)
+
+    def _end_announcement(self, asset: str) -> tuple[int, int]:
+        announced: tuple[int, int] = self.announcement_of(self.address, asset)
+        if announced[1] == 0:
+            raise Refused("no settlement is announced")
+        self.put((0, 0), "announcement_of", asset)
+        return announced
 
     # ------------------------------------------------------------ views
 
@@ -391,6 +413,12 @@ class Configurator(Vaults):
     def blend_of(self, sender: str, asset: str) -> str:
         """Zero where nothing is replaced."""
         return str(self.get("blend_of", asset, default=ZERO_ADDRESS))
+
+    @view
+    def announcement_of(self, sender: str, asset: str) -> tuple[int, int]:
+        """Price, and when it may be settled; zeros where nothing is announced."""
+        price, ready_at = self.get("announcement_of", asset, default=(0, 0))
+        return price, ready_at
 
     @view
     def tip(self, sender: str) -> int:
@@ -462,6 +490,11 @@ class Configurator(Vaults):
         """A word each."""
         if name in ("owner", "steward", "blend_of"):
             yield Word(name, keys, int(self.get(name, *keys, default=ZERO_ADDRESS), 16))
+        elif name == "announcement_of":
+            yield from (
+                Word(name, (*keys, at), value)
+                for at, value in enumerate(self.get(name, *keys, default=(0, 0)))
+            )
         elif name in ("tip", "max_incentive", "max_liquidation_ltv"):
             yield Word(name, keys, self.get(name))
         elif name != "nonce":

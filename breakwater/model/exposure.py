@@ -14,6 +14,8 @@ DAYS, HOURS = 2**16, 2**20
 PARTS = 2**19
 """Of the depth, in which what was seized is counted."""
 MAX_PARTS = 2**20 - 1
+MAX_DEPTH = 2**235
+"""No more is ever seized."""
 
 
 class Book(NamedTuple):
@@ -56,8 +58,11 @@ class Book(NamedTuple):
         return new._replace(limit=limit)
 
     def deep(self, depth: int) -> Book:
-        """Another depth, and the count anew."""
-        return self._replace(depth=decoded(encoded(depth)), hour=0, seized=0)
+        """Another depth: what was seized stays counted, rounded up."""
+        kept = decoded(encoded(depth))
+        before, after = min(self.depth, MAX_DEPTH), min(kept, MAX_DEPTH)
+        seized = min(-(-self.seized * before // after), MAX_PARTS) if after else 0
+        return self._replace(depth=kept, seized=seized)
 
     def after_seizure(self, now: int, taken: int, may_pass: bool) -> Book:
         """Counted, or refused. Parts are rounded up."""

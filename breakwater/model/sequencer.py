@@ -44,8 +44,8 @@ class SequencerFeed(Contract):
             return UP
         if is_down:
             return DOWN if elapsed <= MAX_OUTAGE else UP
-        is_new = since == last or since >= last + DAY
-        return GRACE if is_new and elapsed < GRACE_TIME else UP
+        is_new = since >= last + DAY and elapsed < GRACE_TIME
+        return GRACE if is_new or self.chain.now < last + GRACE_TIME else UP
 
     @view
     def uptime_feed(self, sender: str) -> str:

@@ -86,8 +86,7 @@ class Vaults(Schedule):
             old, new = getattr(before, name), getattr(after, name)
             if new != old:
                 found = True
-                at_most(new, 2 * old)
-                at_most(old, 2 * new)
+                at_most_twice(old, new)
         return found
 
     def _check_genesis(self) -> None:
@@ -135,6 +134,11 @@ def at_most(value: int, most: int) -> None:
     """Of a step."""
     if value > most:
         raise Refused("step is too large")
+
+
+def at_most_twice(before: int, after: int) -> None:
+    """Or at least half."""
+    at_most(max(before, after), 2 * min(before, after))
 
 
 def is_looser(before: int, after: int) -> bool:

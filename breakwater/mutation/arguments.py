@@ -276,6 +276,8 @@ class Arguments:
             parts = hints["target"].split(".")
             symbol = parts[1] if len(parts) > 1 else rng.choice(world.symbols)
         listing = world.listings[symbol]
+        if name == "price":
+            return listing.dollars * 10**16 * rng.choice((100, 100, 99, 101, 95, 105, 200))
         return min(self._amount(name, listing, hints), 2**bits - 1)
 
     def _amount(self, name: str, listing: Any, hints: dict[str, Any]) -> int:

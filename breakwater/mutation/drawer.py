@@ -44,7 +44,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
              "check_initial": 3, "check_batch": 2},
     "configurator": {"list_asset": 1, "set_borrow_ltv": 2, "ramp_liquidation_ltv": 2, "set_cap": 2,
                      "set_min_debt": 1, "set_growth": 1, "set_depth": 1, "raise_max_price": 0.5,
-                     "settle": 0.1, "grow": 1, "steer": 1, "set_steward": 0.3, "replace_feed": 0.5,
+                     "announce_settlement": 0.3, "cancel_settlement": 0.1, "settle": 0.3,
+                     "grow": 1, "steer": 1, "set_steward": 0.3, "replace_feed": 0.5,
                      "cancel_replacement": 0.3, "finish_replacement": 0.3, "set_vault": 1,
                      "open_vault": 0.1, "wind_down_vault": 0.02},
     "token": {"transfer": 0.1, "mint": 0.3, "approve": 0.1, "set_odds": 1, "set_rate": 1.5,
@@ -61,7 +62,7 @@ _OWNERS = {
     "write_config", "wind_down", "open_vault", "set_vault", "wind_down_vault",
     "set_breaker", "set_steward", "transfer_ownership", "connect", "add_vault",
     "replace_feed", "set_guardian", "list_asset", "set_borrow_ltv", "ramp_liquidation_ltv", "open",
-    "cancel_replacement",
+    "cancel_replacement", "announce_settlement", "cancel_settlement", "settle",
 }  # fmt: skip
 _WAITS = ((0, 60), (12, 8), (61, 6), (300, 6), (901, 8), (3_600, 5), (14_400, 2), (86_400, 2),
           (700_000, 1), (2_600_000, 0.4))  # fmt: skip

@@ -63,6 +63,11 @@ def counted(book: int, now: int) -> int:
     return book >> 236 if bits(book, 216, 20) == now // HOUR & 0xFFFFF else 0
 
 
+def kept(book: int, now: int, most: int) -> int:
+    """The count of this hour in parts of another depth."""
+    return min(ceil_div(counted(book, now) * depth(book), most), _MAX_PARTS) if most else 0
+
+
 def more(count: int, taken: int, most: int) -> int:
     """The count after `taken` more of a collateral with that depth."""
     return min(count + ceil_div(taken * PARTS, most), _MAX_PARTS)

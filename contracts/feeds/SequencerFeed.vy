@@ -18,7 +18,8 @@
 
         GRACE
         GRACE_TIME after the sequencer came back, once in a DAY: `poke` keeps when one began, and a
-        return less than a day later has none. One poke after each return, by anyone, is enough.
+        return less than a day later begins none, but ends none either: the one that runs goes on.
+        One poke after each return, by anyone, is enough.
 """
 
 from contracts.interfaces import ISequencerFeed
@@ -72,7 +73,8 @@ def state() -> uint256:
     if is_down:
         return DOWN if elapsed <= MAX_OUTAGE else UP
     last: uint256 = self.last_grace
-    if elapsed < GRACE_TIME and (since == last or since >= last + DAY):
+    # the first: one that runs, whatever came after its beginning
+    if block.timestamp < last + GRACE_TIME or (elapsed < GRACE_TIME and since >= last + DAY):
         return GRACE
     return UP
 

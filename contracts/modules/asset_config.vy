@@ -18,7 +18,6 @@ MASK_14: constant(uint256) = 2**14 - 1
 IS_FEED: constant(uint256) = 31
 LOWEST_PRICE: constant(uint256) = 10**9  # [WAD]
 HIGHEST_PRICE: constant(uint256) = 10**28  # [WAD]
-FAR_APART: constant(String[32]) = "price bounds are too far apart"
 
 
 @pure
@@ -52,16 +51,8 @@ def _pack_rule(
         assert config.borrow_ltv + GAP <= config.liquidation_ltv, "borrow_ltv is too high"
 
     assert config.min_price >= LOWEST_PRICE, "min_price out of range"
-    assert config.max_price <= HIGHEST_PRICE, "max_price out of range"
+    upper: uint256 = self._upper(config.max_price)
     assert config.min_price < config.max_price, "min_price out of range"
-    lower: uint256 = 0
-    upper: uint256 = 0
-    for i: uint256 in range(94):
-        if 1 << i <= config.min_price:
-            lower = i
-        if 1 << i <= config.max_price:
-            upper = i + 1
-    assert upper - lower <= 63, FAR_APART
 
     return (
         convert(config.source, uint256)
@@ -75,8 +66,7 @@ def _pack_rule(
         | (decimals << 222)
         | (config.volatility_slope // 1_000 << 228)
         | (config.volatility_ref // 10 << 235)
-        | (upper << 243)
-        | ((upper - lower) << 250)
+        | self._bounds(self._upper(config.min_price) - 1, upper)
     )
 
 
@@ -157,12 +147,28 @@ def _with_max_price(rule: uint256, max_price: uint256) -> uint256:
     upper: uint256 = (rule >> 243) & 127
     lower: uint256 = upper - (rule >> 250)
     assert max_price >= 1 << upper, "max_price is not raised"
-    assert max_price <= HIGHEST_PRICE, "max_price out of range"
+    return (rule & (2**243 - 1)) | self._bounds(lower, self._upper(max_price))
+
+
+@pure
+@internal
+def _upper(price: uint256) -> uint256:
+    """
+    @dev The exponent of the lowest power of two above a price, of at least 1.
+    """
+    assert price <= HIGHEST_PRICE, "max_price out of range"
+    upper: uint256 = 0
     for i: uint256 in range(94):
-        if 1 << i <= max_price:
+        if 1 << i <= price:
             upper = i + 1
-    assert upper - lower <= 63, FAR_APART
-    return (rule & (2**243 - 1)) | (upper << 243) | ((upper - lower) << 250)
+    return upper
+
+
+@pure
+@internal
+def _bounds(lower: uint256, upper: uint256) -> uint256:
+    assert upper - lower <= 63, "price bounds are too far apart"
+    return (upper << 243) | ((upper - lower) << 250)
 
 
 @pure

@@ -124,7 +124,7 @@ def set_min_debt(asset: address, min_debt: uint256):
         before: uint256 = (
             staticcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).debt_of(asset)
         )[2]
-        rulebook._check_step(min_debt <= 2 * before and before <= 2 * min_debt)
+        rulebook._check_twice(before, min_debt)
     extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_min_debt(asset, min_debt)
 
 
@@ -136,18 +136,28 @@ def set_growth(asset: address, growth: uint256):
            begins with.
     """
     ownable._check_owner()
-    self._step_limit(asset, steps.GROWTH, exposure._growth(self._book(asset)), growth)
+    before: uint256 = exposure._growth(self._book(asset))
+    if rulebook._is_looser(before, growth) and rulebook._step(asset, steps.GROWTH):
+        rulebook._check_limit(before, growth)
     extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_growth(asset, growth)
 
 
 @external
 def set_depth(asset: address, depth: uint256):
     """
-    @notice Sets how much of a collateral liquidations may seize in an hour. More is a step.
+    @notice Sets how much of a collateral liquidations may seize in an hour. Up or down, it is a
+            step; where there is no limit, from all that is held.
     @param depth [token units] rounded down to 16 significant bits; 0: no limit, as for growth.
     """
     ownable._check_owner()
-    self._step_limit(asset, steps.DEPTH, exposure._depth(self._book(asset)), depth)
+    book: uint256 = self._book(asset)
+    before: uint256 = exposure._depth(book)
+    is_step: bool = depth != before
+    if before == 0:
+        before = book & exposure.MAX_TOTAL
+        is_step = depth != 0 and depth < before
+    if is_step and rulebook._step(asset, steps.DEPTH):
+        rulebook._check_twice(before, depth)
     extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_depth(asset, depth)
 
 
@@ -212,12 +222,6 @@ def steer(asset: address, cap: uint256, borrow_ltv: uint256):
 @internal
 def _check_min_debt(min_debt: uint256):
     assert min_debt <= new_assets.MAX_CAP, "min_debt is too high"
-
-
-@internal
-def _step_limit(asset: address, lane: uint256, before: uint256, after: uint256):
-    if rulebook._is_looser(before, after) and rulebook._step(asset, lane):
-        rulebook._check_limit(before, after)
 
 
 @internal

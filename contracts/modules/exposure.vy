@@ -40,6 +40,9 @@ MAX_PARTS: constant(uint256) = 2**20 - 1
 MAX_HOUR: constant(uint256) = 2**20 - 1
 CODE: constant(uint256) = 2**24 - 1  # of an amount
 DEPTH: constant(uint256) = CODE << 192
+MAX_DEPTH: constant(uint256) = 2**235  # above what is ever seized; times PARTS in a word
+# all but depth and what was seized
+COUNTED: constant(uint256) = (2**192 - 1) | MAX_HOUR << 216
 # cap, growth, what may be reached today, and the day
 LIMITS: constant(uint256) = (2**24 - 1) << 120 | (2**47 - 1) << 145
 
@@ -89,6 +92,20 @@ def _seized(book: uint256, taken: uint256, may_pass: bool) -> uint256:
     if parts > PARTS and not may_pass:
         legs._fail("liquidation limit is reached")
     return (book & (2**216 - 1)) | hour << 216 | min(parts, MAX_PARTS) << 236
+
+
+@pure
+@internal
+def _deepened(book: uint256, code: uint256) -> uint256:
+    """
+    @dev The book with another depth (see `compact`). What was seized stays counted, in parts of
+         that, rounded up.
+    """
+    depth: uint256 = min(compact._decode(code), MAX_DEPTH)
+    parts: uint256 = 0
+    if depth != 0:
+        parts = ((book >> 236) * min(self._depth(book), MAX_DEPTH) + depth - 1) // depth
+    return (book & COUNTED) | code << 192 | min(parts, MAX_PARTS) << 236
 
 
 @pure

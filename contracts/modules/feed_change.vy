@@ -4,13 +4,14 @@
 @title Changes of feeds
 @license MIT
 @notice How an asset gets another source, which blends in over 24 hours (`BlendFeed`), or the price
-        that it is wound down at.
+        that it is wound down at, which is announced 24 hours before.
 """
 
 from contracts.interfaces import IConfigurator
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import rulebook
+from contracts.modules import steps
 from snekmate.auth import ownable
 
 uses: ownable
@@ -33,6 +34,8 @@ BLEND_FEED: immutable(address)
 
 # By asset, the feed from its old source to a new one, as long as that is under way
 blend_of: public(HashMap[address, address])
+# By asset, the settlement that is announced; zeros where none is
+announcement_of: public(HashMap[address, IConfigurator.Announcement])
 
 
 @deploy
@@ -115,14 +118,40 @@ def finish_replacement(asset: address):
 
 
 @external
-def settle(asset: address, price: uint256):
+def announce_settlement(asset: address, price: uint256):
     """
-    @notice Winds an asset down for good, see `IRiskEngine.settle`. A replacement of its feed ends.
-    @param price [WAD] within what pokes saw in 7 days.
+    @notice Says at which price an asset will be wound down, a day before the owner may do so. In
+            the place of what was announced for it before.
+    @param price [WAD] judged when it is settled.
     """
     ownable._check_owner()
+    ready_at: uint256 = block.timestamp + DAY
+    self.announcement_of[asset] = IConfigurator.Announcement(price=price, ready_at=ready_at)
+    log IConfigurator.AnnounceSettlement(asset=asset, price=price, ready_at=ready_at)
+
+
+@external
+def cancel_settlement(asset: address):
+    """
+    @notice Takes back what was announced.
+    """
+    ownable._check_owner()
+    self._end_announcement(asset)
+    log IConfigurator.CancelSettlement(asset=asset)
+
+
+@external
+def settle(asset: address):
+    """
+    @notice Winds an asset down for good at the price that was announced at least a day before, if
+            pokes saw it in the last 7 days; see `IRiskEngine.settle`. A replacement of its feed
+            ends.
+    """
+    ownable._check_owner()
+    announced: IConfigurator.Announcement = self._end_announcement(asset)
+    steps._check_due(announced.ready_at)
     self.blend_of[asset] = empty(address)
-    extcall IRiskEngine(rulebook.RISK_ENGINE).settle(asset, price)
+    extcall IRiskEngine(rulebook.RISK_ENGINE).settle(asset, announced.price)
 
 
 @view
@@ -140,6 +169,14 @@ def _write_source(asset: address, source: uint256):
     term: uint256 = 0
     rule, term = rulebook._words(asset)
     extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, (rule & ~SOURCE) | source, term)
+
+
+@internal
+def _end_announcement(asset: address) -> IConfigurator.Announcement:
+    announced: IConfigurator.Announcement = self.announcement_of[asset]
+    assert announced.ready_at != 0, "no settlement is announced"
+    self.announcement_of[asset] = empty(IConfigurator.Announcement)
+    return announced
 
 
 @internal

@@ -87,13 +87,12 @@ def set_growth(asset: address, growth: uint256):
 @external
 def set_depth(asset: address, depth: uint256):
     """
-    @notice Sets how much of a collateral liquidations may seize in an hour. For the owner. The
-            count begins anew.
+    @notice Sets how much of a collateral liquidations may seize in an hour. For the owner.
     @param depth [token units] rounded down to 16 significant bits; 0: no limit.
     """
     ownable._check_owner()
     code: uint256 = compact._encode(depth)
-    self.books[asset] = (self._book(asset) & (2**192 - 1)) | (code << 192)
+    self.books[asset] = exposure._deepened(self._book(asset), code)
     log ICreditEngine.SetDepth(asset=asset, depth=compact._decode(code))
 
 

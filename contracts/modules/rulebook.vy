@@ -86,6 +86,15 @@ def _check_step(is_small: bool):
 
 @pure
 @internal
+def _check_twice(before: uint256, after: uint256):
+    """
+    @dev A step to half or twice what it is, at most.
+    """
+    self._check_step(max(before, after) - min(before, after) <= min(before, after))
+
+
+@pure
+@internal
 def _is_looser(before: uint256, after: uint256) -> bool:
     """
     @dev Of a limit in a window, where 0 is none: the loosest.

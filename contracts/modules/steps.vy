@@ -30,7 +30,7 @@ def _take(asset: address, lane: uint256):
     """
     @dev Reverts before INTERVAL has passed since the last step of this parameter.
     """
-    assert block.timestamp >= self._next(asset, lane), "step comes too soon"
+    self._check_due(self._next(asset, lane))
     offset: uint256 = 32 * lane
     self.taken[asset] = (self.taken[asset] & ~(MASK_32 << offset)) | (block.timestamp << offset)
 
@@ -42,6 +42,12 @@ def _next(asset: address, lane: uint256) -> uint256:
     @dev [unix seconds]
     """
     return ((self.taken[asset] >> (32 * lane)) & MASK_32) + INTERVAL
+
+
+@view
+@internal
+def _check_due(due: uint256):
+    assert block.timestamp >= due, "step comes too soon"
 
 
 @internal

@@ -58,7 +58,7 @@ def set_vault(vault: address, config: IConfigurator.VaultConfig):
     ownable._check_owner()
     word: uint256 = vault_config._pack(config)
     if rulebook.sealed_at != 0 and self._is_step(vault, word):
-        assert block.timestamp >= self._next_step(vault), "step comes too soon"
+        steps._check_due(self._next_step(vault))
         self.loosened_at[vault] = block.timestamp
     extcall ILendingVault(vault).write_config(word, config.flash_fee)
     log IConfigurator.SetVault(vault=vault, config=config)
@@ -121,7 +121,7 @@ def _is_step(vault: address, word: uint256) -> bool:
                 rulebook._check_limit(old, new)
         elif new != old:
             found = True
-            rulebook._check_step(new <= 2 * old and old <= 2 * new)
+            rulebook._check_twice(old, new)
     return found
 
 

@@ -27,8 +27,20 @@ EVERY_RETURN_HAS_GRACE = bug(
     "SequencerFeed",
     "contracts/feeds/SequencerFeed.vy",
     (
-        "    if elapsed < GRACE_TIME and (since == last or since >= last + DAY):\n",
+        "    if block.timestamp < last + GRACE_TIME or "
+        "(elapsed < GRACE_TIME and since >= last + DAY):\n",
         "    if elapsed < GRACE_TIME:\n",
+    ),
+)
+A_RETURN_ENDS_A_GRACE = bug(
+    "a_return_ends_a_grace",
+    "A sequencer that comes back a second time has no grace any more.",
+    "SequencerFeed",
+    "contracts/feeds/SequencerFeed.vy",
+    (
+        "    if block.timestamp < last + GRACE_TIME or "
+        "(elapsed < GRACE_TIME and since >= last + DAY):\n",
+        "    if elapsed < GRACE_TIME and (since == last or since >= last + DAY):\n",
     ),
 )
 DOWN_IS_BELIEVED = bug(
@@ -111,6 +123,37 @@ def test_owner_has_an_hour():
     market.refresh()
     with refuses("account is healthy"):
         market.liquidate("USDC", "WETH")
+
+
+def stumble(market):
+    """Ten minutes after its return it is down again, for a block."""
+    market.host.advance(10 * MINUTE)
+    market.uptime.set(1, sender=market.owner)
+    market.host.advance(12)
+    market.uptime.set(0, sender=market.owner)
+    market.sequencer.poke(sender=market.other)
+    market.refresh()
+
+
+def test_second_outage_of_a_moment():
+    """It took what was left of the hour, 49 minutes and 48 seconds; it takes none of it now, and
+    adds none.
+    """
+    with stripped(A_RETURN_ENDS_A_GRACE):
+        market = restart(has_sequencer=True)
+        stumble(market)
+        market.liquidate("USDC", "WETH")
+    market = restart(has_sequencer=True)
+    stumble(market)
+    with refuses(BACK):
+        market.liquidate("USDC", "WETH")
+    market.host.advance(HOUR - 10 * MINUTE - 12 - 1)
+    market.refresh()
+    with refuses(BACK):
+        market.liquidate("USDC", "WETH")
+    market.host.advance(1)
+    market.refresh()
+    market.liquidate("USDC", "WETH")
 
 
 @pytest.mark.parametrize("has_sequencer", [False, True])

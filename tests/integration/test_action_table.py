@@ -212,7 +212,10 @@ def _trip(market, sensor):
         assert tuple(missing) == (0, 1, 0)
         weth.token.mint(weth.vault.address, 1, sender=market.other)
     elif sensor == "SETTLEMENT":
-        market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+        market.configurator.announce_settlement(weth, 2_000 * WAD, sender=market.owner)
+        market.host.advance(DAY)
+        market.refresh()
+        market.configurator.settle(weth, sender=market.owner)
     elif sensor.startswith("HOLD"):
         market.breaker.hold(weth, HOUR, sender=market.guardian)
         market.host.advance(HOUR if sensor.endswith("after it") else 0)

@@ -3,7 +3,8 @@
 He does what the ABI lets him, in the order that serves him best: lists a token that he mints
 himself at a price that he tells himself, opens every parameter as far as it goes, names himself
 steward and guardian, opens the limits of vaults and ends them, replaces a feed by his own, and
-borrows all he can, to leave it behind. What
+borrows all he can, to leave it behind. In the week before, ether fell by a fifth, bitcoin rose by
+one, and both came back. What
 lenders lose is at most what the schedule of new assets lets a listing begin with, times what its
 price may rise: 4 x new_assets / 1,024. Each bound that makes it so is taken out once, and then he
 gets more.
@@ -62,8 +63,24 @@ class Thief:
         self.feeds: list[AggregatorMock] = []
         self.own: list[TokenMock] = []
         self.orders = 0
+        self.crash()
         self.begun, self.worth = self.host.now, 0.0
         self.worth = -self.loss()
+
+    def crash(self) -> None:
+        """Ether fell by a fifth, bitcoin rose by one, and both are back for five days: they are no
+        longer volatile, but in the range.
+        """
+        protocol = self.protocol
+        for moved in (20, 0):
+            for symbol, part in (("WETH", 100 - moved), ("WBTC", 100 + moved)):
+                price = protocol.market.assets[symbol].price * part // 100
+                protocol.set_price(symbol, price, sender=self.me)
+            self.wait(HOUR)
+        self.wait(5 * DAY)
+        for symbol, parts in (("WETH", (80, 100)), ("WBTC", (100, 120))):
+            price, token = protocol.market.assets[symbol].price, protocol.tokens[symbol]
+            assert protocol.breaker.range_of(token) == tuple(price * p // 100 for p in parts)
 
     # ------------------------------------------------------------ means
 
@@ -346,17 +363,34 @@ def vault(thief: Thief) -> None:
 
 
 def settle(thief: Thief) -> None:
-    """Winds everything down at prices of his choice: of those that pokes saw, which here stand."""
+    """Winds everything down at prices of his choice: of those that pokes saw. He borrows all the
+    bitcoin he can on ether, ends the one at six fifths of its price and the other at four, and buys
+    the ether for that.
+    """
+    one, engine, rule, me = thief.protocol, thief.engine, thief.configurator, thief.me
+    weth, wbtc, account = one.tokens["WETH"], one.tokens["WBTC"], account_id(me)
+    thief.order(rule, "announce_settlement", weth, one.breaker.range_of(weth)[0])
+    thief.order(rule, "announce_settlement", wbtc, one.breaker.range_of(wbtc)[1])
+    for symbol in one.vaults:
+        thief.pay(symbol, me, 4 * LENT)
+    amount = thief.units("WETH", 3 * LENT)
+    engine.deposit_collateral(account, weth, amount, sender=me)
     plain(thief)
-    one, engine = thief.protocol, thief.engine
+    for token in (weth, one.tokens["USDC"]):
+        engine.repay(account, token, MAX_UINT256, sender=me)
+    thief.most(amount, WAD, lambda n: engine.withdraw_collateral(account, weth, n, me, sender=me))
+    # until the last second of the day in which lenders may leave
+    thief.wait(thief.begun + DAY - 1 - thief.host.now)
+    for token in (weth, wbtc):
+        thief.order(rule, "settle", token)
+    for seized in (weth, thief.fake):
+        everything = account, wbtc, seized, MAX_UINT256, 0, me, NONE, b""
+        thief.may(lambda it=everything: engine.liquidate(*it, sender=me))
     for token in (thief.fake, *one.tokens.values()):
-        low, high = one.breaker.range_of(token)
-        for price in sorted({low, high, 2 * high}, reverse=True):
-            thief.order(thief.configurator, "settle", token, price)
+        for price in reversed(one.breaker.range_of(token)):
+            thief.order(rule, "announce_settlement", token, price)
+            thief.order(rule, "settle", token)
     thief.borrow()
-    for debt in one.vaults:
-        everything = account_id(thief.me), one.tokens[debt], thief.fake, MAX_UINT256, 0, thief.me
-        thief.may(lambda it=everything: engine.liquidate(*it, NONE, b"", sender=thief.me))
 
 
 def end(thief: Thief) -> None:
@@ -384,7 +418,7 @@ def test_no_plan_takes_more_than_what_is_scheduled(plan: Callable[[Thief], None]
 
 
 CONFIGURATOR, SCHEDULE = "contracts/Configurator.vy", "contracts/modules/new_assets.vy"
-RULES = "contracts/modules/asset_rules.vy"
+RULES, FEEDS = "contracts/modules/asset_rules.vy", "contracts/modules/feed_change.vy"
 BLEND, MARGIN = "contracts/feeds/BlendFeed.vy", "contracts/modules/maintenance.vy"
 
 
@@ -429,6 +463,8 @@ def gone(line: str) -> tuple[str, str]:
         without("a new source blends in for a day", feed, BLEND, (
             "    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW\n",
             "    return True\n")),
+        without("a settlement is announced a day before", settle, FEEDS, gone(
+            "    steps._check_due(announced.ready_at)")),
         without("vaults come at genesis", vault, CONFIGURATOR, (
             "def _list_debt(vault: address, min_debt: uint256):\n"
             "    rulebook._check_genesis()\n",

@@ -64,12 +64,17 @@ def _hold(p: Player, g: Gene, id: int) -> list[Call]:
 
 
 def _settlement(p: Player, g: Gene, id: int) -> Step:
-    """An asset is wound down, mostly at a price that pokes have seen."""
+    """An asset is wound down, if that was announced; or it is announced, mostly at a price that
+    pokes have seen, or not meant any more."""
+    token = p.token(id)
+    if g[5] & 8 and any(p.watch.announced.get(id, ((0,), 0))[0]):
+        ends = "cancel_settlement" if g[5] & 0x70 == 0x70 else "settle"
+        return Step("timelock", "configurator", ends, (token,))
     words = [p.evm.storage(p.watch._breaker, slot) for slot in p.watch._listed[id - 1].ranges]
     word = max(words, key=lambda word: word >> 192)
     low, high = word & (2**96 - 1), word >> 96 & (2**96 - 1)
     price = ((low + high) // 2, low, high, high + 1)[g[5] >> 4 & 3]
-    return Step("timelock", "configurator", "settle", (p.token(id), price))
+    return Step("timelock", "configurator", "announce_settlement", (token, price))
 
 
 def _rule(p: Player, g: Gene) -> Step:
@@ -120,7 +125,7 @@ def _rule(p: Player, g: Gene) -> Step:
     if kind == 10:
         total = p.watch.books[id] & (2**112 - 1)
         now = exposure.depth(p.watch.books[id])
-        depth = (0, 1, total // 100, total, now, 2 * now, 3 * now, now // 2)[g[3] & 7]
+        depth = (0, 1, total // 2, total, now + 1, 2 * now, 3 * now, -(-now // 2))[g[3] & 7]
         return Step("timelock", "configurator", "set_depth", (p.token(id), depth))
     if kind == 8 and g[5] & 7 == 7:
         return _settlement(p, g, id)
@@ -273,6 +278,12 @@ def schedule(p: Player, g: Gene) -> list[Call]:
         p.scheduled.append((args, p.host._now + waits(g)[0] + DELAY))
     else:
         calls.append(("keeper", "timelock", "execute", args, DELAY, 300))
+        if rule.function == "announce_settlement" and g[4] & 64:
+            end = Step("timelock", "configurator", "settle", rule.args[:1])
+            args = ("@configurator", 0, {"call": end}, NO_ACCOUNT, salt)
+            calls.append(("governor", "timelock", "schedule", (*args, DELAY), 0, 0))
+            wait = 86_400 - (g[3] & 1)
+            calls.append(("keeper", "timelock", "execute", args, wait, wait // 12))
     return calls
 
 

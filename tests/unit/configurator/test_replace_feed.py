@@ -326,11 +326,14 @@ def test_replacement__of_a_feed_by_a_feed_fits_its_gas(market):
 
 def test_settle__ends_a_replacement_and_lets_none_begin(market, other):
     weth, rule = market.assets["WETH"], market.configurator
+    rule.announce_settlement(weth, 2_000 * WAD, sender=market.owner)
+    market.host.advance(DAY)
+    market.refresh()
     replace(market, other)
     market.host.advance(900)
     market.refresh()
     market.poke("WETH")
-    rule.settle(weth, 2_000 * WAD, sender=market.owner)
+    rule.settle(weth, sender=market.owner)
     assert rule.blend_of(weth) == ZERO
     market.host.advance(DAY)
     market.refresh()

@@ -100,21 +100,61 @@ def test_ramp_liquidation_ltv__up_by_five_percent(low):
     call(weth, 8_710 + 500, 0, sender=low.owner)
 
 
-@pytest.mark.parametrize(
-    ("name", "lane", "limit"), [("growth", GROWTH, 3), ("depth", DEPTH, 2**70)]
-)
-def test_set_limit__to_twice_its_value(low, name, lane, limit):
-    """Of growth, and of what is seized."""
-    weth, call = low.assets["WETH"], getattr(low.configurator, f"set_{name}")
-    call(weth, 2 * limit, sender=low.owner)  # from no limit at all
-    call(weth, limit, sender=low.owner)
-    for more in (0, 2 * limit + 1):
+def test_set_growth__to_twice_its_value(low):
+    weth, call = low.assets["WETH"], low.configurator.set_growth
+    call(weth, 6, sender=low.owner)  # from no limit at all
+    call(weth, 3, sender=low.owner)
+    for more in (0, 7):
         with refuses("step is too large"):
             call(weth, more, sender=low.owner)
-    call(weth, limit, sender=low.owner)  # no step
-    call(weth, 2 * limit, sender=low.owner)
-    assert getattr(low.lens.collateral(weth), name) == 2 * limit
-    again(low, call, 4 * limit, lane=lane)
+    call(weth, 3, sender=low.owner)  # no step
+    call(weth, 6, sender=low.owner)
+    assert low.lens.collateral(weth).growth == 6
+    again(low, call, 12, lane=GROWTH)
+
+
+@pytest.mark.parametrize("held", [2**20, 2**20 + 1])
+def test_set_depth__from_no_limit_to_half_of_what_is_held(low, held):
+    """Less would stop liquidations at once; what is held, or more, binds none and is no step."""
+    weth, call = low.assets["WETH"], low.configurator.set_depth
+    call(weth, 0, sender=low.owner)  # no step
+    low.give("WETH", low.borrower, held)
+    low.engine.deposit_collateral(low.account(), weth, held, sender=low.borrower)
+    least = -(-held // 2)
+    for less in (1, least - 1):
+        with refuses("step is too large"):
+            call(weth, less, sender=low.owner)
+    start = low.host.snapshot()
+    for enough in (held, held + 1):
+        call(weth, enough, sender=low.owner)
+        assert low.configurator.next_step(weth, DEPTH) == INTERVAL
+        low.host.restore(start)
+    call(weth, least, sender=low.owner)
+    with refuses("step comes too soon"):
+        call(weth, 2 * least, sender=low.owner)
+
+
+def test_set_depth__where_nothing_is_held(low):
+    """Nobody's liquidation waits for it."""
+    weth, call = low.assets["WETH"], low.configurator.set_depth
+    call(weth, 1, sender=low.owner)
+    assert low.lens.collateral(weth).depth == 1
+    call(weth, 2, sender=low.owner)
+    with refuses("step comes too soon"):
+        call(weth, 4, sender=low.owner)
+
+
+@pytest.mark.parametrize("next", [2**69, 2**71])
+def test_set_depth__to_half_or_twice_its_value(low, next):
+    weth, call = low.assets["WETH"], low.configurator.set_depth
+    call(weth, 2**70, sender=low.owner)
+    for wrong in (0, 1, 2**69 - 1, 2**71 + 1, 2**255):
+        with refuses("step is too large"):
+            call(weth, wrong, sender=low.owner)
+    call(weth, 2**70, sender=low.owner)  # no step
+    call(weth, next, sender=low.owner)
+    assert low.lens.collateral(weth).depth == next
+    again(low, call, 2**70, lane=DEPTH)
 
 
 @pytest.mark.parametrize("name", ["growth", "depth"])
@@ -125,8 +165,8 @@ def test_set_limit__free_before_genesis_ends(market, name):
         assert getattr(market.lens.collateral(weth), name) == limit
 
 
-@pytest.mark.parametrize(("name", "most"), [("growth", 100), ("depth", 2**255)])
-def test_set_limit__least_and_most(low, name, most):
+@pytest.mark.parametrize(("name", "most", "less"), [("growth", 100, 1), ("depth", 2**255, 2**254)])
+def test_set_limit__least_and_most(low, name, most, less):
     weth, call = low.assets["WETH"], getattr(low.configurator, f"set_{name}")
     with refuses("ownable: caller is not the owner"):
         call(weth, 1, sender=low.other)
@@ -135,8 +175,8 @@ def test_set_limit__least_and_most(low, name, most):
     call(weth, most, sender=low.owner)
     with refuses("step is too large"):
         call(weth, 0, sender=low.owner)
-    call(weth, 1, sender=low.owner)
-    assert getattr(low.lens.collateral(weth), name) == 1
+    call(weth, less, sender=low.owner)
+    assert getattr(low.lens.collateral(weth), name) == less
 
 
 def test_set_min_debt__by_half_or_twice(new_market):

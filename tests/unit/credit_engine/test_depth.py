@@ -230,12 +230,39 @@ def test_depth__off(new_market):
     market.liquidate("USDC", "WETH")
 
 
-def test_set_depth__begins_the_count_anew(new_market):
+def counted(market):
+    return market.engine.book_word(market.assets["WETH"]) >> 236
+
+
+@pytest.mark.parametrize("depth", [10 * WAD, 20 * WAD, 7 * WAD, 2 * WAD, 10**10, MAX_UINT256])
+def test_set_depth__what_was_seized_stays_counted(new_market, depth):
+    """In parts of the new depth, rounded up: setting it again gives no room, and takes none."""
+    market = weakened(new_market())
+    before = rounded(10 * WAD)
+    set_depth(market, before)
+    seized = market.liquidate("USDC", "WETH", 10_000 * 10**6).value[1]
+    parts = counted(market)
+    assert parts == -(-seized * PARTS // before)
+    set_depth(market, depth)
+    kept = rounded(depth)
+    assert counted(market) == min(-(-parts * before // min(kept, 2**235)), 2**20 - 1)
+    if depth < MAX_UINT256:
+        assert lens(market).seizable <= max(kept - seized, 0)
+    if depth == 10 * WAD:
+        assert counted(market) == parts
+    market.host.advance(HOUR)
+    market.refresh()
+    assert lens(market).seizable == kept
+
+
+def test_set_depth__no_limit_forgets_what_was_seized(new_market):
     market = weakened(new_market())
     set_depth(market, 10 * WAD)
     market.liquidate("USDC", "WETH", 10_000 * 10**6)
-    set_depth(market, 20 * WAD)
-    assert lens(market).seizable == lens(market).depth == rounded(20 * WAD)
+    set_depth(market, 0)
+    assert counted(market) == 0
+    set_depth(market, 10 * WAD)
+    assert lens(market).seizable == rounded(10 * WAD)
 
 
 def test_set_depth__is_recorded(new_market):

@@ -82,13 +82,16 @@ SILENT = [
     call("keeper", "source.WBTC.0", "set", 50_000 * 10**8, wait=25 * HOUR, blocks=1),
 ]
 
+_FIRST, *_REST = ruled("configurator", "set_depth", "@token.USDC", usdc(6_250))
 SHALLOW = [
-    *ruled("configurator", "set_depth", "@token.USDC", usdc(5_000)),
+    *ruled("configurator", "set_depth", "@token.USDC", usdc(12_500)),
+    replace(_FIRST, wait=3 * 24 * HOUR, blocks=1),
+    *_REST,
     *price("WBTC", 50_000),
     borrow("borrower_3#0", "WBTC", 12_500_000),
     *price("WBTC", 57_000),
 ]
-"""20,000 USDC against 0.285 WBTC, below maintenance; an hour may seize 5,000 of them."""
+"""20,000 USDC against 0.285 WBTC, below maintenance; an hour may seize 6,250 of them."""
 
 GROWN = [
     POKE,

@@ -1,5 +1,7 @@
 """The watch on a configurator, and what else owners and guardians do, with one function changed."""
 
+from dataclasses import replace
+
 import pytest
 
 from breakwater import artifacts
@@ -16,8 +18,11 @@ HOLD = call("guardian", "breaker", "hold", "@token.WETH", HOUR)
 SEEN = [one for dollars in (2_000, 1_900) for one in (*price("WETH", dollars, 3), POKE)]
 
 
-def settled(dollars):
-    return [*SEEN, *ruled("configurator", "settle", "@token.WETH", dollars * 10**18)]
+def settled(dollars, notice=DAY):
+    price = dollars * 10**18
+    announced = ruled("configurator", "announce_settlement", "@token.WETH", price)
+    done = ruled("configurator", "settle", "@token.WETH")
+    return [*SEEN, *announced, replace(done[0], wait=notice), *done[1:]]
 
 
 USDC = World(EvmHost()).vault_config("USDC")
@@ -41,6 +46,17 @@ MUTANTS = {
     "settled above what pokes saw": Mutant(
         "CircuitBreaker", "", "settlement_of", "price <= high", "price <= 2 * high",
         settled(2_100),
+        "GATE-1",
+    ),
+    "settled without notice": Mutant(
+        "Configurator", "modules/feed_change", "settle",
+        "steps._check_due(announced.ready_at)", "pass",
+        settled(1_950, notice=0),
+        "GATE-1",
+    ),
+    "settled at another price than was announced": Mutant(
+        "Configurator", "modules/feed_change", "settle", "announced.price", "announced.price + 1",
+        settled(1_950),
         "GATE-1",
     ),
     "settled and poked": Mutant(
@@ -91,8 +107,8 @@ MUTANTS = {
         "GATE-1",
     ),
     "depth that is taken off": Mutant(
-        "Configurator", "modules/rulebook", "_check_limit",
-        "after != 0 and", "after == 0 or",
+        "Configurator", "modules/asset_rules", "set_depth",
+        "rulebook._check_twice(before, depth)", "pass",
         ruled("configurator", "set_depth", "@token.USDC", 0),
         "GATE-1",
     ),
@@ -121,7 +137,7 @@ MUTANTS = {
     ),
     "rate of a vault beyond its step": Mutant(
         "Configurator", "modules/vault_rules", "_is_step",
-        "new <= 2 * old and old <= 2 * new", "new != old",
+        "rulebook._check_twice(old, new)", "pass",
         opened(max_rate=USDC.max_rate // 3),
         "GATE-1",
     ),

@@ -21,7 +21,15 @@ def market(market):
 def settle(market, dollars, name="WETH"):
     price = dollars if dollars > 10**9 else dollars * WAD
     asset = market.assets[name]
-    return market.configurator.settle(asset, price, sender=market.owner)
+    announce(market, asset, price)
+    return market.configurator.settle(asset, sender=market.owner)
+
+
+def announce(market, asset, price):
+    """And the day until it may come, over which everything stands."""
+    market.configurator.announce_settlement(asset, price, sender=market.owner)
+    market.host.advance(DAY)
+    market.refresh()
 
 
 def test_settle__price_for_good(market):
@@ -54,8 +62,9 @@ def test_settle__at_the_ends_of_the_range(market, dollars):
 
 @pytest.mark.parametrize("price", [0, 1_900 * WAD - 1, 2_100 * WAD + 1, 2**255])
 def test_settle__out_of_the_range_reverts(market, price):
+    announce(market, market.assets["WETH"], price)
     with refuses("price is out of range"):
-        market.configurator.settle(market.assets["WETH"], price, sender=market.owner)
+        market.configurator.settle(market.assets["WETH"], sender=market.owner)
 
 
 def test_settle__of_what_no_poke_saw_reverts(market):
@@ -68,7 +77,7 @@ def test_settle__refusals(market):
     with refuses("caller is not configurator"):
         market.risk.settle(weth, 2_000 * WAD, sender=market.owner)
     with refuses("ownable: caller is not the owner"):
-        market.configurator.settle(weth, 2_000 * WAD, sender=market.guardian)
+        market.configurator.settle(weth, sender=market.guardian)
     market.risk.set_configurator(market.other, sender=market.owner)
     with refuses("asset is not listed"):
         market.risk.settle(market.other, 2_000 * WAD, sender=market.other)
@@ -155,8 +164,9 @@ def test_settle__dead_asset_at_what_pokes_saw_last(market):
 
 def test_settle__hold_and_latches_go_on(market):
     weth = market.assets["WETH"]
+    announce(market, weth, 1_900 * WAD)
     market.breaker.hold(weth, HOUR, sender=market.guardian)
-    settle(market, 1_900)
+    market.configurator.settle(weth, sender=market.owner)
     market.price("USDC", "1.1")
     with refuses("liquidation is held"):
         market.liquidate("USDC", "WETH")

@@ -117,6 +117,23 @@ def test_grace__once_in_a_day(world):
     assert world.feed.last_grace() == start + DAY
 
 
+def test_grace__goes_on_after_another_return(world):
+    """It begins none, and moves the end of none."""
+    world.round(0, 0)
+    start = world.host.now
+    world.poke()
+    for later in (600, HOUR - 1):
+        world.host.advance(start + later - world.host.now)
+        world.round(1, 0)
+        assert world.feed.state() == DOWN
+        world.round(0, 0)
+        assert world.feed.state() == GRACE
+        assert not world.poke().logs
+    world.host.advance(1)
+    assert world.feed.state() == UP
+    assert world.feed.last_grace() == start
+
+
 def test_grace__that_no_poke_saw_counts_for_nothing(world):
     world.round(0, 0)
     assert world.feed.state() == GRACE
@@ -124,7 +141,8 @@ def test_grace__that_no_poke_saw_counts_for_nothing(world):
     world.round(0, 0)
     assert world.feed.state() == GRACE
     world.poke()
-    # of a round that is older than that nothing is kept, and it has no grace
+    # of a return within a day of that nothing is kept, and it has no grace
+    world.host.advance(HOUR)
     world.round(0, HOUR - 1)
     assert world.feed.state() == UP
     assert not world.poke().logs
