@@ -46,7 +46,8 @@ class BlendFeed(Contract):
         self.risk, self.asset = risk, asset
         self.old, self.new = old, new
         self.band, self.start = band, chain.now
-        self.gas = self._gas(old) + 20_000 + 2 * CALL_GAS + need(self._gas(new)) + 8_000
+        old_gas = self._gas(old) if second == ZERO_ADDRESS else 0
+        self.gas = old_gas + 20_000 + 2 * CALL_GAS + need(self._gas(new)) + 8_000
         self.lower = self.middle = self.higher = 0
         fresh = self._read(new)
         if fresh == NO_QUOTE:

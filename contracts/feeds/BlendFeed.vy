@@ -109,7 +109,11 @@ def __init__(
     NEW = new
     BAND = band
     START = block.timestamp
-    OLD_GAS = self._gas_of(old)
+    old_gas: uint256 = 0
+    if second == empty(address):
+        # a dead one is not read, and need not tell: it may be another blend
+        old_gas = self._gas_of(old)
+    OLD_GAS = old_gas
     NEW_GAS = self._gas_of(new)
     GAS_LIMIT = (
         OLD_GAS + WORDS_GAS + 2 * aggregator.CALL_GAS + aggregator._need(NEW_GAS) + OWN_GAS
