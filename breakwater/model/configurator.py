@@ -278,7 +278,8 @@ class Configurator(Vaults):
         if self._is_new(asset):
             if cap > before:
                 raise Refused("cap follows its schedule")
-            self.put(min(self.get("targets", asset), cap), "targets", asset)
+            if cap != before:
+                self.put(self.get("targets", asset) * cap // before, "targets", asset)
         self._write_borrow_ltv(asset, rule, term, borrow_ltv)
         self._ask(self.engine, "set_cap", asset, cap)
         self.emit("Steer", asset=asset, cap=cap, borrow_ltv=borrow_ltv)
