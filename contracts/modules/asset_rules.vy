@@ -131,7 +131,8 @@ def set_min_debt(asset: address, min_debt: uint256):
 @external
 def set_growth(asset: address, growth: uint256):
     """
-    @notice Sets by how much the total of a collateral may grow in a day. More is a step.
+    @notice Sets by how much the total of a collateral may grow in a day, see
+            `CreditEngine.set_growth`. More is a step.
     @param growth [percent of the cap] at most 100; 0: no limit, which once sealed only a new asset
            begins with.
     """
