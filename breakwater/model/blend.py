@@ -140,7 +140,9 @@ class BlendFeed(Contract):
         status = AGREED if old[4] == new[4] == AGREED else SINGLE
         if DISPERSED in (old[4], new[4]):
             status = DISPERSED
-        return (min(low, new[0]), price, max(high, new[2]), min(old[3], new[3]), status), BOTH
+        if self.middle:
+            low, high = min(low, new[0]), max(high, new[2])
+        return (low, price, high, min(old[3], new[3]), status), BOTH
 
     def _read(self, source: int) -> Quote:
         target, max_age, decimals = unpacked(source)
