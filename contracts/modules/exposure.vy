@@ -21,7 +21,8 @@
           total in a day opens it, from the total before: that stood since an earlier block, so
           nothing within a block moves it. What leaves makes room, for anyone.
           At most `growth` of the cap in one day, so at most twice that in any 24 hours. Room is
-          filled by who keeps tokens here, at the cost of that capital; top-ups of accounts below
+          filled by who keeps tokens here, at the cost of that capital; taken out before midnight
+          and brought again after it, they fill the next day's too. Top-ups of accounts below
           maintenance don't need any.
         SEIZURE
           All that liquidations take counts, sent or credited: it is what will be sold. Each is
