@@ -230,10 +230,8 @@ class Rulings(Books):
             self._proved(proved, latch)
 
     def _limited(self, asset: Asset, old: int, new: int) -> None:
-        """An owner's change gives no more room today than a limit left."""
-        most, stands = exposure.cap(new), exposure.limit(new)
-        if exposure.growth(old) and exposure.growth(new) and exposure.day(old) == exposure.day(new):
-            most = min(most, exposure.limit(old))
+        """An owner's change gives no more room today than a limit left, or a day begins with."""
+        most, stands = exposure.most_set(old, new), exposure.limit(new)
         self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 
     def _settled(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:

@@ -46,7 +46,8 @@ class BlendFeed(Contract):
         self.risk, self.asset = risk, asset
         self.old, self.new = old, new
         self.band, self.start = band, chain.now
-        self.gas = self._gas(old) + 20_000 + 2 * CALL_GAS + need(self._gas(new)) + 8_000
+        old_gas = self._gas(old) if second == ZERO_ADDRESS else 0
+        self.gas = old_gas + 20_000 + 2 * CALL_GAS + need(self._gas(new)) + 8_000
         self.lower = self.middle = self.higher = 0
         fresh = self._read(new)
         if fresh == NO_QUOTE:
@@ -139,7 +140,9 @@ class BlendFeed(Contract):
         status = AGREED if old[4] == new[4] == AGREED else SINGLE
         if DISPERSED in (old[4], new[4]):
             status = DISPERSED
-        return (min(low, new[0]), price, max(high, new[2]), min(old[3], new[3]), status), BOTH
+        if self.middle:
+            low, high = min(low, new[0]), max(high, new[2])
+        return (low, price, high, min(old[3], new[3]), status), BOTH
 
     def _read(self, source: int) -> Quote:
         target, max_age, decimals = unpacked(source)

@@ -277,7 +277,8 @@ class Configurator(Vaults):
         if self._is_new(asset):
             if cap > before:
                 raise Refused("cap follows its schedule")
-            self.put(min(self.get("targets", asset), cap), "targets", asset)
+            if cap != before:
+                self.put(self.get("targets", asset) * cap // before, "targets", asset)
         self._write_borrow_ltv(asset, rule, term, borrow_ltv)
         self._ask(self.engine, "set_cap", asset, cap)
         self.emit("Steer", asset=asset, cap=cap, borrow_ltv=borrow_ltv)
@@ -289,7 +290,8 @@ class Configurator(Vaults):
     ) -> str:
         """The feed from the old source to the new."""
         self._check_owner(sender)
-        if self.get("blend_of", asset, default=ZERO_ADDRESS) != ZERO_ADDRESS:
+        is_dead = self._is_dead(asset)
+        if not is_dead and self.get("blend_of", asset, default=ZERO_ADDRESS) != ZERO_ADDRESS:
             raise Refused("replacement is under way")
         rule, _ = self._kept(asset)
         if rule.source == ZERO_ADDRESS:
@@ -297,7 +299,7 @@ class Configurator(Vaults):
         check("max_age", max_age, RULE_RANGES["max_age"])
         new = packed(source, max_age, self._feed_decimals(source, is_feed))
         dead = ZERO_ADDRESS
-        if self._is_dead(asset):
+        if is_dead:
             dead = second if second != ZERO_ADDRESS else self.risk
         nonce = self.get("nonce") + 1
         self.put(nonce, "nonce")

@@ -49,12 +49,13 @@ class Book(NamedTuple):
         return self if self.day == today else self._replace(limit=self.fresh(), day=today)
 
     def limited(self, now: int, cap: int, growth: int) -> Book:
-        """Another cap and growth: no more room today than a limit left."""
+        """Another cap and growth: no more room today than a limit left; the first one counts from
+        zero where the day was opened without."""
         today = now // DAY % DAYS
         new = self._replace(cap=decoded(encoded(cap)), growth=growth, day=today)
         limit = new.fresh()
-        if self.day == today and self.growth and growth:
-            limit = min(limit, self.limit)
+        if self.day == today and growth:
+            limit = min(limit, self.limit) if self.growth else new._replace(held=0).fresh()
         return new._replace(limit=limit)
 
     def deep(self, depth: int) -> Book:

@@ -58,6 +58,19 @@ def slack(old: int, new: int, now: int) -> int:
     return reachable(old, now) - limit(new)
 
 
+def most_set(old: int, new: int) -> int:
+    """What an owner's change may leave as the limit of its day: no more than there was, and where
+    there was none and something had moved, counted from zero."""
+    most = cap(new)
+    percent = growth(new)
+    if not percent:
+        return most
+    is_open = day(old) == day(new)
+    held = 0 if is_open and not growth(old) else old & M112
+    most = min(most, held + most * percent // 100)
+    return min(most, limit(old)) if is_open and growth(old) else most
+
+
 def counted(book: int, now: int) -> int:
     """What liquidations have seized in this hour [parts of the depth]."""
     return book >> 236 if bits(book, 216, 20) == now // HOUR & 0xFFFFF else 0

@@ -9,19 +9,22 @@
         QUOTE
         Prices are apart by (higher - lower) / lower. w goes from 0 to 1 in BLEND_TIME.
         old      new                       price             low, high                status
-        valid    valid, within the band    old·(1-w)+new·w   outermost of both lines  see below
-                                                             and of the new
+        valid    valid, within the band    old·(1-w)+new·w   their lines              see below
         valid    valid, apart; or INVALID  old               old's                    DISPERSED; old's
         INVALID  valid, within the band    new               new's                    new's
                  of the last average
         INVALID  anything else             INVALID, with zeros
         The line of low goes from the old low to the new low, and so on. Agreeing prices are AGREED
         where both are, DISPERSED where one is, else SINGLE, and from w = 1 on just the new quote.
-        The last average is what the last poke stored.
+        Where the old source is dead, its last prices stand for it, whatever the new ones are, and
+        low and high are the outermost of the lines and of the new. The last average is what the last
+        poke stored.
 
         WHY
         - While the old source lives, the new one can only say what the old one says: a lie stops
-          new risk in the asset, and moves no price.
+          new risk in the asset, and moves no price. Nor does the call that begins: what the new one
+          says beyond the line is within the band, and counts bit by bit for liquidations and for
+          new risk alike.
         - A source that has been dead for a day is replaced from its last prices: low and high are
           those of the checkpoint, which liquidations have counted at. The new one, which agreed with
           the last average or with a second source, is believed for new risk at once.
@@ -109,7 +112,11 @@ def __init__(
     NEW = new
     BAND = band
     START = block.timestamp
-    OLD_GAS = self._gas_of(old)
+    old_gas: uint256 = 0
+    if second == empty(address):
+        # a dead one is not read, and need not tell: it may be another blend
+        old_gas = self._gas_of(old)
+    OLD_GAS = old_gas
     NEW_GAS = self._gas_of(new)
     GAS_LIMIT = (
         OLD_GAS + WORDS_GAS + 2 * aggregator.CALL_GAS + aggregator._need(NEW_GAS) + OWN_GAS
@@ -214,16 +221,18 @@ def _quote() -> (Quote, uint256):
         status = DISPERSED
     elif old.status == AGREED and new.status == AGREED:
         status = AGREED
-    return (
-        Quote(
-            low=min(self._between(old.low, new.low, elapsed), new.low),
-            price=self._between(old.price, new.price, elapsed),
-            high=max(self._between(old.high, new.high, elapsed), new.high),
-            updated_at=min(old.updated_at, new.updated_at),
-            status=status,
-        ),
-        IS_BOTH,
+    line: Quote = Quote(
+        low=self._between(old.low, new.low, elapsed),
+        price=self._between(old.price, new.price, elapsed),
+        high=self._between(old.high, new.high, elapsed),
+        updated_at=min(old.updated_at, new.updated_at),
+        status=status,
     )
+    if AVERAGE != 0:
+        # no band holds these together
+        line.low = min(line.low, new.low)
+        line.high = max(line.high, new.high)
+    return line, IS_BOTH
 
 
 @pure

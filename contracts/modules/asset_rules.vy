@@ -40,7 +40,7 @@ max_liquidation_ltv: public(uint256)  # [BPS]
 def set_cap(asset: address, cap: uint256):
     """
     @notice Sets how much of a collateral all accounts together may hold. That of a new asset only
-            falls, and its target with it.
+            falls, and its target to it: growth ends there, also at the cap that there is.
     @param cap [token units] rounded down to 16 significant bits. Zero stops adding, except by
            accounts below maintenance.
     """
@@ -131,7 +131,8 @@ def set_min_debt(asset: address, min_debt: uint256):
 @external
 def set_growth(asset: address, growth: uint256):
     """
-    @notice Sets by how much the total of a collateral may grow in a day. More is a step.
+    @notice Sets by how much the total of a collateral may grow in a day, see
+            `CreditEngine.set_growth`. More is a step.
     @param growth [percent of the cap] at most 100; 0: no limit, which once sealed only a new asset
            begins with.
     """
@@ -194,7 +195,7 @@ def steer(asset: address, cap: uint256, borrow_ltv: uint256):
     """
     @notice Moves cap and borrow_ltv of an asset together. What both move, as parts of their steps,
             is at most one whole.
-    @param cap [token units] of a new asset: at most what it is.
+    @param cap [token units] of a new asset: at most what it is; its target falls by the same part.
     @param borrow_ltv [BPS] as for `set_borrow_ltv`.
     """
     assert msg.sender == self.steward, "caller is not steward"
@@ -212,7 +213,7 @@ def steer(asset: address, cap: uint256, borrow_ltv: uint256):
         part += ((max(cap, before) - min(cap, before)) * BPS * BPS + most - 1) // most
     rulebook._check_step(part <= BPS)
     if new_assets._is_new(asset):
-        new_assets._lower(asset, cap, before)
+        new_assets._scale(asset, cap, before)
     self._write_borrow_ltv(asset, rule, term, borrow_ltv)
     extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_cap(asset, cap)
     log IConfigurator.Steer(asset=asset, cap=cap, borrow_ltv=borrow_ltv)

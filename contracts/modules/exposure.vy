@@ -21,7 +21,8 @@
           total in a day opens it, from the total before: that stood since an earlier block, so
           nothing within a block moves it. What leaves makes room, for anyone.
           At most `growth` of the cap in one day, so at most twice that in any 24 hours. Room is
-          filled by who keeps tokens here, at the cost of that capital; top-ups of accounts below
+          filled by who keeps tokens here, at the cost of that capital; taken out before midnight
+          and brought again after it, they fill the next day's too. Top-ups of accounts below
           maintenance don't need any.
         SEIZURE
           All that liquidations take counts, sent or credited: it is what will be sold. Each is
@@ -64,14 +65,17 @@ def _opened(book: uint256) -> uint256:
 def _limited(book: uint256, cap: uint256, growth: uint256) -> uint256:
     """
     @dev The book with another cap (see `compact`) and growth. More room than a limit left today
-         comes with the next day: else a deposit of a moment would be built upon.
+         comes with the next day: else a deposit of a moment would be built upon. Where something
+         moved today under no limit, what stood before is not known: the first one counts from zero.
     """
     limited: uint256 = (book & ~LIMITS) | cap << 120 | growth << 145
     limit: uint256 = self._fresh(limited)
     today: uint256 = unsafe_div(block.timestamp, DAY) & 65_535
-    if book >> 176 & 65_535 == today and self._growth(book) != 0 and growth != 0:
+    if book >> 176 & 65_535 == today and growth != 0:
         stands: uint256 = book >> 152 & CODE
-        if compact._decode(stands) < compact._decode(limit):
+        if self._growth(book) == 0:
+            limit = self._fresh(limited & ~MAX_TOTAL)
+        elif compact._decode(stands) < compact._decode(limit):
             limit = stands
     return limited | limit << 152 | today << 176
 

@@ -50,14 +50,16 @@ def replace_feed(
     """
     @notice Begins to replace the source of an asset. It must agree with the old one to within
             jump_band and 5 %; where that has had no price for 24 hours, with the last average, or
-            with `second`.
+            with `second`. So has an asset whose source died while it was replaced: what was under
+            way ends.
     @param source Chainlink aggregator, or a feed that keeps IPriceFeed.
     @param max_age [seconds] as in the configuration.
     @param second A feed to believe where the old source is dead; zero for none.
     @return The feed from the old source to the new.
     """
     ownable._check_owner()
-    assert self.blend_of[asset] == empty(address), "replacement is under way"
+    is_dead: bool = self._is_dead(asset)
+    assert is_dead or self.blend_of[asset] == empty(address), "replacement is under way"
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = rulebook._words(asset)
@@ -69,7 +71,7 @@ def replace_feed(
         | (rulebook._feed_decimals(source, is_feed) << 172)
     )
     dead: address = empty(address)
-    if self._is_dead(asset):
+    if is_dead:
         # the risk engine stands for no second source
         dead = second if second != empty(address) else rulebook.RISK_ENGINE
     blend: address = create_from_blueprint(

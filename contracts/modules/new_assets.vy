@@ -91,10 +91,27 @@ def _value(asset: address, cap: uint256, price: uint256, unit: uint256):
 @internal
 def _lower(asset: address, cap: uint256, before: uint256):
     """
-    @dev The target, with the cap, which was `before`.
+    @dev By the owner, whose cap, which was `before`, is the last: the target with it.
     """
-    assert cap <= before, "cap follows its schedule"
+    self._check_falls(cap, before)
     self.targets[asset] = min(self.targets[asset], cap)
+
+
+@internal
+def _scale(asset: address, cap: uint256, before: uint256):
+    """
+    @dev By a steward: the target by the same part as the cap, which was `before`. The schedule
+         goes on.
+    """
+    self._check_falls(cap, before)
+    if cap != before:
+        self.targets[asset] = self.targets[asset] * cap // before
+
+
+@pure
+@internal
+def _check_falls(cap: uint256, before: uint256):
+    assert cap <= before, "cap follows its schedule"
 
 
 @pure

@@ -73,7 +73,8 @@ def set_cap(asset: address, cap: uint256):
 def set_growth(asset: address, growth: uint256):
     """
     @notice Sets by how much the total of a collateral may grow in a day (UTC). For the owner. More
-            than the limit that there is gives no more room before the next day.
+            than the limit that there is gives no more room before the next day; a first one, on a
+            day on which something was added or taken, lets no more than `growth` be held in all.
     @param growth [percent of the cap] at most 100; 0: no limit.
     """
     ownable._check_owner()

@@ -70,22 +70,28 @@ def test_loans_filled_by_debt_that_comes_back(lent):
 
 
 def test_growth_filled_by_tokens_that_come_back(new_market):
-    """And with collateral that is taken out for the two blocks around midnight."""
+    """Collateral that is taken out for the two blocks around midnight does take each day's room: a
+    known limit. He pays for it with that room, all day; what he does not hold is open to others, in
+    those blocks all of it is, and whoever comes in stays, below what he has to fill anew.
+    """
     market = new_market(WETH={"cap": 1_000 * WAD})
-    weth, me = market.assets["WETH"], market.account(0, market.other)
+    weth, me, other = market.assets["WETH"], market.account(0, market.other), market.account(5)
     market.deposit("WETH", 500)
     market.configurator.set_growth(weth, 10, sender=market.owner)
     market.host.advance(2 * DAY - market.host.now % DAY)
     market.refresh()
     market.give("WETH", market.other, 101 * WAD)
-    left = []
-    for _ in range(DAYS):
-        room = min(market.lens.max_deposit(me, weth), 101 * WAD)
-        market.engine.deposit_collateral(me, weth, room, sender=market.other)
-        left.append(market.lens.max_deposit(market.account(5), weth))
-        market.host.advance(DAY - 13)
-        left.append(market.lens.max_deposit(market.account(5), weth))
-        market.engine.withdraw_collateral(me, weth, room, market.other, sender=market.other)
+    for day in range(DAYS):
+        room = market.lens.max_deposit(me, weth)
+        assert 99 * WAD < room <= 100 * WAD
+        market.engine.deposit_collateral(me, weth, room - WAD, sender=market.other)
+        for wait in (0, DAY - 13):
+            market.host.advance(wait)
+            assert market.lens.max_deposit(other, weth) == WAD
+        market.engine.withdraw_collateral(me, weth, room - WAD, market.other, sender=market.other)
+        assert market.lens.max_deposit(other, weth) == room
+        market.refresh()
+        market.deposit("WETH", 10, other)
+        assert market.engine.book_of(weth)[1] == (510 + 10 * day) * WAD
         market.host.advance(13)
         market.refresh()
-    assert max(left) > 10 * WAD

@@ -59,11 +59,29 @@ def test_quote__moves_in_a_straight_line(market, other, hours):
     market.price("WETH", 2_000)
     tell(market, other, 2_096)
     price = 2_000 + 96 * hours // 24
-    assert blend.quote()[:3] == quoted(price, price, 2_096)
+    assert blend.quote()[:3] == quoted(price)
     tell(market, other, 1_910)
     price = 2_000 - Fraction(90 * hours, 24)
-    assert blend.quote()[:3] == quoted(price, 1_910, price)
+    assert blend.quote()[:3] == quoted(price)
     assert blend.quote()[4] == 1
+
+
+@pytest.mark.parametrize("hours", [0, 9, 24])
+def test_quote__low_and_high_have_lines_of_their_own(market, hours):
+    """Each from what it was to what it will be: at no end does it leave its source."""
+    market.add_asset("TWO", decimals=18, dollars=2_000, sources=2)
+    two = market.add_asset("NEXT", decimals=18, dollars=2_000, sources=2).config.source
+    market.price("TWO", 2_000, 2_002)
+    market.price("NEXT", 2_048, 2_052)
+    before = market.risk.quote(market.assets["TWO"])
+    blend = replace(market, two, name="TWO", is_feed=True)
+    after = market.risk.quote(market.assets["TWO"])
+    assert (after.low, after.price, after.high) == (before.low, before.price, before.high)
+    market.host.advance(hours * HOUR)
+    market.price("TWO", 2_000, 2_002)
+    market.price("NEXT", 2_048, 2_052)
+    w = Fraction(hours, 24)
+    assert blend.quote()[:3] == quoted(2_001 + 49 * w, 2_000 + 48 * w, 2_002 + 50 * w)
 
 
 def test_quote__is_the_new_one_after_a_day(market, other):
@@ -213,6 +231,55 @@ def test_replace_feed__dead_old_source_and_the_average(market, other):
     assert replace(market, other).quote()[:3] == quoted(2_000, 2_000, 2_100)
 
 
+def silence(market, hours):
+    """Pokes that find no price of WETH, at the ends of as many hours."""
+    market.poke("WETH")
+    for _ in range(hours):
+        market.host.advance(HOUR)
+        market.poke("WETH")
+
+
+@pytest.mark.parametrize("lived", [True, False])
+def test_replace_feed__of_one_that_died_in_its_replacement(market, other, lived):
+    """After a day without any price: whichever it stood on, the old source or its last prices."""
+    weth, call = market.assets["WETH"], market.configurator.replace_feed
+    if not lived:
+        market.break_feed("WETH")
+        silence(market, 24)
+    first = replace(market, other)
+    assert (first.AVERAGE() == 0) == lived
+    market.poke("WETH")
+    market.break_feed("WETH")
+    other.set_round(9, 0, 0, 0, sender=market.owner)
+    silence(market, 23)
+    third = AggregatorMock.deploy(market.host, 8, 2_000 * 10**8, sender=market.owner)
+    market.host.advance(HOUR - 1)
+    with refuses("replacement is under way"):
+        call(weth, third, False, DAY, ZERO, sender=market.owner)
+    market.host.advance(1)
+    again = replace(market, third)
+    assert market.configurator.blend_of(weth) == again.address != first.address
+    assert market.risk.quote(weth).price == 2_000 * WAD
+    # it does not read the one before it, and asks for no gas for it
+    assert again.gas_limit() == 20_000 + 2 * 3_600 + 40_000 * 64 // 63 + 6_600 + 8_000
+    market.host.advance(DAY)
+    tell(market, third, 2_010)
+    market.configurator.finish_replacement(weth, sender=market.other)
+    assert source_of(market)[0] == third.address
+
+
+def test_replace_feed__not_while_there_is_a_price_again(market, other):
+    """A day of silence that is over ends nothing."""
+    replace(market, other)
+    market.break_feed("WETH")
+    other.set_round(9, 0, 0, 0, sender=market.owner)
+    silence(market, 24)
+    tell(market, other, 2_000)
+    third = AggregatorMock.deploy(market.host, 8, 2_000 * 10**8, sender=market.owner)
+    with refuses("replacement is under way"):
+        replace(market, third)
+
+
 def test_finish_replacement__anyone_after_a_day(market, other):
     weth, call = market.assets["WETH"], market.configurator.finish_replacement
     with refuses("no replacement is under way"):
@@ -281,7 +348,7 @@ def test_replacement__makes_nobody_liquidatable(market, other, dollars):
     def unchanged(act):
         before = healths(market, one, two)
         act()
-        assert all(now >= was for now, was in zip(healths(market, one, two), before, strict=True))
+        assert healths(market, one, two) == before
 
     unchanged(lambda: replace(market, other))
     for _ in range(6):

@@ -319,6 +319,48 @@ def test_set_growth__less_acts_at_once(weth):
     assert weth.lens.room == rounded(weth.base + weth.cap // 20) - weth.base
 
 
+@pytest.mark.parametrize("held", [0, 99, 100, 101])
+def test_set_growth__the_first_on_an_open_day_counts_from_zero(new_market, held):
+    """Whoever executes it may have brought what is held a moment ago: a tenth of 1,000 in all."""
+    market = new_market(WETH={"cap": 1_000 * WAD})
+    weth = Collateral(market)
+    weth.set("set_growth", 0)
+    weth.take(100 * WAD - 1)
+    weth.take(1)
+    if held:
+        weth.add(held * WAD)
+    weth.set("set_growth", 10)
+    most = rounded(weth.cap // 10)
+    assert weth.lens.room == max(most - held * WAD, 0)
+    with refuses(LIMIT):
+        weth.add(weth.lens.room + 1)
+    if held:
+        weth.take(held * WAD)
+    assert weth.lens.room == most
+    # more of it is no way round, nor is a higher cap
+    weth.set("set_growth", 20)
+    weth.set("set_cap", 2_000 * WAD)
+    assert weth.lens.room == most
+    weth.next_day()
+    assert weth.lens.room == rounded(rounded(2_000 * WAD) // 5)
+
+
+@pytest.mark.parametrize("call", ["set_growth", "add", "take"])
+def test_set_growth__the_first_of_a_day_counts_what_is_held(new_market, call):
+    """What stood since yesterday is no deposit of this block; a unit in or out, and it may be."""
+    market = new_market(WETH={"cap": 1_000 * WAD})
+    weth = Collateral(market)
+    weth.set("set_growth", 0)
+    weth.next_day()
+    if call != "set_growth":
+        getattr(weth, call)(1)
+    weth.set("set_growth", 10)
+    if call == "set_growth":
+        assert weth.lens.room == weth.limit - weth.base
+    else:
+        assert weth.lens.room == max(rounded(weth.cap // 10) - weth.total, 0)
+
+
 def test_set_growth__none_ends_it_at_once(weth):
     weth.set("set_growth", 0)
     weth.add(weth.cap - weth.base)

@@ -25,6 +25,9 @@ def settled(dollars, notice=DAY):
     return [*SEEN, *announced, replace(done[0], wait=notice), *done[1:]]
 
 
+FIRST = ruled("configurator", "set_growth", "@token.WETH", 10)
+"""On a day on which something moved already, see below."""
+
 USDC = World(EvmHost()).vault_config("USDC")
 
 
@@ -67,6 +70,12 @@ MUTANTS = {
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
         [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 10)],
+        "CAP-1",
+    ),
+    "first growth from what is held": Mutant(
+        "CreditEngine", "modules/exposure", "_limited", "limited & ~MAX_TOTAL", "limited",
+        [FIRST[0], replace(POKE, wait=FIRST[1].wait, blocks=300), *FIRST[2:],
+         add("borrower_1#0", "WETH", WAD), replace(FIRST[1], wait=0, blocks=0)],
         "CAP-1",
     ),
     "ramp of a minute": Mutant(
