@@ -337,6 +337,7 @@ class Configurator(Vaults):
         self._check_owner(sender)
         self.put(ZERO_ADDRESS, "blend_of", asset)
         self._ask(self.risk, "settle", asset, price)
+        self._ask(self.engine, "end_collateral", asset)
 
     # ------------------------------------------------------------ views
 

@@ -123,6 +123,8 @@ def settle(asset: address, price: uint256):
     ownable._check_owner()
     self.blend_of[asset] = empty(address)
     extcall IRiskEngine(rulebook.RISK_ENGINE).settle(asset, price)
+    # else it would be bought for what it is worth now, and added at this price
+    extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).end_collateral(asset)
 
 
 @view
