@@ -189,8 +189,8 @@ def liquidation_prices(
 
     In a jump that nothing confirms, or that has not lasted `patience` seconds under pokes' eyes,
     the last at most MAX_GAP ago and at a spot within the band of this one, whichever of spot and
-    average favours the borrower. Sources that disagree favour him for WAIT_TIME, in which no jump is
-    confirmed; from then on they count as one. Without a price whichever of last spot and last
+    average favours the borrower. Sources that disagree favour him for WAIT_TIME, in which no jump
+    is confirmed; from then on they count as one. Without a price whichever of last spot and last
     average favours him, fading as collateral.
     """
     if price == 0:

@@ -208,7 +208,7 @@ def test_settle__debt_beside_it_takes_no_new_risk(ended):
 
 @pytest.mark.parametrize("rest", [1, 0])
 def test_settle__no_batch_is_safer_beside_a_debt_in_it(ended, rest):
-    """Half of all debt is paid, and less than half of the collateral leaves; or all WETH is paid."""
+    """Half of all debt is paid, and as much of the collateral leaves; or all WETH is paid."""
     market, account = ended, ended.account(1)
     pays = [market.leg(REPAY, "DAI", 4_000 * WAD, account)]
     if not rest:
