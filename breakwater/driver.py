@@ -193,6 +193,7 @@ class Terms(NamedTuple):
     seize: list[int]
     health_factor: int
     incentive: int
+    under_water: bool
 
 
 class BackstopPool(Contract):
@@ -868,6 +869,10 @@ class CreditEngine(Contract):
     def set_depth(self, asset: Address, depth: int, *, sender: Address) -> Receipt:
         """`set_depth(address, uint256)`"""
         return self._transact("set_depth", (asset, depth), sender)
+
+    def end_collateral(self, asset: Address, *, sender: Address) -> Receipt:
+        """`end_collateral(address)`"""
+        return self._transact("end_collateral", (asset,), sender)
 
     def list_debt(self, vault: Address, min_debt: int, *, sender: Address) -> Receipt:
         """`list_debt(address, uint256)`"""

@@ -9,7 +9,7 @@
           An account is a `bytes32`: its owner's 20 bytes, then a number of 12. At most 8 legs
           (see `legs`); nothing has to be opened. Only the owner, or an operator with the scope,
           may bring collateral that is new to an account, withdraw, borrow or move; anyone may
-          repay or add to what is there.
+          repay or add to what is there, but of an asset that is wound down.
         CUSTODY
           A book (`exposure`) says how much of each token the engine holds. `balanceOf` is read only
           around our own transfer of a token that is listed as taking fees. Rebasing-down tokens
@@ -54,6 +54,7 @@ exports: (
     register.set_cap,
     register.set_growth,
     register.set_depth,
+    register.end_collateral,
     register.list_debt,
     register.set_min_debt,
     register.book_of,
@@ -257,9 +258,11 @@ def is_unlocked() -> bool:
 @internal
 def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     book: uint256 = register.books[asset]
-    id: uint256 = (book >> 112) & 255
+    id: uint256 = (book >> 112) & 127
     if id == 0:
         legs._fail("asset is no collateral")
+    if book & exposure.ENDED != 0:
+        legs._fail("asset is settled")
     book = exposure._opened(book)
     received: uint256 = amount
     if book & exposure.TAKES_FEE != 0:
@@ -391,7 +394,7 @@ def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint2
 def _move(
     source: bytes32, target: bytes32, asset: address, amount: uint256, checked: bool
 ) -> uint256:
-    id: uint256 = register._id(asset)
+    id: uint256 = exposure._id(register._addable(asset))
     if source == target:
         legs._fail("accounts are the same")
     if operators._owner(source) != operators._owner(target):
@@ -427,7 +430,7 @@ def _liquidate(
     debt: uint256 = register._debt(debt_asset)
     tag: uint256 = legs.DEBT | (debt >> 160 & 255)
     min_debt: uint256 = compact._decode(debt >> 168)
-    id: uint256 = register.books[collateral] >> 112 & 255
+    id: uint256 = register.books[collateral] >> 112 & 127
     words: uint256[4] = accounts._load(account)
     if legs._has_stamp(words):
         legs._fail("risk was raised in this block")
@@ -435,10 +438,9 @@ def _liquidate(
     terms: IRiskEngine.Terms = staticcall register.RISK_ENGINE.liquidation_terms(
         position, tag, id, max_repay, min_debt
     )
-
-    # a small slice, and what books a loss, is not held back by what an hour may seize
+    # a small slice is not held back by what an hour may seize, and under water nothing waits
     may_pass: bool = (
-        terms.write_off != 0 or terms.repay <= unsafe_mul(2, min(min_debt, legs.MAX_AMOUNT))
+        terms.under_water or terms.repay <= unsafe_mul(2, min(min_debt, legs.MAX_AMOUNT))
     )
     # 1. the collateral leaves the account; empty legs stay until the debt is settled
     seized: uint256 = 0
@@ -475,7 +477,6 @@ def _liquidate(
         legs._fail("too little would be seized")
     if credit == empty(bytes32):
         self._push_seized(words, terms.seize, collateral, id, receiver)
-
     if len(data) != 0:
         extcall ILiquidator(msg.sender).on_liquidate(
             account, debt_asset, terms.repay + terms.fund_fee, collateral, seized, data
@@ -490,7 +491,6 @@ def _liquidate(
             terms.repay, left, msg.sender, terms.fund_fee
         )
         left -= shares
-
     bad_debt: uint256 = 0
     if terms.write_off != 0 and left != 0:
         lost: uint256 = left

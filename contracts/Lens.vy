@@ -184,7 +184,7 @@ def preview_liquidate(
     terms: IRiskEngine.Terms = staticcall headroom.RISK_ENGINE.liquidation_terms(
         position, legs.DEBT | debt_id, wanted, max_repay, min_debt
     )
-    may_pass: bool = (terms.write_off != 0 or terms.repay <= 2 * min(min_debt, legs.MAX_AMOUNT))
+    may_pass: bool = (terms.under_water or terms.repay <= 2 * min(min_debt, legs.MAX_AMOUNT))
     result: Liquidation = empty(Liquidation)
     result.repay = terms.repay
     result.fund_fee = terms.fund_fee

@@ -202,8 +202,11 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
         if rest == 0:
             break
         id: uint256 = rest & 127
+        rule: uint256 = price_oracle.rules[id]
+        if rest & legs.DEBT != 0 and rule & price_oracle.LATCHED != 0:
+            initial_margin._check_not_held(id)
         rest = rest >> 8
-        state: uint256 = price_oracle._read(id, price_oracle.rules[id])[4]
+        state: uint256 = price_oracle._read(id, rule)[4]
         if state >> 2 & 3 > level:
             level = state >> 2 & 3
             why = initial_margin._level_reason(state)
@@ -228,8 +231,8 @@ def check_listable(id: uint256) -> bool:
         legs._fail("price is stale")
     if rule & price_oracle.SOURCE == 0:
         legs._fail("asset is settled")
-    if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
-        legs._fail("asset is held")
+    if rule & price_oracle.LATCHED != 0:
+        initial_margin._check_not_held(id)
     return True
 
 

@@ -6,10 +6,11 @@ from typing import Final
 
 from breakwater.fuzz.events import Change, Event, Told
 from breakwater.fuzz.liquidations import Liquidations
-from breakwater.fuzz.prices import Asset
+from breakwater.fuzz.prices import WIND_DOWN, Asset
 from breakwater.observation import exposure
 from breakwater.observation.asset import TARGET_CEILING
-from breakwater.observation.words import M112
+from breakwater.observation.words import M32, M112
+from breakwater.units import HOUR
 
 _SPENDS: Final = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
 """What an operator needs a grant for."""
@@ -20,7 +21,7 @@ class Exposures(Liquidations):
 
     def _opened(self, asset: Asset, old: int, new: int) -> None:
         """The day was opened from the total before the call, and its limit stands."""
-        if old >> 112 & 255:
+        if old >> 112 & 127:
             left = exposure.slack(old, new, self.now)
             self._room("CAP-1", left, exposure.cap(old), "limit of {} today", asset.symbol)
 
@@ -49,6 +50,24 @@ class Exposures(Liquidations):
                 earlier = told.engine[:at] if is_engine else []
                 room = max(room, self._lacking(event, id, earlier, changed, at > 0) - amount)
             self._room("CAP-1", room, most, "limit of collateral {}", self._listed[id - 1].symbol)
+
+    def _comes_in(self, told: Told) -> None:
+        """Nothing that is wound down comes into an account, nor a loan of what is held: it would
+        shield the account, or stand for more than it is worth."""
+        for event in told.engine:
+            at = {"DepositCollateral": 2, "MoveCollateral": 3, "Borrow": 2}.get(event.name)
+            if at is None:
+                continue
+            id = self._by_topic.get(event.topics[at], 0)
+            if id == 0:
+                continue
+            symbol = self._listed[id - 1].symbol
+            until = self.rules[id][1] >> 217 & M32
+            if event.name != "Borrow":
+                if self.price(id).level == WIND_DOWN:
+                    self._differs("CAP-1", 1, "more of {}, which is wound down", symbol)
+            elif until and self.now < until + HOUR:
+                self._differs("LIVE-3", 1, "a loan of {}, which is held", symbol)
 
     def _lacking(
         self, event: Event, id: int, earlier: list[Event], changed: list[Change], moved: bool

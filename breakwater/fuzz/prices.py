@@ -469,15 +469,15 @@ class Prices:
         status = VALID
         if feed_status == 3:
             status, flags = DISPERSED, 1 << 238
-        elif is_jump(rule, spot, average):
-            status, up = JUMP, int(spot > average)
+        if is_jump(rule, spot, average):
+            status, up = status or JUMP, int(spot > average)
             since, confirmed = seen >> 128 & M32, seen >> 237 & 1
             gap = now > poked_at + MAX_GAP or is_jump(rule, spot, stored)
             if since == 0 or up != seen >> 236 & 1 or gap:
                 since, confirmed = now, 0
             elif now >= since + _CONFIRM_TIME:
                 confirmed = 1
-            flags = up << 236 | confirmed << 237
+            flags |= up << 236 | confirmed << 237
         waits = 0
         if seen >> 192 or flags:
             waits = waited(seen, checkpoint, now) << 224
@@ -495,10 +495,15 @@ def _unusual(
     if spot == 0:
         left = FADE_TIME - faded(seen, now)
         return STALE, 2, max(stored, mean) * left // FADE_TIME, min(stored, mean)
+    status = JUMP
     if feed_status == 3:
-        if waited(seen, checkpoint, now) >= WAIT_TIME:
-            return DISPERSED, 1, spot, spot
-        return DISPERSED, 1, high, low
+        status = DISPERSED
+        waits = waited(seen, checkpoint, now) < WAIT_TIME
+        if not is_jump(rule, spot, average):
+            return DISPERSED, 1, high if waits else spot, low if waits else spot
+        if waits:
+            return DISPERSED, 1, max(high, average), min(low, average)
+        low = high = spot
     since = seen >> 128 & M32
     poked = (
         since != 0
@@ -510,5 +515,5 @@ def _unusual(
     if patience:
         confirmed = confirmed and poked and now >= since + patience
     if confirmed:
-        return JUMP, 1, high, low
-    return JUMP, 1, max(high, average), min(low, average)
+        return status, 1, high, low
+    return status, 1, max(high, average), min(low, average)

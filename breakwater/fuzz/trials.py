@@ -119,7 +119,8 @@ class Trials:
         room = exposure.reachable(book, watch.now) - (book & M112)
         if room < 2 and not watch._is_stamped(watch.accounts[i]):
             room = watch.shortfall(watch.legs[i], asset.id)  # above the limit who is weak may
-        if room < 2 or not watch.price(asset.id).valid or not self._moves(asset):
+        price = watch.price(asset.id)
+        if room < 2 or not price.valid or price.level == WIND_DOWN or not self._moves(asset):
             return None
         amount = 1
         if asset.symbol in self._odd and watch.evm.storage(asset.token, self._fee):

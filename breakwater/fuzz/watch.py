@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
 from breakwater.fuzz.positions import Legs, parse
-from breakwater.fuzz.prices import UNREAD
+from breakwater.fuzz.prices import UNREAD, WIND_DOWN
 from breakwater.fuzz.rulings import Rulings
 from breakwater.fuzz.state import SENTENCES, padded
 from breakwater.fuzz.steps import Step
@@ -186,6 +186,7 @@ class Watch(Rulings):
                 self._new_risk(told, changed, is_engine, function)
             self._debts(told)
             self._caps(told, changed, is_engine)
+            self._comes_in(told)
             if told.liquidations:
                 self._liquidated(told, changed)
                 self._flood(told, changed)
@@ -308,7 +309,7 @@ class Watch(Rulings):
         book = storage(self._engine, asset.book)
         held = storage(asset.token, asset.balance)
         total = book & M112
-        if book >> 112 & 255:
+        if book >> 112 & 127:
             gap = self.sums.get(id, 0) - total
             if gap:
                 self._differs("SOLV-3", gap, "collateral {}", asset.symbol)
@@ -371,7 +372,8 @@ class Watch(Rulings):
             name = self._name(i)
             by_margin = level == 0 and room >= 0 and free >= 0
             for id in debts:
-                if not self.price(id).spot:
+                price = self.price(id)
+                if not price.spot or price.level == WIND_DOWN:
                     self._differs("SOLV-5", 1, "new risk of {}, whose debt has no price", name)
             may_be_safer = level < 2 and (function == "batch" or not is_engine)
             is_safer = not by_margin and may_be_safer and self._is_safer(before, after)

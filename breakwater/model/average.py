@@ -46,8 +46,8 @@ class Checkpoint(NamedTuple):
     """price of the last sample of volatility"""
     reference_time: int = 0
     jump_since: int = 0
-    """first of the pokes in a row that saw this jump, no gap above MAX_GAP and no change of spot
-    beyond the band between them; 0: none"""
+    """first of the pokes in a row that saw this jump, whether sources disagreed or not, no gap
+    above MAX_GAP and no change of spot beyond the band between them; 0: none"""
     jump_is_up: bool = False
     confirmed: bool = False
     stale_at: int = 0
@@ -147,7 +147,7 @@ def poke(
     if now - reference_time >= SAMPLE_TIME:
         reference, reference_time = price, now
     since, up, confirmed = 0, False, False
-    if not disagrees and is_jump(price, average, band):
+    if is_jump(price, average, band):
         up = price > average
         since, confirmed = checkpoint.jump_since, checkpoint.confirmed
         unseen = now - checkpoint.time > MAX_GAP or is_jump(price, checkpoint.spot, band)
@@ -189,20 +189,22 @@ def liquidation_prices(
 
     In a jump that nothing confirms, or that has not lasted `patience` seconds under pokes' eyes,
     the last at most MAX_GAP ago and at a spot within the band of this one, whichever of spot and
-    average favours the borrower. Sources that disagree favour him for WAIT_TIME. Without a price
-    whichever of last spot and last average favours him, fading as collateral.
+    average favours the borrower. Sources that disagree favour him for WAIT_TIME, in which no jump
+    is confirmed; from then on they count as one. Without a price whichever of last spot and last
+    average favours him, fading as collateral.
     """
     if price == 0:
         left = FADE_TIME - faded(checkpoint, now)
         return checkpoint.highest * left // FADE_TIME, checkpoint.lowest, False
     low, high = price if low is None else low, price if high is None else high
-    if disagrees:
-        if waited(checkpoint, now) >= WAIT_TIME:
-            return price, price, True
-        return high, low, True
+    waits = disagrees and waited(checkpoint, now) < WAIT_TIME
+    if disagrees and not waits:
+        low = high = price
     average = average_at(checkpoint, now)
     if not is_jump(price, average, band):
         return high, low, True
+    if waits:
+        return max(high, average), min(low, average), True
     seen = checkpoint.jump_since != 0 and checkpoint.jump_is_up == (price > average)
     seen = seen and now <= checkpoint.time + MAX_GAP
     seen = seen and not is_jump(price, checkpoint.spot, band)

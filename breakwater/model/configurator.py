@@ -354,6 +354,7 @@ class Configurator(Vaults):
             raise Refused("step comes too soon")
         self.put(ZERO_ADDRESS, "blend_of", asset)
         self._ask(self.risk, "settle", asset, price)
+        self._ask(self.engine, "end_collateral", asset)
 
     def _end_announcement(self, asset: str) -> tuple[int, int]:
         announced: tuple[int, int] = self.announcement_of(self.address, asset)

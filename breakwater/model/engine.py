@@ -64,7 +64,7 @@ class CreditEngine(Owned, Operators):
 
     def deposit_collateral(self, sender: str, account: bytes, asset: str, amount: int) -> int:
         """What arrived."""
-        book = self._book(asset).opened(self.chain.now)
+        book = self._book(asset).addable().opened(self.chain.now)
         received = amount
         if book.takes_fee:
             before = self._ask(asset, "balanceOf", self.address)
@@ -157,7 +157,7 @@ class CreditEngine(Owned, Operators):
             raise Refused("risk was raised in this block")
         i = holder.find(DEBT | debt.id)
         position = self._owing(holder)
-        repay, fee, write_off, seize, health, incentive = self._ask(
+        repay, fee, write_off, seize, health, incentive, under_water = self._ask(
             self.risk,
             "liquidation_terms",
             position.packed(),
@@ -168,10 +168,9 @@ class CreditEngine(Owned, Operators):
         )
         if i is None:
             raise AssertionError("there are terms for a debt that is not held")
-
         # the collateral leaves the account, leg by leg
         now = self.chain.now
-        may_pass = write_off != 0 or repay <= 2 * debt.min_debt
+        may_pass = under_water or repay <= 2 * debt.min_debt
         legs = list(holder.legs)
         taken: list[tuple[str, int]] = []
         seized = 0
@@ -198,7 +197,6 @@ class CreditEngine(Owned, Operators):
         if credit == NO_ACCOUNT:
             for asset, amount in taken:
                 self._push(asset, receiver, amount)
-
         # the liquidator is called while he owes
         if data:
             args = (account, debt_asset, repay + fee, collateral, seized, data)
@@ -208,7 +206,6 @@ class CreditEngine(Owned, Operators):
         if repay:
             paid, shares = self._ask(debt.vault, "collect", repay, left, sender, fee)
             left -= shares
-
         # of what is left the part that the terms write off
         bad_debt = 0
         owed = position.legs[i][1]
@@ -312,7 +309,7 @@ class CreditEngine(Owned, Operators):
     def list_collateral(self, sender: str, asset: str, cap: int, takes_fee: bool) -> None:
         """Accounts may hold `asset`."""
         self._check_owner(sender)
-        if self.get("books", asset, default=NO_BOOK).id:
+        if self.get("books", asset, default=NO_BOOK) != NO_BOOK:
             raise Refused("collateral is listed already")
         id = self._listed_id(asset)
         self.emit("ListCollateral", asset=asset, id=id, cap=cap, takes_fee=takes_fee)
@@ -338,6 +335,12 @@ class CreditEngine(Owned, Operators):
         book = self._book(asset).deep(depth)
         self.put(book, "books", asset)
         self.emit("SetDepth", asset=asset, depth=book.depth)
+
+    def end_collateral(self, sender: str, asset: str) -> None:
+        """No more of it comes into any account, for good."""
+        self._check_owner(sender)
+        book: Book = self.get("books", asset, default=NO_BOOK)
+        self.put(book._replace(ended=True), "books", asset)
 
     def list_debt(self, sender: str, vault: str, min_debt: int) -> None:
         """Accounts may borrow what `vault` lends."""
@@ -458,7 +461,7 @@ class CreditEngine(Owned, Operators):
     def _move(
         self, sender: str, source: bytes, target: bytes, asset: str, amount: int, checked: bool
     ) -> int:
-        book = self._book(asset)
+        book = self._book(asset).addable()
         if source == target:
             raise Refused("accounts are the same")
         if owner_of(source) != owner_of(target):

@@ -35,6 +35,8 @@ class Book(NamedTuple):
     hour: int = 0
     seized: int = 0
     """[parts of the depth] in the hour of `hour`"""
+    ended: bool = False
+    """wound down: no more of it comes into any account"""
 
     def fresh(self) -> int:
         """What may be held on a day that begins with the book as it is."""
@@ -42,6 +44,12 @@ class Book(NamedTuple):
             return self.cap
         cap = min(self.cap, MAX_TOTAL)
         return decoded(encoded(min(cap, self.held + cap * self.growth // 100)))
+
+    def addable(self) -> Book:
+        """Unless nothing more of it comes into any account."""
+        if self.ended:
+            raise Refused("asset is settled")
+        return self
 
     def opened(self, now: int) -> Book:
         """On the day of `now`."""
@@ -78,7 +86,7 @@ class Book(NamedTuple):
     @property
     def room(self) -> int:
         """What may be added, of a book that is open."""
-        return max(self.limit - self.held, 0)
+        return 0 if self.ended else max(self.limit - self.held, 0)
 
     def depth_left(self, now: int) -> int:
         """What may be seized, of a book that has a depth."""
@@ -92,6 +100,7 @@ class Book(NamedTuple):
         return (
             self.held
             | self.id << 112
+            | self.ended << 119
             | encoded(self.cap) << 120
             | self.takes_fee << 144
             | self.growth << 145
@@ -106,7 +115,7 @@ class Book(NamedTuple):
     def of(cls, word: int) -> Book:
         """From what is stored."""
         return cls(
-            id=word >> 112 & 255,
+            id=word >> 112 & 127,
             held=word & MAX_TOTAL,
             cap=decoded(word >> 120 & 0xFFFFFF),
             takes_fee=bool(word >> 144 & 1),
@@ -116,6 +125,7 @@ class Book(NamedTuple):
             depth=decoded(word >> 192 & 0xFFFFFF),
             hour=word >> 216 & HOURS - 1,
             seized=word >> 236,
+            ended=bool(word >> 119 & 1),
         )
 
 

@@ -158,6 +158,8 @@ class Lens(Contract):
         book = self._book(asset)
         if book.id == 0:
             return "asset is no collateral"
+        if book.ended:
+            return "asset is settled"
         if amount == 0:
             return "amount is zero"
         if amount > MAX_AMOUNT:
@@ -219,7 +221,7 @@ class Lens(Contract):
             raise Refused("asset is no debt asset")
         position = self._ask(self.engine, "position_of", id)
         wanted = self._ask(self.risk, "id_of", collateral)
-        repay, fee, write_off, seize, health, incentive = self._ask(
+        repay, fee, write_off, seize, health, incentive, under_water = self._ask(
             self.risk,
             "liquidation_terms",
             position,
@@ -228,7 +230,7 @@ class Lens(Contract):
             max_repay,
             least,
         )
-        may_pass = write_off != 0 or repay <= 2 * least
+        may_pass = under_water or repay <= 2 * least
         seized, assets, amounts = 0, [], []
         for i, (tag, _) in enumerate(unpacked(position).legs):
             taken = seize[i >> 1] >> 104 * (i & 1) & MAX_AMOUNT

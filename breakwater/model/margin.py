@@ -174,6 +174,8 @@ def initial(
         if not leg.is_debt:
             continue
         rule, price = rules[leg.asset], prices[leg.asset]
+        if price.level >= 3:
+            return "asset is settled"
         if price.status == STALE:
             return "price is stale"
         value = debt_value(leg.amount, max(price.high, price.average), rule.decimals)
@@ -226,7 +228,8 @@ def is_safer(
     prices: Mapping[Any, Prices],
 ) -> bool:
     """Whether `after` owes no more of anything, and neither health nor collateral over debt is
-    lower wherever between spot and average each price is. Never while something owed has no price.
+    lower wherever between spot and average each price is. Never while something owed has no price,
+    or one that ended.
 
     new debt / old debt is at most that with what stays at the higher price and what was repaid at
     the lower; sum p x (has x old debt - had x new debt) >= 0, each p where its term is least.
@@ -243,7 +246,7 @@ def is_safer(
             if not is_debt:
                 continue
             rule, price = rules[asset], prices[asset]
-            if has > had or (has != 0 and price.status == STALE):
+            if has > had or (has != 0 and (price.status == STALE or price.level >= 3)):
                 return False
             weight = rule.debt_weight if weighted else BPS
             kept = debt_value(has, max(price.high, price.average), rule.decimals)

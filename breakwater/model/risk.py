@@ -21,6 +21,7 @@ from breakwater.model.oracle import (
     HALT,
     IS_FEED,
     NORMAL,
+    WIND_DOWN,
     Reading,
     Rule,
     Term,
@@ -62,6 +63,7 @@ class PackedTerms(NamedTuple):
     seize: tuple[int, ...]
     health_factor: int
     incentive: int
+    under_water: bool
 
 
 def legs_of(position: Position) -> tuple[Leg, ...]:
@@ -211,6 +213,8 @@ class RiskEngine(Owned):
         """Whether `after` passes by its initial margin; else that it is safer than `before`."""
         level, why = NORMAL, None
         while touched:
+            if touched & DEBT:
+                self._check_not_held(touched & 127)
             read = self._read(touched & 127)
             if read.level > level:
                 level, why = read.level, read.trouble
@@ -233,8 +237,7 @@ class RiskEngine(Owned):
             raise Refused("price is stale")
         if self._rule(id).is_settled:
             raise Refused("asset is settled")
-        if self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME:
-            raise Refused("asset is held")
+        self._check_not_held(id)
         return True
 
     @reentrant
@@ -295,6 +298,7 @@ class RiskEngine(Owned):
             seize=tuple(seize),
             health_factor=terms.health_factor,
             incentive=terms.incentive,
+            under_water=terms.under_water,
         )
 
     # ------------------------------------------------------------ views
@@ -371,7 +375,10 @@ class RiskEngine(Owned):
             if id | DEBT == unseen:
                 if read.level != NORMAL:
                     return read.trouble
+                self._check_not_held(id)
                 unseen = 0
+            elif read.level == WIND_DOWN:
+                return read.trouble
             if read.price == 0:
                 return "price is stale"
             rules = rules_at(self._rule(id), NO_TERM, 0)
@@ -416,6 +423,11 @@ class RiskEngine(Owned):
 
     def _is_safer(self, before: Sequence[Leg], after: Sequence[Leg]) -> bool:
         return margin.is_safer(before, after, *self._known(leg.asset for leg in (*before, *after)))
+
+    def _check_not_held(self, id: int) -> None:
+        """What is held, or in the grace after it, comes into no account: it would shield it."""
+        if self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME:
+            raise Refused("asset is held")
 
     def _check_breaker(self, sender: str) -> None:
         if sender != self.get("breaker"):

@@ -150,8 +150,14 @@ class Asset:
         source, status = self.source, self.status(now)
         if status == VALID:
             return source.high, source.low, True
-        if status == JUMP:
-            average = self.average(now)
+        if status == STALE:
+            spot, average = self.checkpoint & M96, bits(self.checkpoint, 96, 96)
+            left = _FADE_TIME - self._faded(now)
+            return max(spot, average) * left // _FADE_TIME, min(spot, average), False
+        average, low, high = self.average(now), source.low, source.high
+        if status == JUMP or self._waited(now) >= _WAIT_TIME:
+            if status == DISPERSED:
+                low = high = source.price
             since = bits(self.seen, 128, 32)
             poked = (
                 since != 0
@@ -163,15 +169,10 @@ class Asset:
             if patience:
                 confirmed = confirmed and poked and now >= since + patience
             if confirmed:
-                return source.high, source.low, True
-            return max(source.high, average), min(source.low, average), True
-        if status == DISPERSED:
-            if self._waited(now) >= _WAIT_TIME:
-                return source.price, source.price, True
-            return source.high, source.low, True
-        spot, average = self.checkpoint & M96, bits(self.checkpoint, 96, 96)
-        left = _FADE_TIME - self._faded(now)
-        return max(spot, average) * left // _FADE_TIME, min(spot, average), False
+                return high, low, True
+        if not self._is_jump(average):
+            return high, low, True
+        return max(high, average), min(low, average), True
 
     def _faded(self, now: int) -> int:
         last = bits(self.seen, 160, 32)

@@ -68,7 +68,7 @@ class Observer:
         debts = {}
         for asset, slots in self._assets.items():
             book = storage(engine, slots["book"])
-            if bits(book, 112, 8):
+            if bits(book, 112, 7):
                 books[asset] = book
                 code = bits(book, 120, 24)
                 collateral[asset] = (

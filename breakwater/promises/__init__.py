@@ -150,7 +150,8 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "LIVE-1",
-            "Repaying works in every state, and so does adding a priced asset that is held.",
+            "Repaying works in every state, and so does adding a priced asset that is held and"
+            " not wound down.",
             tried("LIVE-1"),
         ),
         Promise(

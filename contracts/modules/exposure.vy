@@ -7,7 +7,8 @@
         it liquidations may seize: one word, the book of the collateral.
 @dev    WORD
           bits   0-111  total held for accounts [token units]
-          bits 112-119  id
+          bits 112-118  id
+          bit  119      ended: wound down, no more of it comes into any account
           bits 120-143  cap [token units], see `compact`
           bit  144      takes a fee on transfer
           bits 145-151  growth: what a day may add [percent of the cap]; 0: no limit
@@ -33,6 +34,7 @@ from contracts.modules import compact
 from contracts.modules import legs
 
 MAX_TOTAL: constant(uint256) = 2**112 - 1
+ENDED: constant(uint256) = 1 << 119
 TAKES_FEE: constant(uint256) = 1 << 144
 DAY: constant(uint256) = 86_400
 HOUR: constant(uint256) = 3_600
@@ -129,7 +131,7 @@ def _fresh(book: uint256) -> uint256:
 @pure
 @internal
 def _id(book: uint256) -> uint256:
-    return book >> 112 & 255
+    return book >> 112 & 127
 
 
 @pure
@@ -150,6 +152,8 @@ def _room(book: uint256) -> uint256:
     """
     @dev What may be added today to a book that is open.
     """
+    if book & ENDED != 0:
+        return 0
     total: uint256 = book & MAX_TOTAL
     return max(compact._decode(book >> 152), total) - total
 

@@ -154,6 +154,8 @@ def settle(asset: address):
     steps._check_due(announced.ready_at)
     self.blend_of[asset] = empty(address)
     extcall IRiskEngine(rulebook.RISK_ENGINE).settle(asset, announced.price)
+    # else it would be bought for what it is worth now, and added at this price
+    extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).end_collateral(asset)
 
 
 @view

@@ -96,7 +96,7 @@ def max_deposit(id: bytes32, asset: address) -> uint256:
     """
     book: uint256 = exposure._opened(staticcall CREDIT_ENGINE.book_word(asset))
     tag: uint256 = exposure._id(book)
-    if tag == 0:
+    if tag == 0 or book & exposure.ENDED != 0:
         return 0
     words: uint256[4] = staticcall CREDIT_ENGINE.words_of(id)
     leg: uint256 = legs._find(words, tag)
@@ -259,6 +259,8 @@ def _why_not_deposited(id: bytes32, asset: address, amount: uint256) -> String[3
     tag: uint256 = exposure._id(book)
     if tag == 0:
         return "asset is no collateral"
+    if book & exposure.ENDED != 0:
+        return "asset is settled"
     if amount == 0:
         return "amount is zero"
     if amount > legs.MAX_AMOUNT:

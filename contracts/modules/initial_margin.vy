@@ -68,7 +68,12 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if tag == unseen:
             if state & 12 != 0:
                 return self._level_reason(state)
+            if rule & price_oracle.LATCHED != 0:
+                self._check_not_held(id)
             unseen = 0
+        elif state & 12 == 12:
+            # what has ended counts at a price that nobody pays
+            return LEVEL_SETTLED
         if price == 0:
             return DEBT_UNPRICED
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
@@ -129,6 +134,8 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
          what was repaid at the lower; a collateral that falls by more than the debt at the
          higher, any other at the lower, which is zero for what carries no new debt: at HALT, or
          with a borrow_ltv of zero. Collateral that was added counts nothing.
+         Unsafe: amounts are below 2**104, values below 2**120 and weights at most 3.55, so sums of
+         debt are below 2**126, and those of products below 2**249.
     """
     low: uint256 = 0
     price: uint256 = 0
@@ -147,14 +154,17 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         has: uint256 = self._held(after, tag)
         rule: uint256 = price_oracle.rules[tag & 127]
         low, price, high, average, state = price_oracle._read(tag & 127, rule)
-        # nothing is safer while what is owed has no price
-        if has > had or (price == 0 and has != 0):
+        # nothing is safer while what is owed has no price, or one that ended
+        if has > had or (has != 0 and (price == 0 or state & 12 == 12)):
             return False
         kept: uint256 = asset_config._value_up(has, max(high, average), rule)
-        paid: uint256 = asset_config._value_down(had - has, min(low, average), rule)
+        paid: uint256 = asset_config._value_down(unsafe_sub(had, has), min(low, average), rule)
         weight: uint256 = asset_config._debt_weight(rule)
-        new = [new[0] + kept, new[1] + kept * weight // BPS]
-        old = [old[0] + kept + paid, old[1] + (kept + paid) * weight // BPS]
+        whole: uint256 = unsafe_add(kept, paid)
+        new[0] = unsafe_add(new[0], kept)
+        new[1] = unsafe_add(new[1], unsafe_mul(kept, weight) // BPS)
+        old[0] = unsafe_add(old[0], whole)
+        old[1] = unsafe_add(old[1], unsafe_mul(whole, weight) // BPS)
 
     more: uint256[2] = [0, 0]  # collateral after * debt before
     less: uint256[2] = [0, 0]  # collateral before * debt after
@@ -172,14 +182,26 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
         for k: uint256 in range(2):
             counted: uint256 = min(low, average)
-            if has * old[k] < had * new[k]:
+            if unsafe_mul(has, old[k]) < unsafe_mul(had, new[k]):
                 counted = max(high, average)
             weight: uint256 = BPS if k == 0 else ltv
             value: uint256 = asset_config._value_down(has, counted, rule)
-            more[k] += value * weight // BPS * old[k]
+            value = unsafe_mul(value, weight) // BPS
+            more[k] = unsafe_add(more[k], unsafe_mul(value, old[k]))
             value = asset_config._value_down(had, counted, rule)
-            less[k] += value * weight // BPS * new[k]
+            value = unsafe_mul(value, weight) // BPS
+            less[k] = unsafe_add(less[k], unsafe_mul(value, new[k]))
     return more[0] >= less[0] and more[1] >= less[1]
+
+
+@view
+@internal
+def _check_not_held(id: uint256):
+    """
+    @dev What is held, or in the grace after it, comes into no account: it would shield it.
+    """
+    if maintenance._is_held(id):
+        legs._fail("asset is held")
 
 
 @pure

@@ -473,6 +473,7 @@ def _terms_under_water(
         legs._fail("collateral has no valid price")
     terms.health_factor = valuation.health.health_factor
     terms.incentive = valuation.tip
+    terms.under_water = True
     for i: uint256 in range(8):
         tag: uint256 = legs._tag(position, i)
         if tag == 0:

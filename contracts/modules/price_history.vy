@@ -57,7 +57,8 @@ def _poked(
 
     jump_since: uint256 = 0
     flags: uint256 = 0
-    if quote.status == price_words.JUMP:
+    # sources that disagree end no row: whoever makes them would end the patience of a loss
+    if price_words._is_jump(quote.price, quote.average, rule):
         up: uint256 = 1 if quote.price > quote.average else 0
         jump_since = (seen >> 128) & MASK_32
         confirmed: uint256 = (seen >> 237) & 1

@@ -202,7 +202,8 @@ def _liquidation_prices(
          jump, whichever of spot and average favours the borrower; a jump is confirmed when two
          pokes saw it or two sources agree, and has lasted `patience` seconds. A spot away by more
          than the band from that of the last poke is one that no poke saw. Sources that disagree
-         delay liquidation for WAIT_TIME a day.
+         delay liquidation for WAIT_TIME a day, in which their jump is not confirmed; from then on
+         they count as one source.
     """
     low: uint256 = 0
     price: uint256 = 0
@@ -216,7 +217,17 @@ def _liquidation_prices(
         return high, low, volatility, True
     seen: uint256 = self.observations[id]
     checkpoint: uint256 = self.checkpoints[id]
-    if status == price_words.JUMP:
+    if status == price_words.STALE:
+        low, high = self._last(id)
+        high = high * (price_words.FADE_TIME - price_words._faded(seen)) // price_words.FADE_TIME
+        return high, low, volatility, False
+    waits: bool = False
+    if status == price_words.DISPERSED:
+        waits = price_words._waited(seen, checkpoint) < price_words.WAIT_TIME
+        if not waits:
+            low = price
+            high = price
+    if not waits:
         up: bool = price > average
         since: uint256 = (seen >> 128) & MASK_32
         poked: bool = (
@@ -230,14 +241,9 @@ def _liquidation_prices(
             confirmed = confirmed and poked and block.timestamp >= unsafe_add(since, patience)
         if confirmed:
             return high, low, volatility, True
-        return max(high, average), min(low, average), volatility, True
-    if status == price_words.DISPERSED:
-        if price_words._waited(seen, checkpoint) >= price_words.WAIT_TIME:
-            return price, price, volatility, True
+    if not price_words._is_jump(price, average, rule):
         return high, low, volatility, True
-    low, high = self._last(id)
-    high = high * (price_words.FADE_TIME - price_words._faded(seen)) // price_words.FADE_TIME
-    return high, low, volatility, False
+    return max(high, average), min(low, average), volatility, True
 
 
 @internal

@@ -98,6 +98,16 @@ def set_depth(asset: address, depth: uint256):
 
 
 @external
+def end_collateral(asset: address):
+    """
+    @notice Lets no more of an asset into any account, for good: it is wound down. For the owner.
+            What is seized may still be credited.
+    """
+    ownable._check_owner()
+    self.books[asset] |= exposure.ENDED
+
+
+@external
 def list_debt(vault: address, min_debt: uint256):
     """
     @notice Lets accounts borrow what `vault` lends; the risk engine has listed its asset.
@@ -168,6 +178,15 @@ def _book(asset: address) -> uint256:
     book: uint256 = self.books[asset]
     if exposure._id(book) == 0:
         legs._fail("asset is no collateral")
+    return book
+
+
+@view
+@internal
+def _addable(asset: address) -> uint256:
+    book: uint256 = self._book(asset)
+    if book & exposure.ENDED != 0:
+        legs._fail("asset is settled")
     return book
 
 

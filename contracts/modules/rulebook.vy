@@ -24,6 +24,7 @@ interface ICreditEngine:
     def set_min_debt(asset: address, min_debt: uint256): nonpayable
     def set_growth(asset: address, growth: uint256): nonpayable
     def set_depth(asset: address, depth: uint256): nonpayable
+    def end_collateral(asset: address): nonpayable
     def book_word(asset: address) -> uint256: view
     def book_of(asset: address) -> (uint256, uint256, uint256, bool): view
     def debt_of(asset: address) -> (uint256, address, uint256): view

@@ -47,14 +47,14 @@ LEVELS = {
 TABLE = {
     # action: at NORMAL, CAUTION, HALT and WIND-DOWN of the asset, and at HALT without a price
     "repay": ("yes", "yes", "yes", "yes", "yes"),
-    "add what is held": ("yes", "yes", "yes", "yes", "yes"),
+    "add what is held": ("yes", "yes", "yes", "no", "yes"),
     "bring what is new": ("yes", "yes", "yes", "no", "no"),
     "borrow": ("yes", "no", "no", "no", "no"),
     "borrow against it": ("yes", "yes", "no", "no", "no"),
     "withdraw with debt": ("yes", "no", "no", "no", "no"),
     "move with debt": ("yes", "no", "no", "no", "no"),
     "withdraw without debt": ("yes", "yes", "yes", "yes", "yes"),
-    "move without debt": ("yes", "yes", "yes", "yes", "yes"),
+    "move without debt": ("yes", "yes", "yes", "no", "yes"),
     "batch that is safer": ("yes", "yes", "no", "no", "no"),
     "batch that is safer and borrows": ("yes", "yes", "no", "no", "no"),
     "liquidate": ("yes", "yes", "yes", "yes", "no"),
@@ -64,8 +64,8 @@ LOANS = "borrow", "batch that is safer and borrows"
 NEW_RISK = "borrow", "borrow against it", "withdraw with debt", "move with debt"
 REFUSED_BESIDES = {
     # what is refused though the asset is at NORMAL; who is to be liquidated has a health of 0.97
-    "HOLD": ("bring what is new", "liquidate"),
-    "HOLD, grace after it": ("bring what is new", "liquidate"),
+    "HOLD": ("bring what is new", *LOANS, "liquidate"),
+    "HOLD, grace after it": ("bring what is new", *LOANS, "liquidate"),
     "OUTAGE": (*NEW_RISK, "liquidate"),
     "OUTAGE, grace after it": (*NEW_RISK, "liquidate"),
     "BAD_DEBT": LOANS,

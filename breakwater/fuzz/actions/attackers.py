@@ -172,6 +172,7 @@ def intrude(p: Player, g: Gene) -> list[Call]:
         ("engine", "set_cap", (token, amount)),
         ("engine", "set_growth", (token, 100)),
         ("engine", "set_depth", (token, amount)),
+        ("engine", "end_collateral", (token,)),
         ("engine", "set_min_debt", (token, amount)),
         ("engine", "list_debt", (f"@{vault}", amount)),
         ("engine", "list_collateral", (token, amount, False)),

@@ -319,3 +319,43 @@ def test_constructor__refusals(market):
     assert engine.owner() == market.other
     assert engine.risk_engine() == market.risk.address
     assert engine.is_unlocked()
+
+
+def test_deposit_collateral__of_what_is_settled(market):
+    """It counts at its settlement price for good: nothing more comes in, but what is seized."""
+    weth, engine, me = market.assets["WETH"], market.engine, market.borrower
+    other = market.account(0, market.liquidator)
+    for number in range(2):
+        market.deposit("WETH", 10, market.account(number))
+    market.borrow("USDC", 15_000)
+    market.poke("WETH")
+    market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+    market.give("WETH", me, WAD)
+    before = weth.token.balanceOf(me)
+    for number in range(3):
+        with refuses("asset is settled"):
+            engine.deposit_collateral(market.account(number), weth, 1, sender=me)
+    with refuses("asset is settled"):
+        engine.move_collateral(market.account(1), market.account(), weth, 1, sender=me)
+    assert weth.token.balanceOf(me) == before
+    assert market.engine.book_of(weth)[:2] == (weth.id, 20 * WAD)
+    # it leaves as before, and is credited to who liquidates
+    engine.withdraw_collateral(market.account(1), weth, WAD, me, sender=me)
+    market.host.advance(12)
+    market.price("USDC", "1.2")
+    seized = market.liquidate("USDC", "WETH", credit=other).value[1]
+    assert market.held("WETH", other) == seized
+
+
+def test_end_collateral__for_the_owner_and_for_good(market):
+    weth = market.assets["WETH"]
+    with refuses("ownable: caller is not the owner"):
+        market.engine.end_collateral(weth, sender=market.owner)
+    market.poke("WETH")
+    word = market.engine.book_word(weth)
+    market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+    assert market.engine.book_word(weth) == word | 1 << 119
+    market.configurator.set_depth(weth, WAD, sender=market.owner)
+    market.configurator.set_cap(weth, WAD, sender=market.owner)
+    with refuses("asset is settled"):
+        market.deposit("WETH", 1)

@@ -205,6 +205,25 @@ def test_depth__a_loss_is_booked_all_the_same(new_market):
         market.liquidate("USDC", "WETH", account=market.account(1), max_repay=10_000 * 10**6)
 
 
+def test_depth__under_water_without_a_loss(new_market):
+    """What has no price covers the rest of the debt: nothing is written off, nothing waits."""
+    market = new_market()
+    set_depth(market, WAD)
+    market.deposit("WETH", 10)
+    market.deposit("DAI", 5_060)
+    market.borrow("USDC", 15_000)
+    market.host.advance(DAY)
+    market.price("WETH", 1_000)
+    market.settle(rounds=30)
+    market.break_feed("DAI")
+    market.poke("DAI")
+    assert preview(market).write_off == 0
+    assert preview(market).seized == 10 * WAD
+    event = market.liquidate("USDC", "WETH").event("Liquidate")
+    assert (event.bad_debt, event.seized) == (0, 10 * WAD)
+    assert lens(market).seizable == 0
+
+
 def test_depth__only_what_is_seized_counts(new_market):
     """What owners move, withdraw or pay back is nobody's flood."""
     market = new_market()

@@ -217,6 +217,88 @@ def test_liquidate__disagreement_does_not_shield_who_is_below_at_the_best_source
 
 
 @pytest.fixture
+def apart(new_market):
+    """As `jumpy`, of two sources."""
+    market = new_market(WETH={"jump_band": 500, "sources": 2})
+    market.deposit("WETH", 100)
+    market.borrow("USDC", 160_000)
+    market.host.advance(12)
+    return market
+
+
+def poke_both(market, *dollars, wait=0):
+    market.host.advance(wait)
+    market.price("WETH", *dollars)
+    market.poke("WETH")
+
+
+@pytest.mark.parametrize(("second", "is_jump"), [(1_880, False), (1_875, True)])
+def test_liquidate__disagreement_within_the_band_or_a_jump(apart, second, is_jump):
+    """The best source says 1,920, where the account is below maintenance; the middle is away from
+    the average by exactly 5 %, or by more: then that counts as well.
+    """
+    apart.price("WETH", 1_920, second)
+    if is_jump:
+        with refuses("account is healthy"):
+            apart.liquidate("USDC", "WETH")
+    else:
+        apart.liquidate("USDC", "WETH", 10**9)
+
+
+def waited(market):
+    """The day's half hour of waiting is over, and the average where it was."""
+    poke_both(market, 2_000, 1_950)
+    for _ in range(15):
+        poke_both(market, 2_000, 1_950, wait=120)
+    for _ in range(60):
+        poke_both(market, 2_000, wait=120)
+
+
+def test_liquidate__sources_that_disagree_after_the_wait_count_as_one(apart):
+    """Their jump is confirmed by two pokes a minute apart."""
+    market = apart
+    waited(market)
+    poke_both(market, 2_000, 1_600)
+    with refuses("account is healthy"):
+        market.liquidate("USDC", "WETH")
+    poke_both(market, 2_000, 1_600, wait=59)
+    with refuses("account is healthy"):
+        market.liquidate("USDC", "WETH")
+    poke_both(market, 2_000, 1_600, wait=1)
+    health = market.risk.health_of(market.engine.position_of(market.account()))
+    assert health.collateral_value == 180_000 * WAD
+    market.liquidate("USDC", "WETH", 10**9)
+
+
+def test_liquidate__loss_at_sources_that_disagree_is_patient(apart):
+    """1,500 in the middle puts the account under water; at the average it is weak after a while."""
+    market = apart
+    waited(market)
+    poke_both(market, 2_000, 1_000)
+    poke_both(market, 2_000, 1_000, wait=60)
+    with refuses("price jump is too recent"):
+        market.liquidate("USDC", "WETH")
+    for _ in range(8):
+        poke_both(market, 2_000, 1_000, wait=60)
+    market.host.advance(59)
+    market.refresh()
+    pair = market.assets["USDC"], market.assets["WETH"]
+    assert market.lens.preview_liquidate(market.account(), *pair, 2**256 - 1).write_off == 0
+    market.host.advance(1)
+    market.refresh()
+    assert market.liquidate("USDC", "WETH").event("Liquidate").bad_debt > 0
+
+
+def test_liquidate__disagreement_in_between_ends_no_patience(apart):
+    """Else who makes one source flicker keeps a loss off the books."""
+    market = apart
+    poke_both(market, 1_500)
+    for at in range(1, 11):
+        poke_both(market, 1_500, *[1_550] * (at % 2), wait=60)
+    assert market.liquidate("USDC", "WETH").event("Liquidate").bad_debt > 0
+
+
+@pytest.fixture
 def two(market):
     """WETH and WBTC carry 40,000 USDC."""
     market.deposit("WETH", 12)

@@ -140,3 +140,13 @@ def test_preview_liquidate__by_the_depth(new_market):
     assert market.lens.preview_liquidate(*pair, 2 * least).repay == 2 * least
     market.price("WETH", 1_500)
     assert market.lens.preview_liquidate(*pair, MAX_UINT256).write_off > 0
+
+
+def test_max_deposit__of_what_is_settled(market):
+    """Nothing, whoever asks."""
+    dai, account = market.assets["DAI"], market.account()
+    market.deposit("DAI", 1)
+    market.poke("DAI")
+    market.configurator.settle(dai, WAD, sender=market.owner)
+    assert market.lens.max_deposit(account, dai) == market.lens.collateral(dai).room == 0
+    assert market.lens.why_blocked(account, DEPOSIT, dai, 1) == "asset is settled"

@@ -177,8 +177,8 @@ MUTANTS = {
     "debt above NORMAL": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
         "            if state & 12 != 0:\n                return self._level_reason(state)\n"
-        "            unseen = 0\n        if price == 0:",
-        "            unseen = 0\n        if price == 0:",
+        "            if rule",
+        "            if rule",
         [HOOK_UP, borrow("borrower_1#0", "HOOK", 50 * 10**18)],
         "GATE-2",
     ),

@@ -67,6 +67,28 @@ MUTANTS = {
         [*settled(1_950), POKE],
         "SOLV-11",
     ),
+    "more of what is settled": Mutant(
+        "CreditEngine", "", "_deposit", "book & exposure.ENDED != 0", "book == 1",
+        [*settled(1_950), add("borrower_1#0", "WETH", 10**18)],
+        "CAP-1",
+    ),
+    "new risk beside a settled debt": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial",
+        "elif state & 12 == 12", "elif tag == 0",
+        [
+            add("borrower_1#0", "USDC", 40_000 * 10**6),
+            borrow("borrower_1#0", "WETH", 10**18),
+            *settled(1_950),
+            borrow("borrower_1#0", "USDC", 10**9),
+        ],
+        "SOLV-5",
+    ),
+    "loan of what is held": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial",
+        "rule & price_oracle.LATCHED != 0", "rule == 0",
+        [HOLD, borrow("borrower_1#0", "WETH", 10**18)],
+        "LIVE-3",
+    ),
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
         [add("borrower_3#0", "USDC", 1), *ruled("configurator", "set_growth", "@token.USDC", 10)],

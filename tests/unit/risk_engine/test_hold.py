@@ -7,7 +7,7 @@ health factor of 0.95 under 1,716.87.
 import pytest
 
 from breakwater.units import DAY, HOUR, MAX_UINT256, WAD
-from tests.market import MOVE, ZERO, refuses
+from tests.market import BORROW, MOVE, REPAY, ZERO, refuses
 
 WEAK, WEAKER = 1_780, 1_700
 LATCHED = 1 << 227
@@ -246,3 +246,25 @@ def test_hold__outlasts_latches_that_come_and_go(held):
 def test_reset__without_a_hold_pushes_nothing(market):
     assert not market.breaker.reset(market.assets["WETH"], sender=market.other).logs
     assert not market.breaker.reset(ZERO, sender=market.other).logs
+
+
+def test_hold__nothing_held_is_borrowed(held):
+    """It would shield an account that owes something else, until the grace is over."""
+    market, account, weth = held, held.account(7), held.assets["WETH"]
+    market.deposit("WBTC", 1, account)
+    market.borrow("USDC", 10_000, account)
+    steps = [
+        market.leg(REPAY, "USDC", 5_000 * 10**6, account),
+        market.leg(BORROW, "WETH", WAD, account),
+    ]
+    market.give("USDC", market.borrower, 5_000 * 10**6)
+    for when in (market.host.now, market.until - 1, market.until, market.until + HOUR - 1):
+        at(market, when)
+        with refuses("asset is held"):
+            market.borrow("WETH", 1, account)
+        with refuses("asset is held"):
+            market.engine.batch(steps, b"", sender=market.borrower)
+        assert market.lens.why_blocked(account, BORROW, weth, WAD) == "asset is held"
+    at(market, market.until + HOUR)
+    market.engine.batch(steps, b"", sender=market.borrower)
+    market.borrow("WETH", 1, account)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from breakwater.units import DAY, HOUR, WAD
-from tests.market import WITHDRAW, refuses
+from breakwater.units import DAY, HOUR, MAX_UINT256, WAD
+from tests.market import REPAY, WITHDRAW, refuses
 
 
 @pytest.fixture
@@ -185,3 +185,47 @@ def test_health_of__id_that_is_not_listed_has_no_settlement(market):
     both[1] = position[0]
     with refuses("debt has no valid price"):
         market.risk.liquidation_terms(both, *tags, 1, 0)
+
+
+@pytest.fixture
+def ended(market):
+    """30,000 USDC carry 5,000 DAI and 1 WETH, settled at 2,000 USD, in an account of their own."""
+    account = market.account(1)
+    market.deposit("USDC", 30_000, account)
+    market.borrow("DAI", 5_000, account)
+    market.borrow("WETH", 1, account)
+    market.give("WETH", market.borrower, WAD)
+    market.give("DAI", market.borrower, 5_000 * WAD)
+    settle(market, 2_000)
+    market.host.advance(12)
+    return market
+
+
+def test_settle__debt_beside_it_takes_no_new_risk(ended):
+    """Of whatever asset: nobody knows what it is worth. Paid back, it is in nothing's way."""
+    market, account, me = ended, ended.account(1), ended.borrower
+    usdc, weth = market.assets["USDC"], market.assets["WETH"]
+    with refuses("asset is settled"):
+        market.borrow("DAI", 1, account)
+    with refuses("asset is settled"):
+        market.engine.withdraw_collateral(account, usdc, 1, me, sender=me)
+    with refuses("asset is settled"):
+        market.engine.move_collateral(account, market.account(2), usdc, 1, sender=me)
+    market.engine.repay(account, weth, MAX_UINT256, sender=me)
+    market.borrow("DAI", 1, account)
+    market.engine.withdraw_collateral(account, usdc, 1, me, sender=me)
+
+
+@pytest.mark.parametrize("rest", [1, 0])
+def test_settle__no_batch_is_safer_beside_a_debt_in_it(ended, rest):
+    """Half of all debt is paid, and as much of the collateral leaves; or all WETH is paid."""
+    market, account = ended, ended.account(1)
+    pays = [market.leg(REPAY, "DAI", 4_000 * WAD, account)]
+    if not rest:
+        pays.append(market.leg(REPAY, "WETH", MAX_UINT256, account))
+    steps = [*pays, market.leg(WITHDRAW, "USDC", 15_000 * 10**6, account)]
+    if rest:
+        with refuses("asset is settled"):
+            market.engine.batch(steps, b"", sender=market.borrower)
+    else:
+        market.engine.batch(steps, b"", sender=market.borrower)
