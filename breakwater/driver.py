@@ -1674,7 +1674,7 @@ class LendingVault(Contract):
     def wind_down(self, *, sender: Address) -> Receipt:
         """Ends the vault, for good; for the owner. Interest stops. Nothing is lent, deposited or
         flash lent any more; debts are paid, liquidated and written off as before; holders redeem
-        their part of the cash as often as there is some.
+        their part of the cash as often as there is some. Who did transfers no share.
         """
         return self._transact("wind_down", (), sender)
 

@@ -33,7 +33,7 @@ from breakwater.model.vault_books import (
     utilization_of,
 )
 from breakwater.model.vault_limits import Window, number_at, value_of
-from breakwater.model.vault_views import WIND_DOWN, VaultViews
+from breakwater.model.vault_views import NO_LOSSES, WIND_DOWN, VaultViews
 from breakwater.units import BPS, DAY, RAY
 
 LOSS_CAUTION = DAY
@@ -159,8 +159,9 @@ class LendingVault(VaultViews):
         self._check_outflow(assets, books.cash, self._outflow_left(window, books.cash))
         shares = amount if by_shares else price.shares_up(assets)
         self._spend_allowance(sender, owner, shares)
-        if assets > claims.base:
-            # gains leave: the fund's part of them first; what the base still lacks owes no fee
+        if assets > claims.base or level == WIND_DOWN:
+            # gains leave: the fund's part of them first; what the base still lacks owes no fee.
+            # In wind-down the fund has its part of the cash
             claims = self._settled(total, claims, rules.reserve_factor)
             claims = Claims(claims.supply, max(claims.base, assets))
         held = self._held(owner)
@@ -367,23 +368,18 @@ class LendingVault(VaultViews):
         held = self._held(owner)
         if amount > held:
             raise Refused("balance too low")
-        had = self.get("_redeemed_of", owner)
-        moved = up(had * amount, held) if had and amount else 0
+        if self.get("_redeemed_of", owner):
+            raise Refused("shares are redeemed in part")
         self.put(held - amount, "_balances", owner)
-        if moved:
-            self.put(had - moved, "_redeemed_of", owner)
-        self._credit(sender, receiver, amount, moved)
+        self._credit(sender, receiver, amount)
         self.emit("Transfer", sender=owner, receiver=receiver, value=amount)
 
-    def _credit(self, sender: str, receiver: str, amount: int, redeemed: int = 0) -> None:
-        """Shares for a receiver, and what was redeemed beside them, which the fund doesn't take."""
+    def _credit(self, sender: str, receiver: str, amount: int) -> None:
         if receiver == ZERO_ADDRESS:
             raise Refused("receiver is zero")
-        if receiver == self.get("_closed_to_others") and (sender != receiver or redeemed):
+        if receiver == self.get("_closed_to_others") and sender != receiver:
             raise Refused("fund takes no transfers")
         self.put(self._held(receiver) + amount, "_balances", receiver)
-        if redeemed:
-            self.put(self.get("_redeemed_of", receiver) + redeemed, "_redeemed_of", receiver)
 
     # ------------------------------------------------------------ fee and administration
 

@@ -202,12 +202,16 @@ class VaultViews(Owned, ShareToken):
     def _leaving(self, owner: str) -> tuple[int, int, SharePrice]:
         """Assets that may leave for an owner, shares he may redeem for them, and their price."""
         books, rates, rules, claims = self._now()
-        price = price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        total = total_of(books, rates.debt_index)
+        price = price_of(total, claims, rules.reserve_factor)
         level = self._level()
         if level == HALT or self._flash_out():
             return 0, 0, price
         shares = self._held(owner)
         if level == WIND_DOWN:
+            # the fee is settled first
+            minted = fee_shares_of(total, claims, rules.reserve_factor)
+            claims = Claims(claims.supply + minted, claims.base)
             shares = self._turn(owner, books, claims, price)
         return self._outflow_left(self._window(books, rates, rules), books.cash), shares, price
 
