@@ -21,6 +21,7 @@ from breakwater.model.vault_books import (
     MAX_SHARES,
     Books,
     Claims,
+    Losses,
     Rates,
     VaultRules,
     debt_of,
@@ -37,7 +38,7 @@ from breakwater.model.vault_views import NO_LOSSES, WIND_DOWN, VaultViews
 from breakwater.units import BPS, DAY, RAY
 
 LOSS_CAUTION = DAY
-"""Seconds at CAUTION after a loss above 1 % of the total."""
+"""Seconds at CAUTION after losses above 1 % of the total, and in which a loss fades."""
 REASONS = {
     CAUTION: "vault is in caution",
     HALT: "vault is halted",
@@ -279,11 +280,8 @@ class LendingVault(VaultViews):
             burnt, fund_loss = held, price.assets_down(held)
 
         books = books._replace(debt_shares=books.debt_shares - shares)
-        if loss * 100 > total:
+        if self._is_large(loss, total):
             books = books._replace(is_latched=True)
-            until = self.chain.now + LOSS_CAUTION
-            self.put(until, "_caution_until")
-            self.emit("LossCaution", until=until)
         self.put(held - burnt, "_balances", fund)
         self.put(Claims(claims.supply - burnt, total_of(books, rates.debt_index)), "_claims")
         self._close(books, rates, rules)
@@ -302,6 +300,21 @@ class LendingVault(VaultViews):
             if after is not None and total < MAX_ASSETS and after < Fraction(*price):
                 raise exact.WrongSide(f"a loss of {loss}, the fund's alone, lowers {price}")
         return loss
+
+    def _is_large(self, loss: int, total: int) -> bool:
+        """Whether losses, each fading over a day, are now above 1 % of the total: CAUTION then, and
+        none of them counts again.
+        """
+        losses: Losses = self.get("_losses", default=NO_LOSSES)
+        fading = max(losses.at + LOSS_CAUTION - self.chain.now, 0)
+        sum_of_all = down(losses.uncounted * fading, LOSS_CAUTION) + loss
+        if sum_of_all * 100 <= total:
+            self.put(Losses(losses.caution_until, self.chain.now, sum_of_all), "_losses")
+            return False
+        until = self.chain.now + LOSS_CAUTION
+        self.put(Losses(until), "_losses")
+        self.emit("LossCaution", until=until)
+        return True
 
     # ------------------------------------------------------------ flash loans
 

@@ -21,6 +21,7 @@ from breakwater.model.vault_books import (
     VIRTUAL_ASSETS,
     Books,
     Claims,
+    Losses,
     Rates,
     SharePrice,
     VaultRules,
@@ -38,6 +39,7 @@ WIND_DOWN = 3
 """Level of a vault that is wound down, below a halt."""
 NO_RULES = VaultRules()
 NO_WINDOW = Window()
+NO_LOSSES = Losses()
 
 
 class VaultViews(Owned, ShareToken):
@@ -241,7 +243,8 @@ class VaultViews(Owned, ShareToken):
         rules: VaultRules = self.get("_config", default=NO_RULES)
         if rules.is_wound_down:
             return WIND_DOWN
-        return CAUTION if self.chain.now < self.get("_caution_until") else latched
+        losses: Losses = self.get("_losses", default=NO_LOSSES)
+        return CAUTION if self.chain.now < losses.caution_until else latched
 
     def _flash_out(self) -> int:
         return int(self.chain.transient.get((self.address, "_flash_out"), 0))
@@ -391,6 +394,8 @@ class VaultViews(Owned, ShareToken):
         elif name == "_rates":
             word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
             yield Word(name, keys, word | value.time << 192)
+        elif name == "_losses":
+            yield Word(name, keys, value.caution_until | value.at << 40 | value.uncounted << 80)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)
         elif name in ("_config", "_window"):
