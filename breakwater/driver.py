@@ -1697,7 +1697,7 @@ class LendingVault(Contract):
     def wind_down(self, *, sender: Address) -> Receipt:
         """Ends the vault, for good; for the owner. Interest stops. Nothing is lent, deposited or
         flash lent any more; debts are paid, liquidated and written off as before; holders redeem
-        their part of the cash as often as there is some.
+        their part of the cash as often as there is some. Who did transfers no share.
         """
         return self._transact("wind_down", (), sender)
 
@@ -2141,10 +2141,11 @@ class RiskEngine(Contract):
 
     def check_initial(self, position: Sequence[int], touched: int) -> bool:
         """Reverts unless the position meets its initial margin and leverage cap. Collateral is
-        counted leg by leg until there is enough; the rest isn't looked at.
+        counted leg by leg until there is enough; the rest isn't looked at. Refused beside any
+        debt without a price, or in an asset that is wound down.
 
-        touched: Tag of the leg whose risk was raised; its asset must be at level NORMAL. 0:
-            none.
+        touched: Tag of the leg whose risk was raised; its asset must be at level NORMAL, and
+            that of a debt not held. 0: none.
         Returns: True.
         """
         found: bool = self._call("check_initial", (position, touched))
@@ -2152,8 +2153,9 @@ class RiskEngine(Contract):
 
     def check_batch(self, before: Sequence[int], after: Sequence[int], touched: int) -> bool:
         """The end check of a batch: `after` meets its initial margin with every touched asset at
-        NORMAL; or, with none at HALT, it owes no more of anything than `before`, and neither
-        health nor collateral value over debt value is lower.
+        NORMAL; or, with none at HALT, it owes no more of anything than `before`, nothing of what
+        is wound down, and neither health nor collateral value over debt value is lower. Refused
+        for a debt in an asset that is held.
 
         touched: One tag a byte, of every leg whose risk was raised, lowest byte first.
         Returns: True by the first clause, False by the second.

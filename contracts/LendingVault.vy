@@ -14,7 +14,7 @@
         Of each gain (total - base) the reserve factor is owed to the insurance fund. What is left
         of the total is `totalAssets`, the claim of the shares. The owed fee becomes the fund's
         shares, at the net price, in `settle_fee`, before a loss, before a change of the
-        configuration, and where a withdrawal exceeds the base; no share's value changes by it.
+        configuration, where a withdrawal exceeds the base, and before one in WIND-DOWN; no share's value changes by it.
 
         RATES
         Each action accrues interest at the rate that the action before it fixed, lets the rate at
@@ -58,7 +58,8 @@
         WIND-DOWN
         No more interest, loans, deposits or flash loans. Debts are paid, liquidated and written off
         as before, and each holder redeems his part of the cash as often as there is some
-        (`lenders`). The fund gets the fee owed as shares once more, and carries losses first.
+        (`lenders`), and transfers no share any more once he did (`share`). The fund gets the fee
+        owed as shares once more, and carries losses first.
 
         Levels, and what the vault latches itself after a loss: `vault_level`.
         The words of the books and what their bits mean: `ledger`.
@@ -197,7 +198,7 @@ def accrue() -> uint256:
     books: uint256 = ledger._books
     config: uint256 = ledger._config
     word: uint256 = ledger._accrued(books, config)
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     return word & M112
 
 
@@ -266,14 +267,9 @@ def collect(
     if fund_fee != 0:
         # the fund's shares are priced before the payment is booked
         ledger._reward_fund(fund_fee, books, word, config)
-    if (
-        config >> ledger.NUMBER_AT & ledger.M16
-        != block.timestamp // flow_limits.WINDOW & ledger.M16
-    ):
-        config = ledger._open_window(books, word, config)
+    config = ledger._in_window(books, word, config)
     books = unsafe_add(unsafe_sub(books, unsafe_mul(shares, 2**112)), paid)
-    ledger._books = books
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     log ILendingVault.Collect(payer=payer, assets=taken, shares=shares, fund_fee=fund_fee)
     if paid != 0:
         vault_level._pull(payer, paid)
@@ -314,11 +310,10 @@ def write_off(shares: uint256) -> uint256:
 
     books = unsafe_sub(books, unsafe_mul(shares, 2**112))
     books = vault_level._after_loss(books, loss, total)
-    ledger._books = books
     # the fee was settled: gains count from here
     ledger._claims = unsafe_sub(claims & M128, burnt) | ledger._total(books, word) << 128
     share._balances[fund] = unsafe_sub(held, burnt)
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     if burnt != 0:
         log IERC20.Transfer(sender=fund, receiver=empty(address), value=burnt)
     log ILendingVault.WriteOff(
@@ -369,8 +364,7 @@ def flashLoan(receiver: address, token: address, amount: uint256, data: Bytes[1_
         if unsafe_add(books & M112, fee) > M112:
             share._fail_full()
         books = unsafe_add(books, fee)
-        ledger._books = books
-        ledger._fix_rate(books, word, config, ledger._debt(books, word))
+        ledger._close(books, word, config)
     log ILendingVault.FlashLoan(receiver=receiver, initiator=msg.sender, assets=amount, fee=fee)
     vault_level._pull(receiver, unsafe_add(amount, fee))
     return True
@@ -388,7 +382,7 @@ def settle_fee() -> uint256:
     claims: uint256 = ledger._settle(ledger._total(books, word), before, config)
     if claims != before:
         ledger._claims = claims
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     return unsafe_sub(claims & M128, before & M128)
 
 
@@ -571,12 +565,11 @@ def _write_config(config: uint256, flash_fee: uint256):
     )
     old_fee: uint256 = books >> ledger.FLASH_FEE_AT & (2**7 - 1)
     books ^= (old_fee ^ flash_fee) << ledger.FLASH_FEE_AT
-    ledger._books = books
     least: uint256 = ledger._per_second(config >> ledger.MIN_RATE_AT)
     highest: uint256 = ledger._per_second(config >> ledger.MAX_RATE_AT)
     rate: uint256 = word >> 152 & ledger.M40
     word ^= (rate ^ min(max(rate, least), highest)) << 152
-    ledger._fix_rate(books, word, written, ledger._debt(books, word))
+    ledger._close(books, word, written)
     log ILendingVault.WriteConfig(config=config, flash_fee=flash_fee)
 
 

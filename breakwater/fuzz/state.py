@@ -15,7 +15,7 @@ from breakwater.fuzz.slots import slot
 from breakwater.fuzz.world import World
 from breakwater.model import vault_limits
 from breakwater.observation.observer import LEAST_FULL_RATE
-from breakwater.observation.words import M64, M112, M128, decoded, mapped
+from breakwater.observation.words import M40, M64, M112, M128, decoded, mapped
 from breakwater.promises import catalogue
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, RAY, YEAR
@@ -138,9 +138,9 @@ class State(Positions):
         self._by_topic = {padded(asset.token): asset.id for asset in self._listed}
         self._vault_at = {vault.address: vault.index for vault in self._vaults}
         self._fund_at = {vault.fund: vault.index for vault in self._vaults}
-        names = ("_books", "_rates", "_claims", "_config", "_window", "_caution_until")
+        names = ("_books", "_rates", "_claims", "_config", "_window", "_losses")
         (
-            self._books, self._rates, self._claims, self._config, self._window, self._caution,
+            self._books, self._rates, self._claims, self._config, self._window, self._losses,
         ) = (slot("LendingVault", name) for name in names)  # fmt: skip
         self._supply, self._reserve = (slot("InsuranceFund", n) for n in ("_supply", "_reserve"))
         self._operators = slot("CreditEngine", "operators")
@@ -314,7 +314,7 @@ class State(Positions):
 
     def _read_ends(self, vault: Vault) -> tuple[int, bool]:
         storage, address = self.evm.storage, vault.address
-        return storage(address, self._caution), bool(storage(address, self._config) >> 255)
+        return storage(address, self._losses) & M40, bool(storage(address, self._config) >> 255)
 
     def level_of(self, v: int) -> int:
         """Of a vault, as it was before the call: a halt, wind-down, CAUTION after a loss, or what

@@ -21,6 +21,7 @@ from breakwater.model.vault_books import (
     MAX_SHARES,
     Books,
     Claims,
+    Losses,
     Rates,
     VaultRules,
     debt_of,
@@ -33,11 +34,11 @@ from breakwater.model.vault_books import (
     utilization_of,
 )
 from breakwater.model.vault_limits import Window, number_at, value_of
-from breakwater.model.vault_views import WIND_DOWN, VaultViews
+from breakwater.model.vault_views import NO_LOSSES, WIND_DOWN, VaultViews
 from breakwater.units import BPS, DAY, RAY
 
 LOSS_CAUTION = DAY
-"""Seconds at CAUTION after a loss above 1 % of the total."""
+"""Seconds at CAUTION after losses above 1 % of the total, and in which a loss fades."""
 REASONS = {
     CAUTION: "vault is in caution",
     HALT: "vault is halted",
@@ -159,8 +160,9 @@ class LendingVault(VaultViews):
         self._check_outflow(assets, books.cash, self._outflow_left(window, books.cash))
         shares = amount if by_shares else price.shares_up(assets)
         self._spend_allowance(sender, owner, shares)
-        if assets > claims.base:
-            # gains leave: the fund's part of them first; what the base still lacks owes no fee
+        if assets > claims.base or level == WIND_DOWN:
+            # gains leave: the fund's part of them first; what the base still lacks owes no fee.
+            # In wind-down the fund has its part of the cash
             claims = self._settled(total, claims, rules.reserve_factor)
             claims = Claims(claims.supply, max(claims.base, assets))
         held = self._held(owner)
@@ -278,11 +280,8 @@ class LendingVault(VaultViews):
             burnt, fund_loss = held, price.assets_down(held)
 
         books = books._replace(debt_shares=books.debt_shares - shares)
-        if loss * 100 > total:
+        if self._is_large(loss, total):
             books = books._replace(is_latched=True)
-            until = self.chain.now + LOSS_CAUTION
-            self.put(until, "_caution_until")
-            self.emit("LossCaution", until=until)
         self.put(held - burnt, "_balances", fund)
         self.put(Claims(claims.supply - burnt, total_of(books, rates.debt_index)), "_claims")
         self._close(books, rates, rules)
@@ -301,6 +300,21 @@ class LendingVault(VaultViews):
             if after is not None and total < MAX_ASSETS and after < Fraction(*price):
                 raise exact.WrongSide(f"a loss of {loss}, the fund's alone, lowers {price}")
         return loss
+
+    def _is_large(self, loss: int, total: int) -> bool:
+        """Whether losses, each fading over a day, are now above 1 % of the total: CAUTION then, and
+        none of them counts again.
+        """
+        losses: Losses = self.get("_losses", default=NO_LOSSES)
+        fading = max(losses.at + LOSS_CAUTION - self.chain.now, 0)
+        sum_of_all = down(losses.uncounted * fading, LOSS_CAUTION) + loss
+        if sum_of_all * 100 <= total:
+            self.put(Losses(losses.caution_until, self.chain.now, sum_of_all), "_losses")
+            return False
+        until = self.chain.now + LOSS_CAUTION
+        self.put(Losses(until), "_losses")
+        self.emit("LossCaution", until=until)
+        return True
 
     # ------------------------------------------------------------ flash loans
 
@@ -367,23 +381,18 @@ class LendingVault(VaultViews):
         held = self._held(owner)
         if amount > held:
             raise Refused("balance too low")
-        had = self.get("_redeemed_of", owner)
-        moved = up(had * amount, held) if had and amount else 0
+        if self.get("_redeemed_of", owner):
+            raise Refused("shares are redeemed in part")
         self.put(held - amount, "_balances", owner)
-        if moved:
-            self.put(had - moved, "_redeemed_of", owner)
-        self._credit(sender, receiver, amount, moved)
+        self._credit(sender, receiver, amount)
         self.emit("Transfer", sender=owner, receiver=receiver, value=amount)
 
-    def _credit(self, sender: str, receiver: str, amount: int, redeemed: int = 0) -> None:
-        """Shares for a receiver, and what was redeemed beside them, which the fund doesn't take."""
+    def _credit(self, sender: str, receiver: str, amount: int) -> None:
         if receiver == ZERO_ADDRESS:
             raise Refused("receiver is zero")
-        if receiver == self.get("_closed_to_others") and (sender != receiver or redeemed):
+        if receiver == self.get("_closed_to_others") and sender != receiver:
             raise Refused("fund takes no transfers")
         self.put(self._held(receiver) + amount, "_balances", receiver)
-        if redeemed:
-            self.put(self.get("_redeemed_of", receiver) + redeemed, "_redeemed_of", receiver)
 
     # ------------------------------------------------------------ fee and administration
 

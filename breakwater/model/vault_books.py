@@ -109,6 +109,16 @@ class Claims(NamedTuple):
     base: int = 0
 
 
+class Losses(NamedTuple):
+    """Losses that were booked; times in unix seconds."""
+
+    caution_until: int = 0
+    at: int = 0
+    """When the last of `uncounted` was booked."""
+    uncounted: int = 0
+    """Those that no CAUTION has followed, faded until then [assets]."""
+
+
 class SharePrice(NamedTuple):
     """T_a and T_s of the specification: net assets and shares, the virtual ones included."""
 

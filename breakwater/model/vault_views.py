@@ -21,6 +21,7 @@ from breakwater.model.vault_books import (
     VIRTUAL_ASSETS,
     Books,
     Claims,
+    Losses,
     Rates,
     SharePrice,
     VaultRules,
@@ -38,6 +39,7 @@ WIND_DOWN = 3
 """Level of a vault that is wound down, below a halt."""
 NO_RULES = VaultRules()
 NO_WINDOW = Window()
+NO_LOSSES = Losses()
 
 
 class VaultViews(Owned, ShareToken):
@@ -202,12 +204,16 @@ class VaultViews(Owned, ShareToken):
     def _leaving(self, owner: str) -> tuple[int, int, SharePrice]:
         """Assets that may leave for an owner, shares he may redeem for them, and their price."""
         books, rates, rules, claims = self._now()
-        price = price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        total = total_of(books, rates.debt_index)
+        price = price_of(total, claims, rules.reserve_factor)
         level = self._level()
         if level == HALT or self._flash_out():
             return 0, 0, price
         shares = self._held(owner)
         if level == WIND_DOWN:
+            # the fee is settled first
+            minted = fee_shares_of(total, claims, rules.reserve_factor)
+            claims = Claims(claims.supply + minted, claims.base)
             shares = self._turn(owner, books, claims, price)
         return self._outflow_left(self._window(books, rates, rules), books.cash), shares, price
 
@@ -237,7 +243,8 @@ class VaultViews(Owned, ShareToken):
         rules: VaultRules = self.get("_config", default=NO_RULES)
         if rules.is_wound_down:
             return WIND_DOWN
-        return CAUTION if self.chain.now < self.get("_caution_until") else latched
+        losses: Losses = self.get("_losses", default=NO_LOSSES)
+        return CAUTION if self.chain.now < losses.caution_until else latched
 
     def _flash_out(self) -> int:
         return int(self.chain.transient.get((self.address, "_flash_out"), 0))
@@ -387,6 +394,8 @@ class VaultViews(Owned, ShareToken):
         elif name == "_rates":
             word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
             yield Word(name, keys, word | value.time << 192)
+        elif name == "_losses":
+            yield Word(name, keys, value.caution_until | value.at << 40 | value.uncounted << 80)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)
         elif name in ("_config", "_window"):

@@ -189,9 +189,7 @@ def fee_owed() -> uint256:
 @external
 @reentrant
 def fee_shares() -> uint256:
-    total: uint256 = self._total_now()
-    claims: uint256 = self._claims
-    return self._fee_shares(self._fee(total, claims, self._config), total, claims)
+    return self._fee_shares(self._total_now(), self._claims, self._config)
 
 
 @view
@@ -266,6 +264,15 @@ def _accrued(books: uint256, config: uint256) -> uint256:
 
 
 @internal
+def _close(books: uint256, word: uint256, config: uint256):
+    """
+    @dev What an action leaves: the books, and the rate that follows from them.
+    """
+    self._books = books
+    self._fix_rate(books, word, config, self._debt(books, word))
+
+
+@internal
 def _fix_rate(books: uint256, word: uint256, config: uint256, debt: uint256):
     """
     @dev Stores the rates word with the borrow rate that follows from `books`, which owe `debt`;
@@ -315,6 +322,16 @@ def _total(books: uint256, word: uint256) -> uint256:
 
 
 # --------------------------------------------------------------------------- limits
+
+
+@internal
+def _in_window(books: uint256, word: uint256, config: uint256) -> uint256:
+    """
+    @dev The configuration word with the limits of the window of now, opened where it is not yet.
+    """
+    if config >> NUMBER_AT & M16 == block.timestamp // flow_limits.WINDOW & M16:
+        return config
+    return self._open_window(books, word, config)
 
 
 @internal
@@ -373,18 +390,27 @@ def _fee(total: uint256, claims: uint256, config: uint256) -> uint256:
 
 @pure
 @internal
-def _fee_shares(fee: uint256, total: uint256, claims: uint256) -> uint256:
+def _fee_shares(total: uint256, claims: uint256, config: uint256) -> uint256:
     """
-    @dev Shares for the fee at the price without it, rounded down, clipped where supply is full.
+    @dev The fund's shares for the fee owed.
     """
-    supply: uint256 = claims & M128
-    # the fee is at most half of the total; 2**112 * 2**129
+    return self._shares_for(self._fee(total, claims, config), total, claims, config)
+
+
+@pure
+@internal
+def _shares_for(assets: uint256, total: uint256, claims: uint256, config: uint256) -> uint256:
+    """
+    @dev The fund's shares for `assets`, at the price without the fee owed, rounded down, clipped
+         where supply is full.
+    """
+    all_assets: uint256 = 0
+    all_shares: uint256 = 0
+    all_assets, all_shares = self._price(total, claims, config)
+    # below 2**112 * 2**129
     return min(
-        unsafe_div(
-            unsafe_mul(fee, unsafe_add(supply, VIRTUAL_SHARES)),
-            unsafe_add(unsafe_sub(total, fee), VIRTUAL_ASSETS),
-        ),
-        unsafe_sub(M127, supply),
+        unsafe_div(unsafe_mul(assets, all_shares), all_assets),
+        unsafe_sub(M127 + VIRTUAL_SHARES, all_shares),
     )
 
 
@@ -458,14 +484,7 @@ def _reward_fund(assets: uint256, books: uint256, word: uint256, config: uint256
         if unsafe_add(base, assets) >= gain:
             self._claims = (supply | min(unsafe_sub(unsafe_add(base, assets), gain), M112) << 128)
             return
-    all_assets: uint256 = 0
-    all_shares: uint256 = 0
-    all_assets, all_shares = self._price(self._total(books, word), claims, config)
-    # below 2**112 * 2**129
-    shares: uint256 = min(
-        unsafe_div(unsafe_mul(assets, all_shares), all_assets),
-        unsafe_sub(M127, supply),
-    )
+    shares: uint256 = self._shares_for(assets, self._total(books, word), claims, config)
     self._claims = (unsafe_add(supply, shares) | min(unsafe_add(base, assets), M112) << 128)
     self._mint_to_fund(shares)
 
@@ -478,7 +497,7 @@ def _settle(total: uint256, claims: uint256, config: uint256) -> uint256:
     @return The claims word, for the caller to store.
     """
     fee: uint256 = self._fee(total, claims, config)
-    shares: uint256 = self._fee_shares(fee, total, claims)
+    shares: uint256 = self._shares_for(fee, total, claims, config)
     if shares == 0:
         return claims
     self._mint_to_fund(shares)

@@ -6,7 +6,7 @@
 @notice ERC-4626: deposits, withdrawals, and how much of them there may be.
 @dev    WIND-DOWN: what cash there is, and what payments bring later, is for every share alike: who
         held h of all s shares may have redeemed, in all, the h-th part of what could be redeemed
-        until now. What was redeemed stays noted with the shares that are left, and moves with them.
+        until now. What was redeemed stays noted with him, and his other shares stay too (`share`).
         The fund redeems nothing itself: the part of its shares waits for those who leave it.
 """
 
@@ -73,11 +73,7 @@ def _enter(amount: uint256, receiver: address, by_shares: bool) -> uint256:
         share._fail_zero()
     config: uint256 = ledger._config
     word: uint256 = ledger._accrued(books, config)
-    if (
-        config >> ledger.NUMBER_AT & ledger.M16
-        != block.timestamp // flow_limits.WINDOW & ledger.M16
-    ):
-        config = ledger._open_window(books, word, config)
+    config = ledger._in_window(books, word, config)
     total: uint256 = ledger._total(books, word)
     claims: uint256 = ledger._claims
     all_assets: uint256 = 0
@@ -108,10 +104,9 @@ def _enter(amount: uint256, receiver: address, by_shares: bool) -> uint256:
         share._fail("too many shares")
 
     books = unsafe_add(books, assets)
-    ledger._books = books
     ledger._claims = unsafe_add(unsafe_add(claims, shares), unsafe_mul(assets, 2**128))
     share._credit(receiver, shares)
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
     vault_level._pull(msg.sender, assets)
@@ -137,11 +132,7 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
         share._fail_receiver()
     config: uint256 = ledger._config
     word: uint256 = ledger._accrued(books, config)
-    if (
-        config >> ledger.NUMBER_AT & ledger.M16
-        != block.timestamp // flow_limits.WINDOW & ledger.M16
-    ):
-        config = ledger._open_window(books, word, config)
+    config = ledger._in_window(books, word, config)
     total: uint256 = ledger._total(books, word)
     claims: uint256 = ledger._claims
     all_assets: uint256 = 0
@@ -169,9 +160,10 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
     share._spend_allowance(owner, shares)
 
     base: uint256 = unsafe_div(claims, 2**128)
-    if assets > base:
+    if assets > base or level == WIND_DOWN:
         # lenders take gains out: the fund's part of them first. The price from before serves: it
-        # is at most the price after. What the base still lacks is worth no fee.
+        # is at most the price after. What the base still lacks is worth no fee. In WIND-DOWN the
+        # fund's part of the cash waits for its shares.
         claims = ledger._settle(total, claims, config)
         base = max(unsafe_div(claims, 2**128), assets)
     held: uint256 = share._balances[owner]
@@ -185,10 +177,9 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
         self._redeemed = unsafe_add(self._redeemed, shares)
 
     books = unsafe_sub(books, assets)
-    ledger._books = books
     ledger._claims = unsafe_sub(claims & M128, shares) | unsafe_sub(base, assets) << 128
     share._balances[owner] = unsafe_sub(held, shares)
-    ledger._fix_rate(books, word, config, ledger._debt(books, word))
+    ledger._close(books, word, config)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
     log IERC4626.Withdraw(
         sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares
@@ -264,14 +255,17 @@ def _leaving(owner: address) -> (uint256, uint256, uint256[2]):
     config: uint256 = ledger._config
     word: uint256 = ledger._accrued(books, config)
     claims: uint256 = ledger._claims
+    total: uint256 = ledger._total(books, word)
     price: uint256[2] = [0, 0]
-    price[0], price[1] = ledger._price(ledger._total(books, word), claims, config)
+    price[0], price[1] = ledger._price(total, claims, config)
     level: uint256 = vault_level._level()
     if level == HALT or vault_level._flash_out != 0:
         return 0, 0, price
     held: uint256 = share._balances[owner]
     shares: uint256 = held & M128
     if level == WIND_DOWN:
+        # the fee is settled first
+        claims = unsafe_add(claims, ledger._fee_shares(total, claims, config))
         shares = self._turn(held, books, claims, price)
     cash: uint256 = books & M112
     least: uint256 = self._least_cash(ledger._window_now(books, word, config), level)

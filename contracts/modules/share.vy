@@ -6,10 +6,10 @@
 @notice ERC-20 and EIP-2612 of the vault's share; who holds how many. The supply is kept with the
         vault's books.
 @dev    The insurance fund is marked: nobody but itself and the vault may add to its shares.
-        REDEEMED IN WIND-DOWN: what a holder took out since the vault was wound down stays with his
-        shares. It moves with them in proportion, rounded up, so that no transfer gives a second
-        turn; see `LendingVault`. Shares of which a part was redeemed cannot be staked: in the fund
-        they would mix with others, and come out as fresh ones.
+        REDEEMED IN WIND-DOWN: what a holder took out since the vault was wound down stays noted
+        with him, and the shares he has left cannot be transferred: in the fund, in the engine or
+        with any other holder of many people's shares they would mix with fresh ones, and give their
+        owner a second turn out of the others' part. So all that moves is fresh.
 """
 
 from ethereum.ercs import IERC20
@@ -149,31 +149,21 @@ def _move(owner: address, receiver: address, amount: uint256):
     if receiver == empty(address):
         self._fail_receiver()
     held: uint256 = self._balances[owner]
-    balance: uint256 = held & M128
-    if amount > balance:
+    if amount > held & M128:
         self._fail_balance()
-    moved: uint256 = amount
-    redeemed: uint256 = held >> 128 & M127
-    if redeemed != 0 and amount != 0:
-        # below 2**127 * 2**128
-        redeemed = unsafe_div(
-            unsafe_add(unsafe_mul(redeemed, amount), unsafe_sub(balance, 1)), balance
-        )
-        moved = unsafe_add(amount, unsafe_mul(redeemed, 2**128))
-    self._balances[owner] = unsafe_sub(held, moved)
-    self._credit(receiver, moved)
+    if held >> 128 & M127 != 0:
+        self._fail("shares are redeemed in part")
+    self._balances[owner] = unsafe_sub(held, amount)
+    self._credit(receiver, amount)
     log IERC20.Transfer(sender=owner, receiver=receiver, value=amount)
 
 
 @internal
 def _credit(receiver: address, amount: uint256):
-    """
-    @dev Adds shares, with what was redeemed beside them in the bits above.
-    """
     if receiver == empty(address):
         self._fail_receiver()
     held: uint256 = self._balances[receiver]
-    if held >> 255 != 0 and (msg.sender != receiver or amount > M128):
+    if held >> 255 != 0 and msg.sender != receiver:
         self._fail("fund takes no transfers")
     # at most the supply
     self._balances[receiver] = unsafe_add(held, amount)

@@ -28,14 +28,16 @@ CAUTION: constant(uint256) = 1
 HALT: constant(uint256) = 2
 WIND_DOWN: constant(uint256) = 3
 LOSS_CAUTION: constant(uint256) = 86_400  # [s]
-LOSS_PART: constant(uint256) = 100  # a loss above this part of the total is followed by CAUTION
+LOSS_PART: constant(uint256) = 100  # losses above this part of the total are followed by CAUTION
 
 ASSET: immutable(address)
 
 _breaker: address
 # end of a halt that found the vault short and spends none of the hold budget [unix seconds]
 _short_until: uint256
-_caution_until: uint256  # after a loss [unix seconds]
+# bits 0-39 end of CAUTION after losses, 40-79 when the last was booked [unix seconds]
+# 80-207 those that no CAUTION has followed, faded until then [assets]
+_losses: uint256
 _flash_out: transient (uint256)
 
 
@@ -122,7 +124,7 @@ def _level() -> uint256:
         return HALT
     if ledger._config >> 255 != 0:
         return WIND_DOWN
-    if block.timestamp < self._caution_until:
+    if block.timestamp < self._losses & ledger.M40:
         return CAUTION
     return level
 
@@ -145,12 +147,20 @@ def _check_level(highest: uint256):
 @internal
 def _after_loss(books: uint256, loss: uint256, total: uint256) -> uint256:
     """
-    @dev The books, flagged where the loss is large: no loans before people have seen what it was.
+    @dev The books, flagged where losses are large: no loans before people have seen what they
+         were. Until a CAUTION follows, a loss fades to nothing in a day, and the sum of all may not
+         be above 1 % of the total: slices count as what they are slices of.
     """
-    if unsafe_mul(loss, LOSS_PART) <= total:
+    word: uint256 = self._losses
+    elapsed: uint256 = unsafe_sub(block.timestamp, word >> 40 & ledger.M40)
+    fading: uint256 = unsafe_sub(LOSS_CAUTION, min(elapsed, LOSS_CAUTION))
+    # below 2**112 * 2**17
+    lost: uint256 = unsafe_add(unsafe_div(unsafe_mul(word >> 80, fading), LOSS_CAUTION), loss)
+    if unsafe_mul(lost, LOSS_PART) <= total:
+        self._losses = word & ledger.M40 | block.timestamp << 40 | lost << 80
         return books
     until: uint256 = unsafe_add(block.timestamp, LOSS_CAUTION)
-    self._caution_until = until
+    self._losses = until
     log ILendingVault.LossCaution(until=until)
     return books | ledger.FLAG
 

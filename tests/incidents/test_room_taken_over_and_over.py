@@ -1,5 +1,6 @@
-"""The same money, back for the two blocks around a boundary, took all of each window's room: no
-lender could leave, nobody borrow or bring collateral, for as long as somebody cared to.
+"""The same money, back for the two blocks around a boundary, takes all of each window's room: no
+lender leaves, nobody borrows or brings collateral, for as long as somebody cares to. A known limit;
+these hold what it takes, what the others keep meanwhile, and that all ends with it.
 """
 
 import pytest
@@ -36,37 +37,76 @@ def to_boundary(market, more=0):
 
 def test_exit_filled_by_money_that_comes_back(lent):
     """He takes the limit in the first block of a window and brings it back in the last one."""
-    usdc, me = lent.assets["USDC"], lent.other
-    vault = usdc.vault
-    left = []
-    for _ in range(6 * DAYS):
+    usdc, me, other = lent.assets["USDC"], lent.other, lent.lender
+    vault, limit = usdc.vault, lent.assets["USDC"].unit * 10**7
+    whole = vault.cash()
+    for number in range(6 * DAYS):
         room = vault.maxWithdraw(me)
         vault.withdraw(room, me, me, sender=me)
-        left.append(vault.maxWithdraw(lent.lender))
+        # no window gives him, or him and the others, more than the limit
+        assert room <= limit
+        assert vault.cash() >= whole - limit
+        assert vault.maxWithdraw(other) == 0
+        # what others bring, or pay, may leave
+        if number % 6 == 0:
+            lent.give("USDC", lent.borrower, 5 * 10**6 * usdc.unit)
+            usdc.token.approve(vault, 5 * 10**6 * usdc.unit, sender=lent.borrower)
+            vault.deposit(5 * 10**6 * usdc.unit, lent.borrower, sender=lent.borrower)
+            assert vault.maxWithdraw(other) == 5 * 10**6 * usdc.unit
+            vault.withdraw(5 * 10**6 * usdc.unit, other, other, sender=other)
+            whole = min(whole, vault.cash() + room)
         lent.host.advance(WINDOW - 13)
-        left.append(vault.maxWithdraw(lent.lender))
+        vault.deposit(room, me, sender=me)
+        # so may what he brought, until the boundary
+        assert vault.maxWithdraw(other) == room
+        lent.host.advance(13)
+    # he takes it and stays away: a tenth of the total in each window after
+    vault.withdraw(vault.maxWithdraw(me), me, me, sender=me)
+    for _ in range(2):
+        lent.host.advance(WINDOW)
+        room = vault.maxWithdraw(other)
+        assert room > vault.totalAssets() // 11
+        vault.withdraw(room, other, other, sender=other)
+
+
+def test_exit_once_he_leaves_it_in(lent):
+    """Or he leaves it where it is: at the boundary the room is everybody's."""
+    vault, me, other = lent.assets["USDC"].vault, lent.other, lent.lender
+    for _ in range(2):
+        room = vault.maxWithdraw(me)
+        vault.withdraw(room, me, me, sender=me)
+        assert vault.maxWithdraw(other) == 0
+        lent.host.advance(WINDOW - 13)
         vault.deposit(room, me, sender=me)
         lent.host.advance(13)
-    # a lender of 75 million finds some room in some window of ten days
-    assert max(left) > 10**6 * usdc.unit
+    assert vault.maxWithdraw(other) > 99 * room // 100
+    vault.withdraw(room // 2, other, other, sender=other)
 
 
 def test_loans_filled_by_debt_that_comes_back(lent):
-    """Likewise with a debt that is paid for the two blocks around the boundary."""
-    usdc = lent.assets["USDC"]
+    """Likewise with a debt, which pays interest all along and needs collateral of its own."""
+    usdc, borrower = lent.assets["USDC"], lent.borrower
     lent.deposit("WETH", 10_000)
-    lent.give("USDC", lent.borrower, 10**6 * usdc.unit)
-    left = []
+    lent.give("USDC", borrower, 10**6 * usdc.unit)
+    before = usdc.token.balanceOf(borrower)
     for _ in range(6 * DAYS):
         room = usdc.vault.limits()[1]
-        lent.engine.borrow(lent.account(), usdc, room, lent.borrower, sender=lent.borrower)
-        left.append(usdc.vault.limits()[1])
+        lent.engine.borrow(lent.account(), usdc, room, borrower, sender=borrower)
+        assert usdc.vault.limits()[1] == 0
         lent.host.advance(WINDOW - 13)
-        left.append(usdc.vault.limits()[1])
-        lent.engine.repay(lent.account(), usdc, 2**256 - 1, sender=lent.borrower)
+        lent.engine.repay(lent.account(), usdc, 2**256 - 1, sender=borrower)
+        # what is paid may be lent at once, to anybody
+        assert usdc.vault.limits()[1] > room * 99 // 100
         lent.host.advance(13)
         lent.refresh()
-    assert max(left) > 10**6 * usdc.unit
+    # ten days of interest on a twentieth of the vault
+    paid = before - usdc.token.balanceOf(borrower)
+    assert paid > usdc.unit * 100
+    assert usdc.vault.totalAssets() > 10**8 * usdc.unit + paid // 2
+    # and once he stays away, or stays, others borrow
+    lent.engine.borrow(lent.account(), usdc, room, borrower, sender=borrower)
+    lent.host.advance(WINDOW)
+    assert usdc.vault.limits()[1] > room * 9 // 10
 
 
 def test_growth_filled_by_tokens_that_come_back(new_market):

@@ -1,4 +1,4 @@
-"""CAUTION for a day after a loss above 1 % of the total, by the vault itself."""
+"""CAUTION for a day after losses above 1 % of the total, by the vault itself."""
 
 import pytest
 
@@ -81,4 +81,51 @@ def test_loss__a_second_one_begins_the_day_anew(vault):
     vault.host.advance(DAY - 1)
     assert vault.read("level") == 1
     vault.host.advance(1)
+    assert vault.read("level") == 0
+
+
+def test_loss__in_two_parts_of_one_block(vault):
+    lose(vault, 5)
+    assert vault.read("level") == 0
+    lose(vault, 6)
+    assert vault.read("level") == 1
+
+
+@pytest.mark.parametrize("after", [0, 1, DAY // 2, DAY - 1, DAY, 10 * DAY])
+def test_loss__fades_in_a_day(vault, after):
+    """After a loss of 1 %, what makes room for the next: as much as faded, to the unit."""
+    first = vault.events(lose(vault, 10), "WriteOff")[0]["loss"]
+    vault.host.advance(after)
+    total = vault.read("cash") + vault.read("debt_assets")
+    room = total // 100 - first * max(DAY - after, 0) // DAY
+    index = vault.act("accrue").value
+    if room > 0:
+        # a loss is rounded up
+        shares = room * 10**27 // index
+        receipt = vault.act("write_off", shares, sender=vault.engine)
+        assert 0 <= room - vault.events(receipt, "WriteOff")[0]["loss"] <= 1
+        assert vault.read("level") == 0
+    vault.act("write_off", 3 + max(-room, 0), sender=vault.engine)
+    assert vault.read("level") == 1
+
+
+@pytest.mark.parametrize(("parts", "levels"), [(94, {0}), (120, {0, 1})])
+def test_loss__a_row_of_them_may_be_one_percent_a_day(vault, parts, levels):
+    """For three days a slice each hour, by which the total falls by 3 %."""
+    total = vault.read("cash") + vault.read("debt_assets")
+    shares = parts * total // 240_000 * 10**27 // vault.read("debt_index")
+    found = set()
+    for _ in range(3 * 24):
+        vault.act("write_off", shares, sender=vault.engine)
+        found.add(vault.read("level"))
+        vault.host.advance(3_600)
+    assert found == levels
+
+
+def test_loss__a_caution_has_counted_what_was_before_it(vault):
+    lose(vault, 11)
+    vault.host.advance(DAY // 2)
+    # a part of it does not begin the day anew
+    lose(vault, 5)
+    vault.host.advance(DAY // 2)
     assert vault.read("level") == 0

@@ -3,6 +3,7 @@
 import pytest
 
 PART = "part of the cash is taken"
+PARTLY = "shares are redeemed in part"
 WOUND = "vault is wound down"
 
 
@@ -84,16 +85,66 @@ def test_wind_down__max_redeem_is_exact(vault):
     vault.act("redeem", shares, vault.lender, vault.lender)
 
 
-def test_wind_down__a_transfer_gives_no_second_turn(vault):
+def test_wind_down__who_redeemed_transfers_nothing(vault):
+    """Neither to a fresh address, nor to itself, nor by an allowance, nor all that is left."""
+    vault.act("transfer", vault.borrower, 10**6)
     take(vault, vault.lender)
     held = vault.read("balanceOf", vault.lender)
-    for amount in (1, 10**6 + 1, held // 3):
-        vault.act("transfer", vault.borrower, amount)
-    assert vault.read("maxWithdraw", vault.borrower) <= 1
-    assert vault.read("maxWithdraw", vault.lender) <= 1
-    before = vault.read("maxWithdraw", vault.other)
-    vault.act("transfer", vault.other, held // 3)
-    assert abs(vault.read("maxWithdraw", vault.other) - before) <= 1
+    vault.act("approve", vault.other, held, sender=vault.lender)
+    for receiver in (vault.other, vault.borrower, vault.lender, vault.engine, vault.fund):
+        for amount in (0, 1, held):
+            vault.refuses(PARTLY, "transfer", receiver, amount)
+    args = ("transferFrom", vault.lender, vault.other, 1)
+    vault.refuses(PARTLY, *args, sender=vault.other)
+    vault.refuses("balance too low", "transfer", vault.other, held + 1)
+
+
+def test_wind_down__fresh_shares_move_and_take_their_turn_with_them(vault):
+    """Who has redeemed may be given some, and redeems their part; they stay with him."""
+    first = take(vault, vault.lender)
+    held = vault.read("balanceOf", vault.other)
+    vault.act("transfer", vault.lender, held // 3, sender=vault.other)
+    more = take(vault, vault.lender)
+    assert abs(more - first // 3) <= 2
+    assert abs(take(vault, vault.other) - first * 2 // 3) <= 2
+    vault.refuses(PARTLY, "transfer", vault.other, 1)
+
+
+@pytest.fixture
+def rewarded(new_world):
+    """A fund's fee of 6 of which a reserve factor of 1 % makes a gain of 600; wound down before."""
+    world = new_world(seed=100 * 10**18, reserve_factor=100)
+    for who in (world.lender, world.other):
+        world.act("deposit", 450 * world.unit, who, sender=who)
+    world.lend(900 * world.unit)
+    world.act("wind_down", sender=world.owner)
+    world.collect(800 * world.unit, 2**255, 6 * world.unit)
+    assert abs(world.read("fee_owed") - 6 * world.unit) <= 1
+    return world
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+@pytest.mark.parametrize("amount", [1, 10**18, None])
+def test_wind_down__the_fee_owed_takes_its_part_of_the_cash(rewarded, is_settled, amount):
+    """Whether somebody settles it before, and however little a first withdrawal takes."""
+    if is_settled:
+        rewarded.act("settle_fee")
+    lender, got = rewarded.lender, 0
+    if amount is not None:
+        rewarded.act("withdraw", amount, lender, lender)
+        assert rewarded.read("fee_owed") <= 1
+        got = amount
+    got += take(rewarded, lender)
+    # of 1,006 in all 906 are cash; the lenders' claim is 450 each, the fund's 106
+    wanted = 906 * rewarded.unit * 450 // 1_006
+    assert abs(got - wanted) <= 3
+    assert abs(take(rewarded, rewarded.other) - wanted) <= 3
+
+
+def test_wind_down__max_redeem_is_exact_with_a_fee_owed(rewarded):
+    who, shares = rewarded.lender, rewarded.read("maxRedeem", rewarded.lender)
+    rewarded.refuses(PART, "redeem", shares + 2 * 10**6, who, who)
+    rewarded.act("redeem", shares, who, who)
 
 
 def test_wind_down__a_loss_is_the_funds_first(vault):
@@ -144,7 +195,7 @@ def test_wind_down__shares_redeemed_in_part_cannot_be_staked(vault):
     vault.host.restore(start)
     take(vault, vault.lender)
     refused = ("deposit", 10**24, vault.lender)
-    vault.fund_refuses("fund takes no transfers", *refused, sender=vault.lender)
+    vault.fund_refuses(PARTLY, *refused, sender=vault.lender)
 
 
 def test_wind_down__stakers_leave_with_the_turn_that_waited(vault):
