@@ -184,7 +184,7 @@ def list_asset(
     asset_rules._check_pairs(config.incentive_max, config.liquidation_ltv)
     if rulebook.sealed_at != 0:
         term |= IS_NEW
-    id: uint256 = extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, rule, term)
+    id: uint256 = rulebook._write(asset, rule, term)
     log IConfigurator.ListAsset(asset=asset, id=id, config=config)
 
     new_assets._check_cap(cap <= new_assets.MAX_CAP)
@@ -230,14 +230,14 @@ def grow(asset: address):
     rule, term = rulebook._words(asset)
     if new_assets._is_over(asset):
         new_assets._end(asset)
-        extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, rule, term & ~IS_NEW)
+        rulebook._write(asset, rule, term & ~IS_NEW)
         log IConfigurator.EndGrowth(asset=asset, cap=max(cap, before))
     else:
         assert cap > before, "nothing to grow yet"
         new_assets._value(asset, cap, rulebook._price(asset), 10**asset_config._decimals(rule))
         log IConfigurator.Grow(asset=asset, cap=cap, value=new_assets.values[asset])
     if cap > before:
-        extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_cap(asset, cap)
+        rulebook._write_cap(asset, cap)
 
 
 @view

@@ -8,7 +8,6 @@
 """
 
 from contracts.interfaces import IConfigurator
-from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import exposure
 from contracts.modules import new_assets
@@ -52,7 +51,7 @@ def set_cap(asset: address, cap: uint256):
     elif cap > before and rulebook._step(asset, steps.CAP):
         if cap > 2 * before:
             rulebook._check_step(rulebook._is_first(asset, cap))
-    extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_cap(asset, cap)
+    rulebook._write_cap(asset, cap)
 
 
 @external
@@ -102,7 +101,7 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
     term = (
         (term >> 92 << 92) | start | (target << 14) | (block.timestamp << 28) | (duration << 68)
     )
-    extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, rule, term)
+    rulebook._write(asset, rule, term)
     log IConfigurator.RampLiquidationLtv(
         asset=asset,
         start=start,
@@ -176,7 +175,7 @@ def raise_max_price(asset: address, max_price: uint256):
     rule = asset_config._with_max_price(rule, max_price)
     if rulebook._step(asset, steps.MAX_PRICE):
         rulebook._check_step(asset_config._max_price(rule) <= 2 * before)
-    extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, rule, term)
+    rulebook._write(asset, rule, term)
     log IConfigurator.SetMaxPrice(asset=asset, max_price=asset_config._max_price(rule))
 
 
@@ -215,7 +214,7 @@ def steer(asset: address, cap: uint256, borrow_ltv: uint256):
     if new_assets._is_new(asset):
         new_assets._scale(asset, cap, before)
     self._write_borrow_ltv(asset, rule, term, borrow_ltv)
-    extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).set_cap(asset, cap)
+    rulebook._write_cap(asset, cap)
     log IConfigurator.Steer(asset=asset, cap=cap, borrow_ltv=borrow_ltv)
 
 
@@ -244,9 +243,7 @@ def _write_borrow_ltv(asset: address, rule: uint256, term: uint256, borrow_ltv: 
         or borrow_ltv + asset_config.GAP
         <= min(asset_config._liquidation_ltv(term), (term >> 14) & asset_config.MASK_14)
     ), "borrow_ltv is too high"
-    extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(
-        asset, asset_config._with_borrow_ltv(rule, borrow_ltv), term
-    )
+    rulebook._write(asset, asset_config._with_borrow_ltv(rule, borrow_ltv), term)
 
 
 @view

@@ -172,7 +172,7 @@ def _write_source(asset: address, source: uint256):
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = rulebook._words(asset)
-    extcall IRiskEngine(rulebook.RISK_ENGINE).write_asset(asset, (rule & ~SOURCE) | source, term)
+    rulebook._write(asset, (rule & ~SOURCE) | source, term)
 
 
 @internal

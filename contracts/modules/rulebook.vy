@@ -158,3 +158,16 @@ def _words(asset: address) -> (uint256, uint256):
     observation: uint256 = 0
     rule, term, checkpoint, observation = staticcall IRiskEngine(RISK_ENGINE).words_of(asset)
     return rule, term
+
+
+@internal
+def _write(asset: address, rule: uint256, term: uint256) -> uint256:
+    """
+    @dev Returns the asset's id.
+    """
+    return extcall IRiskEngine(RISK_ENGINE).write_asset(asset, rule, term)
+
+
+@internal
+def _write_cap(asset: address, cap: uint256):
+    extcall ICreditEngine(CREDIT_ENGINE).set_cap(asset, cap)
