@@ -267,6 +267,16 @@ class Market:
             for name in names or self.assets:
                 self.poke(name)
 
+    def wind_down(self, name: str, price: int) -> Receipt:
+        """Settle an asset at a price [WAD], and the day for which that is announced, over which
+        everything stands.
+        """
+        asset = self.assets[name]
+        self.configurator.announce_settlement(asset, price, sender=self.owner)
+        self.host.advance(DAY)
+        self.refresh()
+        return self.configurator.settle(asset, sender=self.owner)
+
     def break_feed(self, name: str) -> None:
         """No valid price any more."""
         for feed in self.assets[name].feeds:

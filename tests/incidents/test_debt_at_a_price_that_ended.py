@@ -15,7 +15,7 @@ def test_collateral_leaves_beside_a_settled_debt(market):
     market.deposit("USDC", 60_000)
     market.borrow("WETH", 10)
     market.poke("WETH")
-    market.configurator.settle(market.assets["WETH"], 2_000 * WAD, sender=market.owner)
+    market.wind_down("WETH", 2_000 * WAD)
     market.host.advance(30 * DAY)
     market.refresh()
     true = Ledger(market, WETH=4_000)

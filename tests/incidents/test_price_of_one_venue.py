@@ -137,7 +137,9 @@ def test_two_venues_that_copy_each_other(coin):
 
 
 def test_two_venues_for_longer(coin):
-    """What three sources can't do: after the half hour the median counts, and it is theirs."""
+    """What three sources can't do: after the half hour the median counts, and it is theirs, once a
+    second poke has seen it.
+    """
     one = coin(3)
     one.print(2)
     one.on.poke(one.name)
@@ -145,6 +147,7 @@ def test_two_venues_for_longer(coin):
     with refuses("account is healthy"):
         one.liquidate()
     one.host.advance(1)
+    one.on.poke(one.name)
     assert one.liquidate().event("Liquidate").seized > 0
 
 

@@ -18,7 +18,7 @@ def test_added_at_its_settlement_price(market):
     market.deposit("DAI", 1)
     market.borrow("USDC", 15_000)
     market.poke("DAI")
-    market.configurator.settle(dai, WAD, sender=market.owner)
+    market.wind_down("DAI", WAD)
     market.host.advance(DAY)
     true = Ledger(market, DAI="0.01", WETH=1_500)
     market.price("WETH", 1_700)

@@ -212,10 +212,7 @@ def _trip(market, sensor):
         assert tuple(missing) == (0, 1, 0)
         weth.token.mint(weth.vault.address, 1, sender=market.other)
     elif sensor == "SETTLEMENT":
-        market.configurator.announce_settlement(weth, 2_000 * WAD, sender=market.owner)
-        market.host.advance(DAY)
-        market.refresh()
-        market.configurator.settle(weth, sender=market.owner)
+        market.wind_down("WETH", 2_000 * WAD)
     elif sensor.startswith("HOLD"):
         market.breaker.hold(weth, HOUR, sender=market.guardian)
         market.host.advance(HOUR if sensor.endswith("after it") else 0)
@@ -261,6 +258,9 @@ def _grow_debt(market):
 def _grow_exposure(market):
     weth, owner = market.assets["WETH"], market.owner
     market.configurator.set_cap(weth, 10_000 * weth.unit, sender=owner)
+    # a first limit on a day on which something moved leaves no room at all
+    market.host.advance(DAY - market.host.now % DAY)
+    market.refresh()
     market.configurator.set_growth(weth, 1, sender=owner)
     room = market.lens.collateral(weth).room
     market.engine.deposit_collateral(market.account(LARGE), weth, room, sender=market.borrower)

@@ -329,7 +329,7 @@ def test_deposit_collateral__of_what_is_settled(market):
         market.deposit("WETH", 10, market.account(number))
     market.borrow("USDC", 15_000)
     market.poke("WETH")
-    market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+    market.wind_down("WETH", 2_000 * WAD)
     market.give("WETH", me, WAD)
     before = weth.token.balanceOf(me)
     for number in range(3):
@@ -353,7 +353,7 @@ def test_end_collateral__for_the_owner_and_for_good(market):
         market.engine.end_collateral(weth, sender=market.owner)
     market.poke("WETH")
     word = market.engine.book_word(weth)
-    market.configurator.settle(weth, 2_000 * WAD, sender=market.owner)
+    market.wind_down("WETH", 2_000 * WAD)
     assert market.engine.book_word(weth) == word | 1 << 119
     market.configurator.set_depth(weth, WAD, sender=market.owner)
     market.configurator.set_cap(weth, WAD, sender=market.owner)

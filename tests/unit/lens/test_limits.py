@@ -147,6 +147,6 @@ def test_max_deposit__of_what_is_settled(market):
     dai, account = market.assets["DAI"], market.account()
     market.deposit("DAI", 1)
     market.poke("DAI")
-    market.configurator.settle(dai, WAD, sender=market.owner)
+    market.wind_down("DAI", WAD)
     assert market.lens.max_deposit(account, dai) == market.lens.collateral(dai).room == 0
     assert market.lens.why_blocked(account, DEPOSIT, dai, 1) == "asset is settled"

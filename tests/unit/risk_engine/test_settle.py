@@ -19,17 +19,7 @@ def market(market):
 
 
 def settle(market, dollars, name="WETH"):
-    price = dollars if dollars > 10**9 else dollars * WAD
-    asset = market.assets[name]
-    announce(market, asset, price)
-    return market.configurator.settle(asset, sender=market.owner)
-
-
-def announce(market, asset, price):
-    """And the day until it may come, over which everything stands."""
-    market.configurator.announce_settlement(asset, price, sender=market.owner)
-    market.host.advance(DAY)
-    market.refresh()
+    return market.wind_down(name, dollars if dollars > 10**9 else dollars * WAD)
 
 
 def test_settle__price_for_good(market):
@@ -62,9 +52,8 @@ def test_settle__at_the_ends_of_the_range(market, dollars):
 
 @pytest.mark.parametrize("price", [0, 1_900 * WAD - 1, 2_100 * WAD + 1, 2**255])
 def test_settle__out_of_the_range_reverts(market, price):
-    announce(market, market.assets["WETH"], price)
     with refuses("price is out of range"):
-        market.configurator.settle(market.assets["WETH"], sender=market.owner)
+        market.wind_down("WETH", price)
 
 
 def test_settle__of_what_no_poke_saw_reverts(market):
@@ -164,7 +153,9 @@ def test_settle__dead_asset_at_what_pokes_saw_last(market):
 
 def test_settle__hold_and_latches_go_on(market):
     weth = market.assets["WETH"]
-    announce(market, weth, 1_900 * WAD)
+    market.configurator.announce_settlement(weth, 1_900 * WAD, sender=market.owner)
+    market.host.advance(DAY)
+    market.refresh()
     market.breaker.hold(weth, HOUR, sender=market.guardian)
     market.configurator.settle(weth, sender=market.owner)
     market.price("USDC", "1.1")
