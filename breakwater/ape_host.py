@@ -93,7 +93,11 @@ def connected(network: str, url: str | None = None) -> Iterator[ProviderAPI]:
                 context = ape.networks.parse_network_choice(network, **settings)
                 provider = context.__enter__()
             except ApeException as error:
-                raise UserError(f"{network} cannot be used: {error}") from None
+                # the rest is a list of all that ape knows
+                why = str(error).partition(" Options:")[0]
+                raise UserError(
+                    f"{network} cannot be used: {why} A local node is ethereum:local:foundry"
+                ) from None
         try:
             yield provider
         finally:

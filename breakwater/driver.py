@@ -2115,7 +2115,7 @@ class RiskEngine(Contract):
         terms. For the configurator, which holds the bounds and the ramps.
 
         rule: Packed as `price_oracle.rules`; what is latched is kept.
-        term: Packed as `terms`; what is held is kept.
+        term: Packed as `maintenance.terms`; what is held is kept.
         Returns: Its id, 1 to 127.
         """
         return self._transact("write_asset", (asset, rule, term), sender)
@@ -2179,7 +2179,7 @@ class RiskEngine(Contract):
         liquidation prices.
 
         Returns: Rounded down; 0 when the position is healthy or does not hold that collateral,
-            or when that has no valid price or a liquidation_ltv of 0.
+            or when that is new, or has no valid price or a liquidation_ltv of 0.
         """
         found: int = self._call("shortfall", (position, tag))
         return found

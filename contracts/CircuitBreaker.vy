@@ -93,15 +93,15 @@ JUMP: constant(uint256) = 1
 DISPERSED: constant(uint256) = 2
 STALE: constant(uint256) = 3
 
-COOL_DOWN: constant(uint256) = 1_800
-STALE_DELAY: constant(uint256) = 900
-STALE_HALT: constant(uint256) = 3_600
-DAY: constant(uint256) = 86_400
+COOL_DOWN: constant(uint256) = 1_800  # [s]
+STALE_DELAY: constant(uint256) = 900  # [s]
+STALE_HALT: constant(uint256) = 3_600  # [s]
+DAY: constant(uint256) = 86_400  # [s]
 MASK_32: constant(uint256) = 2**32 - 1
-MAX_HOLD: constant(uint256) = 4 * 3_600
-HOLD_GRACE: constant(uint256) = 3_600  # see `maintenance`
+MAX_HOLD: constant(uint256) = 4 * 3_600  # [s] of liquidations
+HOLD_GRACE: constant(uint256) = 3_600  # [s] see `maintenance`
 WIND_DOWN: constant(uint256) = 3
-MAX_DURATION: constant(uint256) = 7 * 86_400
+MAX_DURATION: constant(uint256) = 7 * 86_400  # [s] of a trip
 MAX_VAULTS: constant(uint256) = 32
 
 # Left for a vault to take or to refuse a halt, so that nobody makes it refuse for want of gas

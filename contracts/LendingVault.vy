@@ -14,7 +14,8 @@
         Of each gain (total - base) the reserve factor is owed to the insurance fund. What is left
         of the total is `totalAssets`, the claim of the shares. The owed fee becomes the fund's
         shares, at the net price, in `settle_fee`, before a loss, before a change of the
-        configuration, where a withdrawal exceeds the base, and before one in WIND-DOWN; no share's value changes by it.
+        configuration, where a withdrawal exceeds the base, and before one in WIND-DOWN; no share's
+        value changes by it.
 
         RATES
         Each action accrues interest at the rate that the action before it fixed, lets the rate at

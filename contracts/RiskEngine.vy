@@ -7,7 +7,7 @@
         no account; owns the rules of every asset and, as a module, the price oracle.
 @dev    INITIAL MARGIN (new risk)
           sum of collateral * P_low * borrow_ltv >= sum of debt * P_high * debt_weight
-          P_low = min(spot, average), P_high = max(spot, average);
+          P_low = min(low, average), P_high = max(high, average);
           borrow_ltv falls with volatility, never below its floor.
           exposure / equity <= the smallest leverage cap among the assets counted.
           Refused while the sequencer of a layer 2 is down, and for an hour after.
@@ -119,7 +119,7 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
     @notice Lists an asset, with a valid price as its first checkpoint, or rewrites its rules and
             terms. For the configurator, which holds the bounds and the ramps.
     @param rule Packed as `price_oracle.rules`; what is latched is kept.
-    @param term Packed as `terms`; what is held is kept.
+    @param term Packed as `maintenance.terms`; what is held is kept.
     @return Its id, 1 to 127.
     """
     self._check_configurator()

@@ -58,11 +58,11 @@ SENTENCES: Mapping[str, str] = {
     "asset is halted": "The asset is at level HALT: it cannot be borrowed, nor taken out of an "
     "account with debt, and as collateral it carries no new debt. Repaying and adding collateral "
     "work.",
-    "asset is settled": "The asset is wound down at its settlement price: no new risk with it, and "
-    "nobody brings it to an account that holds none. Repaying, adding what is held, and "
-    "liquidating at that price work.",
+    "asset is settled": "The asset is wound down at its settlement price: no new risk with it or "
+    "beside a debt in it, and no more of it comes into any account. Repaying, and liquidating at "
+    "that price, work.",
     "asset is held": "The guardian holds liquidations that rest on the asset, or did until less "
-    "than an hour ago: meanwhile nobody brings it to an account that holds none.",
+    "than an hour ago: meanwhile it is not borrowed, nor brought to an account that holds none.",
     "price is out of range": "The settlement price is outside of what pokes saw in 7 days.",
     "sequencer is down": "The chain's sequencer is down: no new risk, and no liquidation, until it "
     "is back.",
@@ -75,9 +75,17 @@ SENTENCES: Mapping[str, str] = {
     "debt cap is reached": "The vault's cap on debt is reached.",
     "deposit cap is reached": "The vault's cap on deposits is reached.",
     "vault is in caution": "The vault is at level CAUTION: nothing can be borrowed from it. "
-    "Lending, withdrawing and repaying work.",
-    "vault is halted": "The vault is at level HALT: nothing can be borrowed from it, nor lent to "
-    "it. Withdrawing and repaying work.",
+    "Lending, repaying, and withdrawing half of what it could else, work.",
+    "vault is halted": "The vault is at level HALT: nothing can be borrowed from it, lent to it or "
+    "withdrawn from it. Repaying works.",
+    "vault is wound down": "The vault is wound down: nothing can be borrowed from it or lent to "
+    "it. Repaying, and withdrawing one's part of its cash, work.",
+    "outflow limit is reached": "As much has left the vault as may in this window of 4 hours: what "
+    "comes in makes room, and the next window does.",
+    "debt growth limit is reached": "The vault's debt has grown by as much as it may in this "
+    "window of 4 hours: payments make room, and the next window does.",
+    "part of the cash is taken": "That is more than one's part of the vault's cash, to which "
+    "payments add.",
     "vault is closed": "The vault lost nearly everything and takes no more deposits.",
     "vault is not open": "The vault is not open yet.",
     "zero assets": "The amount is too small.",
@@ -87,8 +95,8 @@ SENTENCES: Mapping[str, str] = {
     "account is healthy": "The account is healthy: it cannot be liquidated.",
     "risk was raised in this block": "The account raised its risk in this very block: it can be "
     "liquidated from the next one.",
-    "price jump is too recent": "The account is below maintenance only at a price that jumped a "
-    "moment ago: wait until pokes confirm it.",
+    "price jump is too recent": "The account is under water only at a price that jumped a moment "
+    "ago: wait until pokes confirm it, ten minutes from the first that saw it.",
     "liquidation is held": "The guardian holds liquidations that rest on one of the account's "
     "assets, for at most 4 hours. Repaying and adding collateral work.",
     "grace after a hold": "The guardian's hold of liquidations ended less than an hour ago: an "

@@ -126,8 +126,8 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "SOLV-7",
-            "A liquidation never lowers health while C ≥ (1 + tip)·D, and an account with"
-            " C ≥ (1 + tip)·D keeps it.",
+            "A liquidation never lowers health while C > (1 + tip)·D; an account above water stays"
+            " there.",
             never_lowers_health,
         ),
         Promise(
@@ -150,8 +150,8 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "LIVE-1",
-            "Repaying works in every state, and so does adding a priced asset that is held and"
-            " not wound down.",
+            "Repaying works in every state, and so does adding a collateral that is held and not"
+            " wound down.",
             tried("LIVE-1"),
         ),
         Promise(
@@ -173,7 +173,7 @@ def catalogue() -> list[Promise]:
         ),
         Promise(
             "GATE-1",
-            "Guardians only tighten, and halts cover at most 7 days in any 30 per asset.",
+            "Guardians only tighten, at most 7 days in any 30 for each asset.",
             GuardianBudget(),
         ),
         Promise(

@@ -8,17 +8,17 @@
 
         QUOTE
         Prices are apart by (higher - lower) / lower. w goes from 0 to 1 in BLEND_TIME.
-        old      new                       price             low, high                status
-        valid    valid, within the band    old·(1-w)+new·w   their lines              see below
-        valid    valid, apart; or INVALID  old               old's                    DISPERSED; old's
-        INVALID  valid, within the band    new               new's                    new's
+        old      new                       price             low, high              status
+        valid    valid, within the band    old·(1-w)+new·w   their lines            see below
+        valid    valid, apart; or INVALID  old               old's                  DISPERSED; old's
+        INVALID  valid, within the band    new               new's                  new's
                  of the last average
         INVALID  anything else             INVALID, with zeros
         The line of low goes from the old low to the new low, and so on. Agreeing prices are AGREED
         where both are, DISPERSED where one is, else SINGLE, and from w = 1 on just the new quote.
         Where the old source is dead, its last prices stand for it, whatever the new ones are, and
-        low and high are the outermost of the lines and of the new. The last average is what the last
-        poke stored.
+        low and high are the outermost of the lines and of the new. The last average is what the
+        last poke stored.
 
         WHY
         - While the old source lives, the new one can only say what the old one says: a lie stops
@@ -26,8 +26,8 @@
           says beyond the line is within the band, and counts bit by bit for liquidations and for
           new risk alike.
         - A source that has been dead for a day is replaced from its last prices: low and high are
-          those of the checkpoint, which liquidations have counted at. The new one, which agreed with
-          the last average or with a second source, is believed for new risk at once.
+          those of the checkpoint, which liquidations have counted at. The new one, which agreed
+          with the last average or with a second source, is believed for new risk at once.
 
         ROUNDING
         Down.

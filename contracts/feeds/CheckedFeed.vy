@@ -23,8 +23,8 @@
         - New risk always counts the worse of both, so what one of them overstates is not lent on.
         - Agreement makes no status better: a market that lags, or is an average, confirms nothing,
           and a jump of the base that it happens to agree with waits as it would have.
-        - Disagreement is DISPERSED: no new risk, and liquidations wait a stated time at what favours
-          the borrower. Then they use the price. Where the base is made of independent markets and
+        - Disagreement is DISPERSED: no new risk, and liquidations wait a stated time at what
+          favours the borrower. Then they use the price. Where the base is made of independent markets and
           the market only bounds (a TWAP), that is the base's. Where the base is what an issuer says
           (a rate, a net asset value), a loss shows in the market first (USR, xUSD, deUSD), and
           waiting for the issuer is how lenders lost: the market decides.

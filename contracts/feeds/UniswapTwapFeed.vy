@@ -28,7 +28,8 @@
 
         ROUNDING
         The mean tick is within one tick, 0.01 %, of the mean. The price of the tick is within
-        2**-105 of its exact value, then rounded down (see `tick_price`); low and price down, high up.
+        2**-105 of its exact value, then rounded down (see `tick_price`); low and price down, high
+        up.
 
         ORACLE ASSUMPTIONS
         Holding the pool at a wrong price for a part of the window, through all its liquidity in

@@ -4,7 +4,7 @@
 @title Asset configuration
 @license MIT
 @notice Between `AssetConfig` and the two words it is kept in: `price_oracle.rules` and
-        `RiskEngine.terms`, whose bit tables stand there.
+        `maintenance.terms`, whose bit tables stand there.
 @dev    Every parameter is checked for its range and its step, so that nothing is cut off.
 """
 

@@ -13,8 +13,8 @@
         BUDGET
         A key is held until held_until, and for at most MAX_HOLD in any WINDOW, whoever calls.
         What counts as held is the deployable's to say: what a person latched, and at a vault
-        every halt but one that found it short. The held time is kept as at most 8 disjoint intervals, oldest first; only the
-        last can still run.
+        every halt but one that found it short. The held time is kept as at most 8 disjoint
+        intervals, oldest first; only the last can still run.
 
         Let f(t) be the held time in (t - WINDOW, t]. Claim: f(t) <= MAX_HOLD for every t. Only
         f(end of the last interval) is checked, because
@@ -31,9 +31,9 @@
 
 from contracts.modules import legs
 
-MAX_LATCH: constant(uint256) = 7 * 86_400
-MAX_HOLD: constant(uint256) = 7 * 86_400
-WINDOW: constant(uint256) = 30 * 86_400
+MAX_LATCH: constant(uint256) = 7 * 86_400  # [s]
+MAX_HOLD: constant(uint256) = 7 * 86_400  # [s]
+WINDOW: constant(uint256) = 30 * 86_400  # [s]
 MAX_INTERVALS: constant(uint256) = 8
 MASK: constant(uint256) = 2**64 - 1
 

@@ -37,7 +37,6 @@ MAX_GAP: constant(uint256) = 3_600  # [s] between two pokes for which what both 
 VOLATILITY_UNIT: constant(uint256) = 10**9
 
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_96: constant(uint256) = 2**96 - 1
 
 
 @internal

@@ -3,7 +3,8 @@
 """
 @title Steps
 @license MIT
-@notice When each parameter of an asset was last loosened: no step comes before its interval is over.
+@notice When each parameter of an asset was last loosened: no step comes before its interval is
+        over.
 @dev    Tightening asks for no step. How far one goes is judged by who takes it.
 """
 

@@ -29,11 +29,11 @@ from contracts.interfaces import ICircuitBreaker
 from contracts.modules import aggregator
 
 BPS: constant(uint256) = 10_000
-MIN_LIMIT: constant(uint256) = 10
-MAX_LIMIT: constant(uint256) = 10_000
+MIN_LIMIT: constant(uint256) = 10  # [BPS]
+MAX_LIMIT: constant(uint256) = 10_000  # [BPS]
 READING_GAS: constant(uint256) = 100_000
-CONFIRMED_AFTER: constant(uint256) = 600
-DAY: constant(uint256) = 86_400
+CONFIRMED_AFTER: constant(uint256) = 600  # [s]
+DAY: constant(uint256) = 86_400  # [s]
 
 M40: constant(uint256) = 2**40 - 1
 M112: constant(uint256) = 2**112 - 1

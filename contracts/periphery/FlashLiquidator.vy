@@ -14,8 +14,8 @@
         moves between the simulation and the call, the caller loses gas at most.
 
         CALLS IN
-        `on_liquidate` takes the engine's word only, which gives it only within `liquidate`; a swap's
-        callback that of the pool that is swapped in, once, and pays at most what is being sold.
+        `on_liquidate` takes the engine's word only, which gives it only within `liquidate`; a
+        swap's callback that of the pool that is swapped in, once, and pays at most what is being sold.
         Pools are those of one factory, so nobody chooses whom to pay.
 
         TOKEN ASSUMPTIONS

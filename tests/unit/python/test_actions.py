@@ -40,9 +40,9 @@ def session(deployed: tuple[Session, int]) -> Callable[[str], Session]:
     [
         (
             "caution",
-            "nothing can be borrowed from it. Lending, withdrawing and repaying work.",
+            "nothing can be borrowed from it. Lending, repaying, and withdrawing half of what it",
         ),
-        ("halt", "nothing can be borrowed from it, nor lent to it. Withdrawing and repaying work."),
+        ("halt", "borrowed from it, lent to it or withdrawn from it. Repaying works."),
     ],
 )
 def test_borrow__says_what_is_impossible_and_until_when(session, level, says):
@@ -59,8 +59,21 @@ def test_borrow__says_what_is_impossible_and_until_when(session, level, says):
 
 def test_supply__to_a_halted_vault(session):
     actions.breaker_trip(session("guardian"), "USDC", "halt", "2 h")
-    with pytest.raises(UserError, match=r"nor lent to it.* HALT by guardian for 2 h more"):
+    with pytest.raises(UserError, match=r"lent to it.* HALT by guardian for 2 h more"):
         actions.supply(session("lender"), "10000 USDC")
+
+
+def test_withdraw__says_what_binds(session):
+    lender = session("lender")
+    actions.supply(lender, "4000000 USDC")
+    lender.host.advance(12 * 3_600)
+    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+        actions.withdraw(lender, "all USDC")
+    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+        actions.withdraw(lender, "3900000 USDC")
+    actions.breaker_trip(session("guardian"), "USDC", "halt", "2 h")
+    with pytest.raises(UserError, match=r"withdrawn from it.* HALT by guardian for 2 h more"):
+        actions.withdraw(lender, "1 USDC")
 
 
 def test_refusal__a_level_that_a_price_makes(session):
