@@ -25,7 +25,7 @@ class Watch:
         self._sender = sender
         self._contracts = {
             protocol.credit_engine.address: "CreditEngine",
-            protocol.risk_engine.address: "RiskEngine",
+            protocol.breaker.address: "CircuitBreaker",
         }
         if flash is not None:
             self._contracts[flash.address] = "FlashLiquidator"
