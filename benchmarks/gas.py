@@ -111,6 +111,7 @@ OPERATIONS = (
     ),
     Operation("repay", "repay", 76_000, 87_147, 81_225, 134_864, 147_325),
     Operation("liquidate", "liquidate, partial", 138_000, 111_421, 216_371, 281_855, 275_228),
+    Operation("liquidate_fullest", "liquidate, 8 legs", 1_500_000, None, None, None, None),
     Operation("flash_loan", "flash loan", 56_000, 55_302, None, 138_052, 64_828),
     Operation("price_1", "price check, 1 source", 12_000, None, None, None, None),
     Operation("price_2", "price check, 2 sources", 20_000, None, None, None, None),
@@ -334,12 +335,15 @@ class World:
 def measure(
     host: NodeHost, breakdown: bool = False, done: Callable[[str], None] = lambda name: None
 ) -> dict[str, Measurement]:
-    """Every operation by name, each from the same state."""
-    world = World(host)
+    """Every operation by name, each from the same state; the fullest account has its own."""
+    from benchmarks.fullest import FullestWorld
+
+    worlds = {"": World(host), "liquidate_fullest": FullestWorld(host)}
     functions = _functions()
     start = host.snapshot()
     found = {}
     for operation in OPERATIONS:
+        world = worlds.get(operation.name, worlds[""])
         if operation.name == "liquidate":
             world.crash()
         host.advance(HOUR)

@@ -71,6 +71,12 @@ exports: (
 MAX_BATCH: constant(uint256) = accounts.MAX_BATCH
 
 
+# What a liquidation takes of one collateral.
+struct Seizure:
+    asset: address
+    amount: uint256  # [token units]
+
+
 @deploy
 def __init__(risk_engine: address, owner: address):
     """
@@ -176,20 +182,21 @@ def batch(steps: DynArray[ICreditEngine.Leg, MAX_BATCH], data: Bytes[1_024]):
     """
     for step: ICreditEngine.Leg in steps:
         accounts._touch(step.account)
+        raised: uint256 = 0  # tag of the leg, where one raises risk
         if step.action == ICreditEngine.Action.DEPOSIT:
             self._deposit(step.account, step.asset, step.amount)
         elif step.action == ICreditEngine.Action.WITHDRAW:
             self._withdraw(step.account, step.asset, step.amount, step.receiver, False)
-            accounts._raise(step.account, register._id(step.asset))
+            raised = register._id(step.asset)
         elif step.action == ICreditEngine.Action.BORROW:
             self._borrow(step.account, step.asset, step.amount, step.receiver, False)
-            accounts._raise(step.account, legs.DEBT | register._debt_id(step.asset))
+            raised = register._debt_tag(register._debt(step.asset))
         elif step.action == ICreditEngine.Action.REPAY:
             self._repay(step.account, step.asset, step.amount)
         elif step.action == ICreditEngine.Action.MOVE:
             accounts._touch(step.other)
             self._move(step.account, step.other, step.asset, step.amount, False)
-            accounts._raise(step.account, register._id(step.asset))
+            raised = register._id(step.asset)
         elif step.action == ICreditEngine.Action.LIQUIDATE:
             if step.other != empty(bytes32):
                 accounts._touch(step.other)
@@ -208,6 +215,8 @@ def batch(steps: DynArray[ICreditEngine.Leg, MAX_BATCH], data: Bytes[1_024]):
             )
         else:
             legs._fail("unknown action")
+        if raised != 0:
+            accounts._raise(step.account, raised)
     self._end_check()
     accounts.touched_count = 0
 
@@ -257,12 +266,8 @@ def is_unlocked() -> bool:
 
 @internal
 def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
-    book: uint256 = register.books[asset]
-    id: uint256 = (book >> 112) & 127
-    if id == 0:
-        legs._fail("asset is no collateral")
-    if book & exposure.ENDED != 0:
-        legs._fail("asset is settled")
+    book: uint256 = register._addable(asset)
+    id: uint256 = book >> 112 & 127
     book = exposure._opened(book)
     received: uint256 = amount
     if book & exposure.TAKES_FEE != 0:
@@ -293,8 +298,7 @@ def _deposit(account: bytes32, asset: address, amount: uint256) -> uint256:
     if total > exposure.MAX_TOTAL:
         legs._fail("amount is too large")
     if leg == legs.MAX_LEGS:
-        operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
-        assert staticcall register.RISK_ENGINE.check_listable(id)
+        self._check_new(account, asset, id, False)
     accounts._store(account, words, legs._add(words, leg, id, received))
     register.books[asset] = unsafe_add(book, received)
     log ICreditEngine.DepositCollateral(
@@ -315,8 +319,7 @@ def _withdraw(
     leg: uint256 = legs._find(words, id)
     sent: uint256 = legs._sub_amount(words, leg, amount)
     operators._authorize(account, ICreditEngine.Action.WITHDRAW, asset, sent)
-    if receiver == empty(address) or receiver == self:
-        legs._fail("receiver is not valid")
+    self._check_receiver(receiver)
     after: uint256[4] = legs._lower(words, leg, sent)
     accounts._store(account, words, after)
     register.books[asset] = exposure._opened(book) - sent
@@ -334,12 +337,11 @@ def _borrow(
     account: bytes32, asset: address, amount: uint256, receiver: address, checked: bool
 ) -> uint256:
     word: uint256 = register._debt(asset)
-    tag: uint256 = legs.DEBT | ((word >> 160) & 255)
+    tag: uint256 = register._debt_tag(word)
     operators._authorize(account, ICreditEngine.Action.BORROW, asset, amount)
     if amount == 0:
         legs._fail("amount is zero")
-    if receiver == empty(address) or receiver == self:
-        legs._fail("receiver is not valid")
+    self._check_receiver(receiver)
     vault: address = register._vault(word)
     shares: uint256 = extcall IDebtVault(vault).lend(amount, receiver)
 
@@ -352,8 +354,7 @@ def _borrow(
     accounts._store(account, words, after)
 
     index: uint256 = staticcall IDebtVault(vault).debt_index()
-    if register._owed(legs._amount(after, leg), index) < compact._decode(word >> 168):
-        legs._fail("debt is below the minimum")
+    register._check_debt(legs._amount(after, leg), index, word)
     if checked:
         assert staticcall register.RISK_ENGINE.check_initial(
             register._position_with(after, tag, index), tag
@@ -367,9 +368,8 @@ def _borrow(
 @internal
 def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint256):
     word: uint256 = register._debt(asset)
-    tag: uint256 = legs.DEBT | ((word >> 160) & 255)
     words: uint256[4] = accounts._load(account)
-    leg: uint256 = legs._find(words, tag)
+    leg: uint256 = legs._find(words, register._debt_tag(word))
     if leg == legs.MAX_LEGS:
         legs._fail("account has no such debt")
     owed: uint256 = legs._amount(words, leg)  # [debt shares]
@@ -381,8 +381,7 @@ def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint2
         legs._fail("amount is too small")
     if shares != owed:
         index: uint256 = staticcall IDebtVault(vault).debt_index()
-        if register._owed(owed - shares, index) < compact._decode(word >> 168):
-            legs._fail("debt is below the minimum")
+        register._check_debt(owed - shares, index, word)
     accounts._store(account, words, legs._sub(words, leg, shares))
     log ICreditEngine.Repay(
         account=account, asset=asset, payer=msg.sender, assets=assets, shares=shares
@@ -425,16 +424,19 @@ def _liquidate(
 ) -> (uint256, uint256):
     if credit == account:
         legs._fail("credit is the account itself")
-    if credit == empty(bytes32) and (receiver == empty(address) or receiver == self):
-        legs._fail("receiver is not valid")
+    if credit == empty(bytes32):
+        self._check_receiver(receiver)
     debt: uint256 = register._debt(debt_asset)
-    tag: uint256 = legs.DEBT | (debt >> 160 & 255)
-    min_debt: uint256 = compact._decode(debt >> 168)
-    id: uint256 = register.books[collateral] >> 112 & 127
+    vault: address = register._vault(debt)
+    tag: uint256 = register._debt_tag(debt)
     words: uint256[4] = accounts._load(account)
     if legs._has_stamp(words):
         legs._fail("risk was raised in this block")
-    position: uint256[4] = register._position(words)
+    index: uint256 = staticcall IDebtVault(vault).debt_index()
+    position: uint256[4] = register._position_with(words, tag, index)
+    named: uint256 = register.books[collateral]
+    id: uint256 = named >> 112 & 127
+    min_debt: uint256 = compact._decode(debt >> 168)
     terms: IRiskEngine.Terms = staticcall register.RISK_ENGINE.liquidation_terms(
         position, tag, id, max_repay, min_debt
     )
@@ -446,48 +448,56 @@ def _liquidate(
     seized: uint256 = 0
     emptied: bool = False
     after: uint256[4] = words
+    leaving: DynArray[Seizure, legs.MAX_LEGS] = []
     for i: uint256 in range(4):
-        if terms.seize[i] == 0:
+        word: uint256 = terms.seize[i]
+        if word == 0:
+            if words[i] == 0:
+                break
             continue
         # field by field: no more is taken than a leg holds
-        after[i] = unsafe_sub(words[i], terms.seize[i])
+        after[i] = unsafe_sub(words[i], word)
         for side: uint256 in range(2):
             offset: uint256 = unsafe_mul(legs.AMOUNT_BITS, side)
-            taken: uint256 = terms.seize[i] >> offset & legs.MAX_AMOUNT
+            taken: uint256 = word >> offset & legs.MAX_AMOUNT
             if taken == 0:
                 continue
             emptied = emptied or after[i] >> offset & legs.MAX_AMOUNT == 0
             taken_id: uint256 = words[i] >> unsafe_add(208, unsafe_mul(8, side)) & 255
             asset: address = collateral
+            book: uint256 = named
             if taken_id == id:
                 seized = taken
             else:
                 asset = staticcall register.RISK_ENGINE.asset_of(taken_id)
                 log ICreditEngine.Seize(account=account, asset=asset, amount=taken)
-            book: uint256 = register.books[asset]
+                book = register.books[asset]
             if book & exposure.DEPTH != 0:
                 book = exposure._seized(book, taken, may_pass)
             if credit == empty(bytes32):
                 book = unsafe_sub(exposure._opened(book), taken)
+                leaving.append(Seizure(asset=asset, amount=taken))
             else:
                 self._credit(credit, asset, taken_id, taken, True)
             register.books[asset] = book
     accounts._store(account, words, after)
     if seized < min_seized:
         legs._fail("too little would be seized")
-    if credit == empty(bytes32):
-        self._push_seized(words, terms.seize, collateral, id, receiver)
+    # 2. all books are written: it is sent
+    for seizure: Seizure in leaving:
+        self._push(seizure.asset, receiver, seizure.amount)
     if len(data) != 0:
         extcall ILiquidator(msg.sender).on_liquidate(
             account, debt_asset, terms.repay + terms.fund_fee, collateral, seized, data
         )
+    # 3. the debt
     leg: uint256 = legs._find(words, tag)
     held: uint256 = legs._amount(words, leg)  # [debt shares]
     left: uint256 = held
     paid: uint256 = 0
     if terms.repay != 0:
         shares: uint256 = 0
-        paid, shares = extcall IDebtVault(register._vault(debt)).collect(
+        paid, shares = extcall IDebtVault(vault).collect(
             terms.repay, left, msg.sender, terms.fund_fee
         )
         left -= shares
@@ -498,7 +508,7 @@ def _liquidate(
         if terms.repay + terms.write_off < owed:
             lost = left * terms.write_off // (owed - terms.repay)
         if lost != 0:
-            bad_debt = extcall IDebtVault(register._vault(debt)).write_off(lost)
+            bad_debt = extcall IDebtVault(vault).write_off(lost)
             left -= lost
     if left == held:
         legs._fail("nothing to repay")
@@ -520,27 +530,6 @@ def _liquidate(
         incentive=terms.incentive,
     )
     return paid + terms.fund_fee, seized
-
-
-@internal
-def _push_seized(
-    words: uint256[4], seize: uint256[4], collateral: address, id: uint256, receiver: address
-):
-    """
-    @dev Sends what was seized, after all books are written.
-    """
-    for i: uint256 in range(4):
-        if seize[i] == 0:
-            continue
-        for side: uint256 in range(2):
-            taken: uint256 = (seize[i] >> unsafe_mul(legs.AMOUNT_BITS, side) & legs.MAX_AMOUNT)
-            if taken == 0:
-                continue
-            taken_id: uint256 = words[i] >> unsafe_add(208, unsafe_mul(8, side)) & 255
-            asset: address = collateral
-            if taken_id != id:
-                asset = staticcall register.RISK_ENGINE.asset_of(taken_id)
-            self._push(asset, receiver, taken)
 
 
 # ------------------------------------------------------------------ batches
@@ -579,13 +568,25 @@ def _credit(account: bytes32, asset: address, id: uint256, amount: uint256, is_s
     words: uint256[4] = accounts._load(account)
     leg: uint256 = legs._find(words, id)
     if leg == legs.MAX_LEGS:
-        operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
-        if not is_seized:
-            assert staticcall register.RISK_ENGINE.check_listable(id)
+        self._check_new(account, asset, id, is_seized)
     accounts._store(account, words, legs._add(words, leg, id, amount))
 
 
-# ------------------------------------------------------------------ books, rights, tokens
+# ------------------------------------------------------------------ checks, tokens
+
+
+@internal
+def _check_new(account: bytes32, asset: address, id: uint256, is_seized: bool):
+    operators._authorize(account, ICreditEngine.Action.DEPOSIT, asset, 0)
+    if not is_seized:
+        assert staticcall register.RISK_ENGINE.check_listable(id)
+
+
+@view
+@internal
+def _check_receiver(receiver: address):
+    if receiver == empty(address) or receiver == self:
+        legs._fail("receiver is not valid")
 
 
 @internal

@@ -91,11 +91,9 @@ def _add(words: uint256[4], leg: uint256, tag: uint256, amount: uint256) -> uint
             self._fail("account holds 8 assets")
         after[0] = unsafe_add(after[0], 1 << 244)
         after[i >> 1] |= tag << unsafe_add(208, unsafe_mul(8, i & 1))
-    if amount > MAX_AMOUNT:
-        self._fail("amount is too large")
     offset: uint256 = unsafe_mul(AMOUNT_BITS, i & 1)
     word: uint256 = after[i >> 1]
-    if unsafe_add(word >> offset & MAX_AMOUNT, amount) > MAX_AMOUNT:
+    if amount | unsafe_add(word >> offset & MAX_AMOUNT, amount) > MAX_AMOUNT:
         self._fail("amount is too large")
     after[i >> 1] = unsafe_add(word, amount << offset)
     return after
@@ -187,9 +185,12 @@ def _has_stamp(words: uint256[4]) -> bool:
     """
     @dev Whether a leg of the account raised its risk in this block.
     """
+    now: uint256 = self._stamp_now()
     for word: uint256 in words:
-        if self._is_stamped(word):
+        if word >> 224 & STAMP_MASK == now:
             return True
+        if word == 0:
+            break
     return False
 
 

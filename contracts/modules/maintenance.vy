@@ -42,9 +42,14 @@ struct Valuation:
     unpriced: uint256  # bit i: leg i has no valid price
     latched: uint256  # bit i: the asset of leg i may be held
     debt_leg: uint256  # index of the pair's debt; MAX_LEGS: not held
+    debt_rule: uint256
+    debt_amount: uint256  # [debt assets]
     debt_price: uint256  # [WAD]
     debt_value: uint256  # [WAD]
     collateral_leg: uint256  # index of the pair's collateral; MAX_LEGS: not held
+    collateral_rule: uint256
+    collateral_amount: uint256  # [token units]
+    collateral_ltv: uint256  # [BPS] liquidation_ltv
     collateral_price: uint256  # [WAD]
     collateral_value: uint256  # [WAD]
     # the strictest of the collaterals' schedules, part by part
@@ -89,14 +94,19 @@ def _liquidation_terms(
     if sequencer.FEED != empty(address):
         sequencer._check(valuation.health.health_factor >= GRACE_HEALTH)
     if valuation.latched != 0:
-        self._check_hold(position, valuation)
-    under_water: bool = self._is_under_water(valuation)
+        self._check_hold(
+            position,
+            valuation.latched,
+            valuation.health.debt_value,
+            valuation.health.health_factor,
+        )
+    under_water: bool = self._is_under_water(valuation.health, valuation.tip)
     if under_water:
         # a loss that rests on a jump waits for it to last
         valuation = self._valuation(position, JUMP_PATIENCE, debt_tag, collateral_tag)
         if valuation.health.health_factor >= WAD:
             legs._fail("price jump is too recent")
-        under_water = self._is_under_water(valuation)
+        under_water = self._is_under_water(valuation.health, valuation.tip)
     if valuation.debt_leg == legs.MAX_LEGS:
         legs._fail("account has no such debt")
     if valuation.unpriced >> valuation.debt_leg & 1 == 1:
@@ -107,18 +117,20 @@ def _liquidation_terms(
         legs._fail("account has no such collateral")
     if valuation.unpriced >> valuation.collateral_leg & 1 == 1:
         legs._fail("collateral has no valid price")
-    return self._terms_standard(position, valuation, collateral_tag, max_repay, min_debt)
+    return self._terms_standard(position, valuation, max_repay, min_debt)
 
 
 @view
 @internal
-def _check_hold(position: uint256[4], valuation: Valuation):
+def _check_hold(
+    position: uint256[4], latched: uint256, debt_value: uint256, health_factor: uint256
+):
     """
     @dev Who rests on an asset that is held is not liquidated: with a leg of it worth a tenth of all
          debts, so that no dust shields. For an hour after only who is below GRACE_HEALTH is.
     """
     for i: uint256 in range(8):
-        if valuation.latched >> i & 1 == 0:
+        if latched >> i & 1 == 0:
             continue
         tag: uint256 = legs._tag(position, i)
         if not self._is_held(tag & 127):
@@ -132,11 +144,11 @@ def _check_hold(position: uint256[4], valuation: Valuation):
         if tag >= legs.DEBT:
             price = as_debt
         value: uint256 = asset_config._value_down(legs._amount(position, i), price, rule)
-        if value * HOLD_SHARE < valuation.health.debt_value:
+        if value * HOLD_SHARE < debt_value:
             continue
         if block.timestamp < self._hold_end(tag & 127):
             legs._fail("liquidation is held")
-        if valuation.health.health_factor >= GRACE_HEALTH:
+        if health_factor >= GRACE_HEALTH:
             legs._fail("grace after a hold")
 
 
@@ -199,10 +211,11 @@ def _valuation(
     volatility: uint256 = 0
     priced: bool = False
     for i: uint256 in range(8):
-        word: uint256 = position[i >> 1] >> unsafe_mul(104, i & 1)
-        tag: uint256 = position[i >> 1] >> unsafe_add(208, unsafe_mul(8, i & 1)) & 255
+        word: uint256 = position[i >> 1]
+        tag: uint256 = word >> unsafe_add(208, unsafe_mul(8, i & 1)) & 255
         if tag == 0:
             break
+        amount: uint256 = word >> unsafe_mul(legs.AMOUNT_BITS, i & 1) & legs.MAX_AMOUNT
         rule: uint256 = price_oracle.rules[tag & 127]
         as_collateral, as_debt, volatility, priced = price_oracle._liquidation_prices(
             tag & 127, rule, patience
@@ -212,26 +225,30 @@ def _valuation(
         if rule & price_oracle.LATCHED != 0:
             result.latched |= 1 << i
         if tag >= legs.DEBT:
-            value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, as_debt, rule)
+            value: uint256 = asset_config._value_up(amount, as_debt, rule)
             result.health.debt_value = unsafe_add(result.health.debt_value, value)
             debt = unsafe_add(debt, unsafe_mul(value, asset_config._debt_weight(rule)))
             if tag == debt_tag:
                 result.debt_leg = i
+                result.debt_rule = rule
+                result.debt_amount = amount
                 result.debt_price = as_debt
                 result.debt_value = value
         else:
-            value: uint256 = asset_config._value_down(word & legs.MAX_AMOUNT, as_collateral, rule)
+            value: uint256 = asset_config._value_down(amount, as_collateral, rule)
             result.health.collateral_value = unsafe_add(result.health.collateral_value, value)
             if priced:
                 result.priced_value = unsafe_add(result.priced_value, value)
+            term: uint256 = self.terms[tag]
+            ltv: uint256 = asset_config._liquidation_ltv(term)
             if tag == collateral_tag:
                 result.collateral_leg = i
+                result.collateral_rule = rule
+                result.collateral_amount = amount
+                result.collateral_ltv = ltv
                 result.collateral_price = as_collateral
                 result.collateral_value = value
-            term: uint256 = self.terms[tag]
-            collateral = unsafe_add(
-                collateral, unsafe_mul(value, asset_config._liquidation_ltv(term))
-            )
+            collateral = unsafe_add(collateral, unsafe_mul(value, ltv))
             tip = max(tip, term >> 92 & 16_383)
             incentive_min = max(incentive_min, term >> 106 & 16_383)
             incentive_max = max(incentive_max, term >> 120 & 16_383)
@@ -264,24 +281,23 @@ def _shortfall(position: uint256[4], tag: uint256) -> uint256:
     leg: uint256 = valuation.collateral_leg
     if valuation.health.health_factor >= WAD or leg == legs.MAX_LEGS:
         return 0
-    term: uint256 = self.terms[tag]
-    weight: uint256 = unsafe_mul(valuation.collateral_price, asset_config._liquidation_ltv(term))
-    if weight == 0 or (valuation.unpriced >> leg | term >> 249) & 1 == 1:
+    weight: uint256 = unsafe_mul(valuation.collateral_price, valuation.collateral_ltv)
+    if weight == 0 or (valuation.unpriced >> leg | self.terms[tag] >> 249) & 1 == 1:
         return 0
-    missing: uint256 = self._lacking(valuation, min(valuation.target, TARGET_CEILING))
-    unit: uint256 = 10**asset_config._decimals(price_oracle.rules[tag])
+    missing: uint256 = self._lacking(valuation.health, min(valuation.target, TARGET_CEILING))
+    unit: uint256 = 10**asset_config._decimals(valuation.collateral_rule)
     return unsafe_mul(unsafe_mul(min(missing, asset_config.MAX_VALUE), BPS), unit) // weight
 
 
 @pure
 @internal
-def _lacking(valuation: Valuation, target: uint256) -> uint256:
+def _lacking(health: IRiskEngine.Health, target: uint256) -> uint256:
     """
     @dev [WAD] H * sum wD - sum LC of a position below maintenance, for a target H above 1: below
          2**61 * 2**126, and not negative.
     """
-    wanted: uint256 = unsafe_mul(target, valuation.health.weighted_debt) // WAD
-    return unsafe_sub(wanted, valuation.health.weighted_collateral)
+    wanted: uint256 = unsafe_div(unsafe_mul(target, health.weighted_debt), WAD)
+    return unsafe_sub(wanted, health.weighted_collateral)
 
 
 @pure
@@ -296,7 +312,9 @@ def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
     if volatility > reference:
         target = unsafe_add(
             target,
-            unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)) // BPS,
+            unsafe_div(
+                unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)), BPS
+            ),
         )
     if target > TARGET_CEILING or term >> 184 & 1 == 1:
         return max_value(uint256)
@@ -305,10 +323,10 @@ def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
 
 @pure
 @internal
-def _is_under_water(valuation: Valuation) -> bool:
-    return (
-        valuation.health.collateral_value * WAD
-        <= valuation.health.debt_value * (WAD + valuation.tip)
+def _is_under_water(health: IRiskEngine.Health, tip: uint256) -> bool:
+    # values < 2**123, tip < 2**61
+    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(
+        health.debt_value, unsafe_add(WAD, tip)
     )
 
 
@@ -317,19 +335,18 @@ def _is_under_water(valuation: Valuation) -> bool:
 def _terms_standard(
     position: uint256[4],
     valuation: Valuation,
-    collateral_id: uint256,
     max_repay: uint256,
     min_debt: uint256,
 ) -> IRiskEngine.Terms:
     """
     @dev A slice of one pair that lifts the account to its target health, and never lowers it.
-         Bounds: health < 2**60, values < 2**123, prices < 2**94, units < 2**80, amounts < 2**104.
+         Bounds: health < 2**60, target and factor < 2**61, values < 2**123, those of one leg and
+         what repays them <= 2**120, prices < 2**94, units < 2**80, amounts < 2**104.
     """
     health: uint256 = valuation.health.health_factor
     leg: uint256 = valuation.collateral_leg
-    debt_rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
-    weight: uint256 = asset_config._debt_weight(debt_rule)  # [BPS]
-    ltv: uint256 = asset_config._liquidation_ltv(self.terms[collateral_id])  # [BPS]
+    weight: uint256 = asset_config._debt_weight(valuation.debt_rule)  # [BPS]
+    ltv: uint256 = valuation.collateral_ltv  # [BPS]
 
     # The incentive rises with violation; it takes neither the account below its debt nor its
     # health down.
@@ -351,51 +368,58 @@ def _terms_standard(
         incentive = min(incentive, max(tip, unsafe_sub(max(break_even, WAD), WAD)))
         if unsafe_mul(unsafe_add(WAD, incentive), ltv) > unsafe_mul(health, weight):
             # the pair that would not may have no price: then any priced one must do
-            if valuation.unpriced == 0 or self._has_admissible(position, valuation):
+            if valuation.unpriced == 0 or self._has_admissible(
+                position, valuation.unpriced, tip, health
+            ):
                 legs._fail("pair would lower health")
     factor: uint256 = unsafe_add(WAD, incentive)
 
-    owed: uint256 = legs._amount(position, valuation.debt_leg)
+    owed: uint256 = valuation.debt_amount
     debt_price: uint256 = valuation.debt_price
-    debt_unit: uint256 = 10**asset_config._decimals(debt_rule)
+    debt_unit: uint256 = 10**(valuation.debt_rule >> 222 & 31)
     repay: uint256 = owed
-    # a pair that is let pass for want of a price may not lift health at all: no slice then
-    if valuation.target != max_value(uint256) and valuation.target * weight > factor * ltv + BPS:
+    if valuation.target != max_value(uint256):
         # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
-        lacking: uint256 = self._lacking(valuation, valuation.target)
-        gain: uint256 = (valuation.target * weight - factor * ltv) // BPS
-        wanted: uint256 = (lacking * WAD + gain - 1) // gain
-        repay = min(
-            owed, self._ceil_div(min(wanted, asset_config.MAX_VALUE) * debt_unit, debt_price)
-        )
-
-    affordable: uint256 = self._ceil_div(valuation.collateral_value * WAD, factor)
-    affordable = self._ceil_div(affordable * debt_unit, debt_price)
-    if owed - repay < min_debt:
+        lifted: uint256 = unsafe_mul(valuation.target, weight)
+        lowered: uint256 = unsafe_mul(factor, ltv)
+        # a pair that is let pass for want of a price may not lift health at all: no slice then
+        if lifted > unsafe_add(lowered, BPS):
+            lacking: uint256 = self._lacking(valuation.health, valuation.target)
+            wanted: uint256 = self._ceil_div(
+                unsafe_mul(lacking, WAD), unsafe_div(unsafe_sub(lifted, lowered), BPS)
+            )
+            wanted = unsafe_mul(min(wanted, asset_config.MAX_VALUE), debt_unit)
+            repay = min(owed, self._ceil_div(wanted, debt_price))
+    affordable: uint256 = self._ceil_div(unsafe_mul(valuation.collateral_value, WAD), factor)
+    affordable = self._ceil_div(unsafe_mul(affordable, debt_unit), debt_price)
+    if unsafe_sub(owed, repay) < min_debt:
         repay = owed
     takes_all: bool = affordable <= repay
     repay = min(repay, affordable)
     if max_repay < repay:
         takes_all = False
         repay = max_repay
-        if owed - repay < min_debt:
+        if unsafe_sub(owed, repay) < min_debt:
             if owed <= min_debt:
                 legs._fail("repay leaves debt below min")
-            repay = owed - min_debt
+            repay = unsafe_sub(owed, min_debt)
     if repay == 0:
         legs._fail("nothing to repay")
 
-    seized: uint256 = legs._amount(position, leg)
+    seized: uint256 = valuation.collateral_amount
     if not takes_all:
-        taken: uint256 = (
-            min(repay * debt_price // debt_unit, asset_config.MAX_VALUE) * factor // WAD
+        taken: uint256 = min(
+            unsafe_div(unsafe_mul(repay, debt_price), debt_unit), asset_config.MAX_VALUE
         )
-        unit: uint256 = 10**asset_config._decimals(price_oracle.rules[collateral_id])
-        seized = min(seized, taken * unit // valuation.collateral_price)
+        taken = unsafe_div(unsafe_mul(taken, factor), WAD)
+        unit: uint256 = 10**(valuation.collateral_rule >> 222 & 31)
+        seized = min(seized, unsafe_mul(taken, unit) // valuation.collateral_price)
 
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
     terms.repay = repay
-    terms.fund_fee = repay * (incentive - tip) // WAD * FUND_SHARE // BPS
+    terms.fund_fee = unsafe_div(
+        unsafe_mul(unsafe_div(unsafe_mul(repay, incentive - tip), WAD), FUND_SHARE), BPS
+    )
     terms.seize[leg >> 1] = seized << unsafe_mul(legs.AMOUNT_BITS, leg & 1)
     terms.health_factor = health
     terms.incentive = incentive
@@ -404,7 +428,7 @@ def _terms_standard(
 
 @view
 @internal
-def _has_admissible(position: uint256[4], valuation: Valuation) -> bool:
+def _has_admissible(position: uint256[4], unpriced: uint256, tip: uint256, health: uint256) -> bool:
     """
     @dev Whether, at the tip, some pair with prices lowers no health: the lowest ltv among the
          collaterals worth more than dust, against the highest weight among the debts.
@@ -413,7 +437,7 @@ def _has_admissible(position: uint256[4], valuation: Valuation) -> bool:
     weight: uint256 = 0
     for i: uint256 in range(8):
         tag: uint256 = legs._tag(position, i)
-        if tag == 0 or valuation.unpriced >> i & 1 == 1:
+        if tag == 0 or unpriced >> i & 1 == 1:
             continue
         rule: uint256 = price_oracle.rules[tag & 127]
         if tag >= legs.DEBT:
@@ -422,7 +446,7 @@ def _has_admissible(position: uint256[4], valuation: Valuation) -> bool:
         price: uint256 = price_oracle._read(tag, rule)[1]
         if asset_config._value_down(legs._amount(position, i), price, rule) > DUST_VALUE:
             ltv = min(ltv, asset_config._liquidation_ltv(self.terms[tag]))
-    return (WAD + valuation.tip) * ltv <= valuation.health.health_factor * weight
+    return (WAD + tip) * ltv <= health * weight
 
 
 @view
@@ -444,11 +468,10 @@ def _terms_under_water(
             waiting += asset_config._value_down(
                 legs._amount(position, i), price_oracle._last(tag)[1], price_oracle.rules[tag]
             )
-    owed: uint256 = legs._amount(position, valuation.debt_leg)
+    owed: uint256 = valuation.debt_amount
     debt_value: uint256 = valuation.health.debt_value
     part: uint256 = valuation.debt_value
-    rule: uint256 = price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
-    unit: uint256 = 10**asset_config._decimals(rule)
+    unit: uint256 = 10**asset_config._decimals(valuation.debt_rule)
     repay: uint256 = 0
     if valuation.health.collateral_value >= DUST_VALUE:
         repay = self._ceil_div(valuation.priced_value * WAD, WAD + valuation.tip)

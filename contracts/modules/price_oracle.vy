@@ -115,10 +115,10 @@ def _average(checkpoint: uint256) -> uint256:
     elapsed: uint256 = unsafe_sub(block.timestamp, checkpoint >> 224)
     if elapsed == 0 or spot == average:
         return average
-    x: uint256 = min(elapsed, AVERAGE_TIME // 3) * WAD // AVERAGE_TIME
+    x: uint256 = unsafe_div(unsafe_mul(min(elapsed, AVERAGE_TIME // 3), WAD), AVERAGE_TIME)
     square: uint256 = unsafe_div(unsafe_mul(x, x), WAD)
     weight: uint256 = unsafe_add(
-        unsafe_sub(x, square // 2), unsafe_div(unsafe_mul(square, x), 6 * WAD)
+        unsafe_sub(x, unsafe_div(square, 2)), unsafe_div(unsafe_mul(square, x), 6 * WAD)
     )
     if spot >= average:
         return unsafe_add(average, unsafe_div(unsafe_mul(unsafe_sub(spot, average), weight), WAD))

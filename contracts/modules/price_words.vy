@@ -43,7 +43,9 @@ MASK_32: constant(uint256) = 2**32 - 1
 @pure
 def _is_jump(price: uint256, average: uint256, rule: uint256) -> bool:
     # prices below 2**128, band below 2**14
-    gap: uint256 = unsafe_sub(max(price, average), min(price, average))
+    gap: uint256 = unsafe_sub(price, average)
+    if price < average:
+        gap = unsafe_sub(average, price)
     return unsafe_mul(gap, BPS) > unsafe_mul(average, unsafe_mul((rule >> 177) & 127, 50))
 
 

@@ -176,7 +176,7 @@ def debt_of(asset: address) -> (uint256, address, uint256):
 @internal
 def _book(asset: address) -> uint256:
     book: uint256 = self.books[asset]
-    if exposure._id(book) == 0:
+    if book >> 112 & 127 == 0:
         legs._fail("asset is no collateral")
     return book
 
@@ -205,10 +205,10 @@ def _debt(asset: address) -> uint256:
     return word
 
 
-@view
+@pure
 @internal
-def _debt_id(asset: address) -> uint256:
-    return (self.debts[asset] >> 160) & 255
+def _debt_tag(word: uint256) -> uint256:
+    return legs.DEBT | (word >> 160 & 255)
 
 
 @pure
@@ -232,6 +232,16 @@ def _owed(shares: uint256, index: uint256) -> uint256:
 
 @view
 @internal
+def _check_debt(shares: uint256, index: uint256, word: uint256):
+    """
+    @dev An account keeps no debt below the least one.
+    """
+    if self._owed(shares, index) < self._min_debt(word):
+        legs._fail("debt is below the minimum")
+
+
+@view
+@internal
 def _position(words: uint256[4]) -> uint256[4]:
     return self._position_with(words, 0, 0)
 
@@ -246,6 +256,8 @@ def _position_with(words: uint256[4], known: uint256, known_index: uint256) -> u
     for i: uint256 in range(4):
         word: uint256 = words[i]
         if word & legs.DEBT_TAGS == 0:
+            if word == 0:
+                break
             continue
         for side: uint256 in range(2):
             tag: uint256 = word >> unsafe_add(208, unsafe_mul(8, side)) & 255

@@ -405,6 +405,7 @@ FIGURES = {
     "withdraw collateral with debt": "withdraw_collateral",
     "repay": "repay",
     "liquidate, partial": "liquidate",
+    "liquidate, 8 legs, costliest feeds": "liquidate_fullest",
     "flash loan": "flash_loan",
     "price check of an asset, 1 source": "price_1",
     "price check of an asset, 2 sources": "price_2",
