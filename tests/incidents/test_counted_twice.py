@@ -21,7 +21,7 @@ SEIZED_AND_COUNTED = bug(
     "CreditEngine",
     "contracts/CreditEngine.vy",
     (
-        "        after[i] = unsafe_sub(words[i], terms.seize[i])\n",
+        "        after[i] = unsafe_sub(words[i], word)\n",
         "        after[i] = words[i]\n",
     ),
 )

@@ -43,8 +43,7 @@ NO_GRACE = bug(
     "RiskEngine",
     MAINTENANCE,
     (
-        "        if valuation.health.health_factor >= GRACE_HEALTH:\n"
-        '            legs._fail("grace after a hold")\n',
+        '        if health_factor >= GRACE_HEALTH:\n            legs._fail("grace after a hold")\n',
         "",
     ),
 )

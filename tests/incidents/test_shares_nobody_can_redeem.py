@@ -32,8 +32,8 @@ REDEEMS = joined(
             "from ethereum.ercs import IERC20\nfrom ethereum.ercs import IERC4626\n",
         ),
         (
-            "            self._push(asset, receiver, taken)\n",
-            "            extcall IERC4626(asset).redeem(taken, receiver, self)\n",
+            "        self._push(seizure.asset, receiver, seizure.amount)\n",
+            "        extcall IERC4626(seizure.asset).redeem(seizure.amount, receiver, self)\n",
         ),
     ),
 )

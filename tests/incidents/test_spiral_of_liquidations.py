@@ -28,9 +28,10 @@ FIXED_INCENTIVE = bug(
         "    if max_value(uint256) == 0:\n",
     ),
     (
-        "        valuation.health.collateral_value * WAD\n"
-        "        <= valuation.health.debt_value * (WAD + valuation.tip)\n",
-        "        valuation.health.collateral_value * WAD < 0\n",
+        "    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(\n"
+        "        health.debt_value, unsafe_add(WAD, tip)\n"
+        "    )\n",
+        "    return health.collateral_value * WAD < 0\n",
     ),
     (
         "        unsafe_mul(valuation.health.collateral_value, WAD)"

@@ -17,9 +17,10 @@ ALWAYS_STANDARD = bug(
     "RiskEngine",
     "contracts/modules/maintenance.vy",
     (
-        "        valuation.health.collateral_value * WAD\n"
-        "        <= valuation.health.debt_value * (WAD + valuation.tip)\n",
-        "        valuation.health.collateral_value * WAD < 0\n",
+        "    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(\n"
+        "        health.debt_value, unsafe_add(WAD, tip)\n"
+        "    )\n",
+        "    return health.collateral_value * WAD < 0\n",
     ),
     (
         "        unsafe_mul(valuation.health.collateral_value, WAD)"

@@ -297,7 +297,7 @@ MUTANTS = {
     ),
     "under water a little above it": Mutant(
         "RiskEngine", "modules/maintenance", "_is_under_water",
-        "(WAD + valuation.tip)", "(WAD + 40 * valuation.tip)",
+        "unsafe_add(WAD, tip)", "(WAD + 40 * tip)",
         [*WEAK[:-1], POKE, liquidate("borrower_1#0", "USDC", "WETH", wait=700, blocks=1)],
         "SOLV-6",
     ),
@@ -314,19 +314,19 @@ MUTANTS = {
         "SOLV-11",
     ),
     "loan that leaves less than the least debt": Mutant(
-        "CreditEngine", "", "_borrow", "< compact._decode(word >> 168)", "< 1",
+        "CreditEngine", "modules/register", "_check_debt", "< self._min_debt(word)", "< 1",
         [borrow("borrower_3#0", "USDC", usdc(1))],
         "CAP-1",
     ),
     "payment that leaves less than the least debt": Mutant(
-        "CreditEngine", "", "_repay", "< compact._decode(word >> 168)", "< 1",
+        "CreditEngine", "modules/register", "_check_debt", "< self._min_debt(word)", "< 1",
         [engine("borrower_1", "repay", "borrower_1#0", "@token.USDC", usdc(7_990))],
         "CAP-1",
     ),
     "liquidation that leaves less than the least debt": Mutant(
         "RiskEngine", "modules/maintenance", "_terms_standard",
-        "        repay = max_repay\n        if owed - repay < min_debt:",
-        "        repay = max_repay\n        if owed - repay < 1:",
+        "        repay = max_repay\n        if unsafe_sub(owed, repay) < min_debt:",
+        "        repay = max_repay\n        if unsafe_sub(owed, repay) < 1:",
         [*price("WETH", 825, 3), in_part(usdc(7_950), blocks=1)],
         "CAP-1",
     ),

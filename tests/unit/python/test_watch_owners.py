@@ -68,7 +68,7 @@ MUTANTS = {
         "SOLV-11",
     ),
     "more of what is settled": Mutant(
-        "CreditEngine", "", "_deposit", "book & exposure.ENDED != 0", "book == 1",
+        "CreditEngine", "modules/register", "_addable", "book & exposure.ENDED != 0", "book == 1",
         [*settled(1_950), add("borrower_1#0", "WETH", 10**18)],
         "CAP-1",
     ),
