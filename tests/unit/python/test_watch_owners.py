@@ -220,9 +220,10 @@ def test_watch__a_depth_leaves_the_limit_of_the_day():
     """
     schedule, *execute = ruled("configurator", "set_depth", "@token.USDC", usdc(20_000))
     taken = call(
-        "borrower_3", "engine", "withdraw_collateral", "borrower_3#0", "@token.USDC", usdc(1_000),
-        "@borrower_3",
+        "borrower_3", "engine", "withdraw_collateral", "borrower_3#1", "@token.USDC", usdc(1_000),
+        "@borrower_3", wait=DAY, blocks=7_200,
     )  # fmt: skip
-    found, reasons = broken(World(EvmHost()), [schedule, taken, *execute])
+    added = add("borrower_3#1", "USDC", usdc(2_000))
+    found, reasons = broken(World(EvmHost()), [added, schedule, taken, *execute])
     assert not found
     assert not any(reasons)
