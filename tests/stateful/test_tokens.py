@@ -24,7 +24,7 @@ from breakwater.fuzz.world import NotListed
 from breakwater.model.protocol import MirrorError
 from tests.mutants import Mutant, changed
 
-CALLS = 1_600
+CALLS = 2_000
 """Of each market that is not refused."""
 
 ODD_IN = 8
@@ -157,14 +157,6 @@ MUTANTS = {
     ),
     "false-collateral": Mutant(
         "CreditEngine", "", "_pull", 'legs._fail("token transfer failed")', "pass", [], "",
-    ),
-    "fee-debt": Mutant(
-        "Configurator", "modules/vault_rules", "open_vault", ">= before + seed", ">= before", [],
-        "",
-    ),
-    "decimals-5-6": Mutant(
-        "Configurator", "modules/asset_config", "_pack_rule", "decimals >= 6", "decimals >= 5", [],
-        "",
     ),
 }  # fmt: skip
 """Markets, and changes of the contracts that they must show."""
