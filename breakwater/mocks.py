@@ -717,6 +717,14 @@ class OddTokenMock(Contract):
         """`set_blocked(address, bool)`"""
         return self._transact("set_blocked", (account, blocked), sender)
 
+    def set_quirks(self, quirks: int, *, sender: Address) -> Receipt:
+        """`set_quirks(uint256)`"""
+        return self._transact("set_quirks", (quirks,), sender)
+
+    def set_decimals(self, decimals: int, *, sender: Address) -> Receipt:
+        """`set_decimals(uint256)`"""
+        return self._transact("set_decimals", (decimals,), sender)
+
     def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
         """`approve(address, uint256)`"""
         return self._transact("approve", (spender, amount), sender)
@@ -754,6 +762,11 @@ class OddTokenMock(Contract):
     def blocked(self, arg0: Address) -> bool:
         """`blocked(address)`"""
         found: bool = self._call("blocked", (arg0,))
+        return found
+
+    def quirks(self) -> int:
+        """`quirks()`"""
+        found: int = self._call("quirks", ())
         return found
 
 
@@ -912,6 +925,48 @@ class TokenMock(Contract):
         """`balanceOf(address)`"""
         found: int = self._call("balanceOf", (arg0,))
         return found
+
+    def allowance(self, arg0: Address, arg1: Address) -> int:
+        """`allowance(address, address)`"""
+        found: int = self._call("allowance", (arg0, arg1))
+        return found
+
+
+class TwinTokenMock(Contract):
+    """A second address of another mock token: it moves the balances of that one, by allowances
+    of its own.
+    """
+
+    NAME = "TwinTokenMock"
+
+    @classmethod
+    def deploy(cls, host: Host, main: Address, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (main,), sender)
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def balanceOf(self, owner: Address) -> int:
+        """`balanceOf(address)`"""
+        found: int = self._call("balanceOf", (owner,))
+        return found
+
+    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
+        """`approve(address, uint256)`"""
+        return self._transact("approve", (spender, amount), sender)
+
+    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
+        """`transfer(address, uint256)`"""
+        return self._transact("transfer", (receiver, amount), sender)
+
+    def transferFrom(
+        self, owner: Address, receiver: Address, amount: int, *, sender: Address
+    ) -> Receipt:
+        """`transferFrom(address, address, uint256)`"""
+        return self._transact("transferFrom", (owner, receiver, amount), sender)
 
     def allowance(self, arg0: Address, arg1: Address) -> int:
         """`allowance(address, address)`"""

@@ -26,6 +26,7 @@ from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.fuzz.profiles import PROFILES
 from breakwater.fuzz.steps import Step, StepError
+from breakwater.fuzz.tokens import KNOWN, market
 from breakwater.fuzz.watch import SENTENCES
 from breakwater.fuzz.world import World
 
@@ -194,8 +195,10 @@ def parse(data: Any) -> Counterexample:
             raise CounterexampleError(f"{key} is {value!r}, not {_KINDS[first]}")
         if isinstance(value, dict) and not all(isinstance(one, str) for one in value.values()):
             raise CounterexampleError(f"{key} has a value that is no text")
-    if data["market"] not in PROFILES:
-        raise CounterexampleError(f"there is no market {data['market']!r}: {', '.join(PROFILES)}")
+    try:
+        market(data["market"])
+    except UserError:
+        raise CounterexampleError(f"there is no market {data['market']!r}: {KNOWN}") from None
     if data["promise"] not in SENTENCES and data["promise"] != MODEL:
         known = ", ".join([*SENTENCES, MODEL])
         raise CounterexampleError(f"{data['promise']!r} is no promise: {known}")

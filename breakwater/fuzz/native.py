@@ -36,6 +36,7 @@ MODULES = (
             "rulings", "state", "trials", "watch",
             "actions", "actions.attackers", "actions.borrowers", "actions.deployments",
             "actions.feeds", "actions.governance", "actions.lenders", "actions.liquidators",
+            "actions.tokens",
         )
     ),
     "breakwater.observation.exposure",

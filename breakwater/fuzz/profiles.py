@@ -8,7 +8,8 @@
     ODD     12           published, an EMA decides; takes a fee  collateral
     LATE     9           not listed yet
 
-The profile "small" has WETH as collateral and USDC as debt, one aggregator each.
+The profile "small" has WETH as collateral and USDC as debt, one aggregator each; those of the
+token matrix are in `breakwater.fuzz.tokens`.
 """
 
 from __future__ import annotations
@@ -97,6 +98,10 @@ VAULT = VaultConfig(
 )
 """Caps and the floor of the limits follow from a listing's cash."""
 
+Act = tuple[str, tuple[Any, ...]]
+"""A function of an odd token with its arguments, or what `breakwater.fuzz.actions.tokens` calls so;
+"@keeper" is the address of that name."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -119,6 +124,10 @@ class Listing:
     min_debt: int = 100
     listed: bool = True
     takes_fee: bool = False
+    first: tuple[Act, ...] = ()
+    """Calls to the token before it is listed."""
+    acts: tuple[Act, ...] = ()
+    """What the action `odd` does with the token."""
     supply_limit: int = 0
     """[BPS] of growth in a day; 0: not watched."""
     growth: int = 0
@@ -178,7 +187,7 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
         ),
         Listing(
             "ODD", 12, 3, token="OddTokenMock", sources=(), market="CurveEmaFeed", band=500,
-            takes_fee=True, cap=1_000_000, growth=10, depth=2_000,
+            takes_fee=True, cap=1_000_000, growth=10, depth=2_000, acts=(("any", ()),),
             rules={"borrow_ltv": 4_000, "borrow_ltv_floor": 4_000, "liquidation_ltv": 5_000,
                    "volatility_slope": 0},
         ),

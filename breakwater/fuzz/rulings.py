@@ -230,7 +230,10 @@ class Rulings(Books):
             self._proved(proved, latch)
 
     def _limited(self, asset: Asset, old: int, new: int) -> None:
-        """An owner's change gives no more room today than a limit left, or a day begins with."""
+        """An owner's change gives no more room today than a limit left, or a day begins with. One
+        of something else leaves it."""
+        if not (old ^ new) & exposure.LIMITS:
+            return
         most, stands = exposure.most_set(old, new), exposure.limit(new)
         self._room("CAP-1", most - stands, most, "limit of {} that was set", asset.symbol)
 

@@ -134,6 +134,10 @@ class State(Positions):
         self._vaults = [Vault(world, s, i) for i, s in enumerate(world.debts)]
         self._all_vaults = tuple(range(len(self._vaults)))
         self._by_token = {asset.token: asset.id for asset in self._listed}
+        for asset in self._listed:
+            twin = world.contracts.get(f"token.{asset.symbol}.twin")
+            if twin is not None:
+                self._by_token[twin.address] = asset.id
         self._by_name = {f"@token.{asset.symbol}": asset for asset in self._listed}
         self._by_topic = {padded(asset.token): asset.id for asset in self._listed}
         self._vault_at = {vault.address: vault.index for vault in self._vaults}

@@ -55,8 +55,8 @@ class Trials:
         ]
         self._odd = frozenset(odd)
         if odd:
-            self._answer, self._fee, self._paused = (
-                slot("OddTokenMock", name) for name in ("answer", "fee", "paused")
+            self._answer, self._fee, self._paused, self._blocked = (
+                slot("OddTokenMock", name) for name in ("answer", "fee", "paused", "blocked")
             )
 
     def run(self, send: Send) -> list[Violation]:
@@ -86,13 +86,24 @@ class Trials:
         found.append(self.watch.violation(promise, what))
 
     def _moves(self, asset: Asset) -> bool:
-        """Whether a token is in a state in which it can be paid at all."""
+        """Whether a token is in a state in which anything of it arrives at all."""
         watch = self.watch
         if asset.symbol not in self._odd:
             return True
         storage = watch.evm.storage
         answers = bool(storage(asset.token, self._answer))
-        return answers and not storage(asset.token, self._paused)
+        arrives = storage(asset.token, self._fee) < BPS
+        return answers and arrives and not storage(asset.token, self._paused)
+
+    def _is_paid(self, asset: Asset) -> bool:
+        """Whether a token moves between people and the vault that lends it."""
+        watch = self.watch
+        if not self._moves(asset):
+            return False
+        if asset.symbol not in self._odd:
+            return True
+        vault = mapped(self._blocked, watch._vaults[asset.vault].address)
+        return not watch.evm.storage(asset.token, vault)
 
     def _repay(self, i: int, send: Send, found: list[Violation]) -> None:
         watch = self.watch
@@ -103,6 +114,8 @@ class Trials:
             if tag >= 128:
                 args = (name, token, MAX_UINT256)
                 call: Trial | None = ("keeper", "engine", "repay", args, 0, 0)
+                if not self._is_paid(asset):
+                    continue
             else:
                 call = self._top_up(i, asset)
             if call is None:
@@ -133,7 +146,7 @@ class Trials:
         vault = watch._vaults[v]
         storage = watch.evm.storage
         level = watch.level_of(v)
-        if level == HALT:
+        if level == HALT or not self._is_paid(watch._listed[vault.asset - 1]):
             return
         if level == WIND_DOWN:
             self._share_out(v, send, found)
@@ -211,10 +224,12 @@ class Trials:
         legs = list(watch.legs[i])
         debts = [tag & 127 for tag, _ in legs if tag >= 128]
         held = [tag for tag, _ in legs if tag < 128]
-        priced = [id for id in debts if watch.price(id).valid]
+        priced = [
+            id for id in debts if watch.price(id).valid and self._is_paid(watch._listed[id - 1])
+        ]
         sold = [id for id in held if watch.price(id).valid]
         if not priced or (held and not sold):
-            return  # it waits for a price
+            return  # it waits for a price, or for a token that can be paid
         # who cannot top up cannot be liquidated
         added = None
         for id in sold[:1]:

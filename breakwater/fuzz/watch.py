@@ -72,6 +72,7 @@ class Watch(Rulings):
     def _classify(self, target: str, function: str) -> tuple[int, tuple[int, ...]]:
         group, _, symbol = target.partition(".")
         debts = self.world.debts
+        symbol = symbol.removesuffix(".twin")
         own = (debts.index(symbol),) if symbol in debts else ()
         if function in ("set_calls", "schedule", "cancel", "set_operators", "cancel_nonce"):
             return QUIET, ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from breakwater import artifacts, mocks
@@ -37,7 +38,6 @@ from breakwater.fuzz.profiles import (
     ACCOUNTS,
     DELAY,
     NEW_LIMIT,
-    PROFILES,
     ROLES,
     RULES,
     VAULT,
@@ -45,6 +45,7 @@ from breakwater.fuzz.profiles import (
 )
 from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
+from breakwater.fuzz.tokens import market
 from breakwater.host import Host, Log, Reverted, interface_of
 from breakwater.observation.observer import Observer
 from breakwater.units import DAY, MAX_UINT256, account_id
@@ -53,6 +54,9 @@ ZERO = "0x" + "00" * 20
 
 _WEALTH = 2_000_000
 """Dollars of each asset that everyone starts with; the keeper, who tries things out, has more."""
+
+_FIRST = ("borrower_1#0", "borrower_2#0", "borrower_3#0", "attacker#0")
+"""Who owes from the start, in markets of few assets: one each of every pair."""
 
 _ACCOUNT_NAME = re.compile(r"^(?P<owner>[a-z_0-9]+)#(?P<number>\d{1,28})$")
 
@@ -93,8 +97,22 @@ class Result:
         return self.reason is None
 
 
+class NotListed(UserError):
+    """A market that the contracts refuse to set up. `reason` is theirs."""
+
+    def __init__(self, profile: str, step: Setup, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"there is no market {profile}: {step.name}.{step.function or 'constructor'} is "
+            f"refused: {reason or 'without a reason'}"
+        )
+
+
 class World:
-    """The deployed market. `compile` gives other artifacts than the project's own."""
+    """The deployed market. `compile` gives other artifacts than the project's own.
+
+    UserError when there is no such profile; NotListed when one of its assets is refused.
+    """
 
     def __init__(
         self,
@@ -102,11 +120,9 @@ class World:
         profile: str = "default",
         compile: Callable[[str], Artifact] | None = None,
     ) -> None:
-        if profile not in PROFILES:
-            raise UserError(f"there is no profile {profile}: {', '.join(PROFILES)}")
         self.host = host
         self.profile = profile
-        self.listings = {listing.symbol: listing for listing in PROFILES[profile]}
+        self.listings = {listing.symbol: listing for listing in market(profile)}
         self.roles: dict[str, str] = {}
         self.contracts: dict[str, Contract] = {}
         self.record: list[Setup] = []
@@ -121,13 +137,7 @@ class World:
             self.roles[role] = address
             self._names[address] = role
         self._deploy_protocol()
-        for listing in self.listings.values():
-            self._list(listing)
-        if any(listing.market for listing in self.listings.values()):
-            pricing.deploy_misfits(self)
-        for listing in self.listings.values():
-            if listing.cash:
-                self._open(listing)
+        self._list_all()
         self._hand_over()
         self._spread()
         self._begin()
@@ -412,6 +422,19 @@ class World:
             self._do(name, "transfer_ownership", configurator)
         self._do("breaker", "connect", risk, engine)
 
+    def _list_all(self) -> None:
+        """Raises NotListed."""
+        try:
+            for listing in self.listings.values():
+                self._list(listing)
+            if any(listing.market for listing in self.listings.values()):
+                pricing.deploy_misfits(self)
+            for listing in self.listings.values():
+                if listing.cash:
+                    self._open(listing)
+        except Reverted as error:
+            raise NotListed(self.profile, self.record[-1], error.reason) from None
+
     def _list(self, listing: Listing) -> None:
         symbol, dollars = listing.symbol, listing.dollars
         names = {"wstETH": "Wrapped staked ether"}
@@ -424,6 +447,10 @@ class World:
             token = self._deploy(f"token.{symbol}", kind, symbol, symbol, listing.decimals)
         if listing.takes_fee:
             self._do(f"token.{symbol}", "set_odds", 1, 100, False, False)
+        for function, args in listing.first:
+            self._do(f"token.{symbol}", function, *self._resolve(args))
+        if ("twin", ()) in listing.acts:
+            self._deploy(f"token.{symbol}.twin", mocks.TwinTokenMock, token)
         config = {**RULES, **listing.rules}
         feed = pricing.feed_of(self, listing, token, config["max_age"])
         config["is_feed"] = not feed.NAME.endswith("Mock")
@@ -502,9 +529,11 @@ class World:
                 self._do(f"vault.{symbol}", "deposit", amount, self.roles[lender], sender=lender)
             stake = listing.amount(listing.cash // 50) * 10**6
             self._do(f"fund.{symbol}", "deposit", stake, self.roles["staker"], sender="staker")
-        if self.profile == "small":
-            self._hold("borrower_1#0", WETH=20_000)
-            self._owe("borrower_1#0", USDC=10_000)
+        if self.profile != "default":
+            pairs = product(self.collaterals, self.debts)
+            for account, (held, owed) in zip(_FIRST, pairs, strict=False):
+                self._hold(account, **{held: 20_000})
+                self._owe(account, **{owed: 10_000})
         else:
             self._hold("borrower_1#0", WETH=20_000)
             self._owe("borrower_1#0", USDC=8_000)

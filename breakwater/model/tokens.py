@@ -6,6 +6,7 @@ A token answers a transfer with True, False, or None where it returns no data.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntFlag
 from typing import Any
 
 from breakwater.model.calls import MAX_ANSWER, raw_call
@@ -121,6 +122,15 @@ class TokenMock(Contract):
             yield Word(name, keys, int(value, 16) if isinstance(value, str) else int(value))
 
 
+class Quirk(IntFlag):
+    """What an odd token does besides, see contracts/mocks/OddTokenMock.vy."""
+
+    NO_ZERO_APPROVAL = 1
+    NO_CHANGED_APPROVAL = 2
+    MOST_IS_ALL = 4
+    OWN_IS_FREE = 8
+
+
 class OddTokenMock(TokenMock):
     """A token with one or several oddities switched on."""
 
@@ -131,7 +141,8 @@ class OddTokenMock(TokenMock):
         self.put(1, "answer")
 
     def set_odds(self, sender: str, answer: int, fee: int, paused: bool, no_zero: bool) -> None:
-        """`answer` 0 returns False and moves nothing, 1 True, 2 no data; `fee` [BPS] comes here."""
+        """`answer` 0 returns False and moves nothing, 1 True, 2 no data, 3 False where balance or
+        allowance are too low; `fee` [BPS] comes here."""
         self.put(answer, "answer")
         self.put(fee, "fee")
         self.put(paused, "paused")
@@ -141,20 +152,48 @@ class OddTokenMock(TokenMock):
         """A blocked account neither sends nor receives."""
         self.put(blocked, "blocked", account)
 
+    def set_quirks(self, sender: str, quirks: int) -> None:
+        """Bits of `Quirk`."""
+        self.put(quirks, "quirks")
+
+    def set_decimals(self, sender: str, decimals: int) -> None:
+        """What it says from now on; balances stay."""
+        self.put(decimals & 255, "decimals")
+
     def approve(self, sender: str, spender: str, amount: int) -> bool | None:
         """Emits nothing."""
+        quirks = self.get("quirks")
+        if amount == 0 and quirks & Quirk.NO_ZERO_APPROVAL:
+            raise Refused("approval of zero")
+        changed = amount != 0 and self.get("allowance", sender, spender) != 0
+        if changed and quirks & Quirk.NO_CHANGED_APPROVAL:
+            raise Refused("approval is not zero")
         self.put(amount, "allowance", sender, spender)
         return None if self.get("answer") == 2 else True
 
     def transfer(self, sender: str, receiver: str, amount: int) -> bool | None:
         """From the caller."""
-        return self._move_oddly(sender, receiver, amount)
+        wanted = self._wanted(sender, amount)
+        if self.get("answer") == 3 and self.get("balanceOf", sender) < wanted:
+            return False
+        return self._move_oddly(sender, receiver, wanted)
 
     def transferFrom(self, sender: str, owner: str, receiver: str, amount: int) -> bool | None:
         """By allowance, which a transfer that answers False leaves alone."""
-        if self.get("answer") != 0:
-            self._spend(sender, owner, amount)
-        return self._move_oddly(owner, receiver, amount)
+        wanted, answer = self._wanted(owner, amount), self.get("answer")
+        is_free = owner == sender and self.get("quirks") & Quirk.OWN_IS_FREE
+        if answer == 3:
+            allowed = wanted if is_free else self.get("allowance", owner, sender)
+            if min(allowed, self.get("balanceOf", owner)) < wanted:
+                return False
+        if answer != 0 and not is_free:
+            self._spend(sender, owner, wanted)
+        return self._move_oddly(owner, receiver, wanted)
+
+    def _wanted(self, owner: str, amount: int) -> int:
+        if amount == MAX_UINT256 and self.get("quirks") & Quirk.MOST_IS_ALL:
+            return int(self.get("balanceOf", owner))
+        return amount
 
     def _move_oddly(self, owner: str, receiver: str, amount: int) -> bool | None:
         if self.get("paused"):
@@ -191,6 +230,43 @@ class OddTokenMock(TokenMock):
     def blocked(self, sender: str, account: str) -> bool:
         """Whether transfers from and to the account are refused."""
         return bool(self.get("blocked", account))
+
+    def quirks(self, sender: str) -> int:
+        """Bits of `Quirk`."""
+        return int(self.get("quirks"))
+
+
+class TwinTokenMock(TokenMock):
+    """A second address of another mock token: moves its balances, by allowances of its own."""
+
+    NAME = "TwinTokenMock"
+
+    def __init__(self, chain: Chain, address: str, main: str) -> None:
+        Contract.__init__(self, chain, address)
+        self.main = main
+
+    def approve(self, sender: str, spender: str, amount: int) -> bool | None:
+        """Emits nothing."""
+        self.put(amount, "allowance", sender, spender)
+        return True
+
+    def decimals(self, sender: str) -> int:
+        """Of the other."""
+        return int(self.chain.call(self.address, self.main, "decimals", ()))
+
+    def balanceOf(self, sender: str, owner: str) -> int:
+        """At the other."""
+        return int(self.chain.call(self.address, self.main, "balanceOf", (owner,)))
+
+    def _spend(self, spender: str, owner: str, amount: int) -> None:
+        allowed = self.get("allowance", owner, spender)
+        if allowed < amount:
+            raise Refused("allowance too low")
+        self.put(allowed - amount, "allowance", owner, spender)
+
+    def _move(self, owner: str, receiver: str, amount: int) -> None:
+        self.chain.call(self.address, self.main, "burn", (owner, amount))
+        self.chain.call(self.address, self.main, "mint", (receiver, amount))
 
 
 class HookTokenMock(TokenMock):

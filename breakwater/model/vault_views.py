@@ -395,6 +395,7 @@ class VaultViews(Owned, ShareToken):
             word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
             yield Word(name, keys, word | value.time << 192)
         elif name == "_losses":
+            value = value or NO_LOSSES  # written in a call that was undone
             yield Word(name, keys, value.caution_until | value.at << 40 | value.uncounted << 80)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)

@@ -13,6 +13,9 @@ PARTS: Final = 2**19
 SET: Final = 0xFFFFFF << 120 | 127 << 145
 """Bits of cap and growth, which the owner sets."""
 
+LIMITS: Final = SET | 0xFF_FFFF_FFFF << 152
+"""Those bits, what may be reached today, and the day."""
+
 _MAX_PARTS: Final = 2**20 - 1
 
 

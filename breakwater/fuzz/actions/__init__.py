@@ -13,6 +13,7 @@ from breakwater.fuzz.actions import (
     governance,
     lenders,
     liquidators,
+    tokens,
 )
 from breakwater.fuzz.genes import Act
 
@@ -48,7 +49,7 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
     ("donate", attackers.donate, 4),
     ("flash", attackers.flash, 7),
     ("hook", attackers.hook, 7),
-    ("odd", attackers.odd, 1),
+    ("odd", tokens.odd, 1),
     ("intrude", attackers.intrude, 1),
     ("misuse", attackers.misuse, 1),
     ("look", looks.look, 5),

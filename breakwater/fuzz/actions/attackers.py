@@ -118,38 +118,33 @@ def _hooked(p: Player, g: Gene) -> list[Call]:
     name, token, vault = p.names[i], "@token.HOOK", "vault.HOOK"
     wealth = p.balance("HOOK", "attacker")
     amount = max(rung(g[3], wealth // 100), 1)
+    deposit: Call = ("attacker", vault, "deposit", (amount, "@attacker"), 0, 0)
     choices: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         ("engine", "withdraw_collateral", (name, token, MAX_UINT256, "@attacker")),
         ("engine", "deposit_collateral", (name, token, amount)),
-        ("engine", "borrow", (name, token, p.credit(i, p.debts.index("HOOK")), "@attacker")),
-        ("engine", "repay", (name, token, MAX_UINT256)),
-        (vault, "deposit", (amount, "@attacker")),
-        (vault, "withdraw", (amount, "@attacker", "@attacker")),
-        (vault, "flashLoan", ("@attacker", token, amount, "0x")),
         ("engine", "move_collateral", (name, p.names[p.sibling(i, 0)], token, MAX_UINT256)),
     )
-    outer = choices[g[5] & 7]
-    inner = outer if g[7] & 8 else choices[g[7] & 7]
+    if "HOOK" in p.debts:
+        choices = (
+            *choices[:2],
+            ("engine", "borrow", (name, token, p.credit(i, p.debts.index("HOOK")), "@attacker")),
+            ("engine", "repay", (name, token, MAX_UINT256)),
+            (vault, "deposit", (amount, "@attacker")),
+            (vault, "withdraw", (amount, "@attacker", "@attacker")),
+            (vault, "flashLoan", ("@attacker", token, amount, "0x")),
+            *choices[2:],
+        )
+    outer = choices[(g[5] & 7) % len(choices)]
+    inner = outer if g[7] & 8 else choices[(g[7] & 7) % len(choices)]
     run = Step(
         "keeper", "attacker", "execute", (f"@{inner[0]}", {"call": Step("attacker", *inner)})
     )
     return [
         p.call(g, "attacker", "engine", "deposit_collateral", name, token, amount),
-        ("attacker", vault, "deposit", (amount, "@attacker"), 0, 0),
+        *([deposit] if "HOOK" in p.debts else []),
         ("keeper", "token.HOOK", "set_hook", ("@attacker", {"call": run}, bool(g[4] & 1)), 0, 0),
         ("attacker", *outer, 0, 0),
     ]
-
-
-def odd(p: Player, g: Gene) -> list[Call] | None:
-    if "ODD" not in p.symbols:
-        return None
-    if g[3] & 1:
-        who = ("liquidator_1", "engine", "borrower_1", "attacker")[g[5] & 3]
-        return [p.call(g, "keeper", "token.ODD", "set_blocked", f"@{who}", bool(g[4] & 1))]
-    fee = (0, 1, 100, 5_000)[g[4] & 3]
-    args = (1, 1, 2, 0)[g[5] & 3], fee, g[7] & 15 == 0, bool(g[7] & 16)
-    return [p.call(g, "keeper", "token.ODD", "set_odds", *args)]
 
 
 def intrude(p: Player, g: Gene) -> list[Call]:

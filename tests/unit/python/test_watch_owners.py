@@ -212,3 +212,18 @@ def test_watch__sees_a_feed_that_does_not_blend():
     )
     found, _ = broken(market, steps)
     assert "GATE-3" in {violation.promise for violation in found}
+
+
+def test_watch__a_depth_leaves_the_limit_of_the_day():
+    """What left since the day's limit was set makes room for who comes, whatever an owner does
+    about something else.
+    """
+    schedule, *execute = ruled("configurator", "set_depth", "@token.USDC", usdc(20_000))
+    taken = call(
+        "borrower_3", "engine", "withdraw_collateral", "borrower_3#1", "@token.USDC", usdc(1_000),
+        "@borrower_3", wait=DAY, blocks=7_200,
+    )  # fmt: skip
+    added = add("borrower_3#1", "USDC", usdc(2_000))
+    found, reasons = broken(World(EvmHost()), [added, schedule, taken, *execute])
+    assert not found
+    assert not any(reasons)

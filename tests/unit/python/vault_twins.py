@@ -15,7 +15,13 @@ from breakwater.model.calls import returned
 from breakwater.model.chain import ZERO_ADDRESS, Chain
 from breakwater.model.fund import InsuranceFund
 from breakwater.model.mocks import FlashBorrowerMock
-from breakwater.model.tokens import HookTokenMock, OddTokenMock, StakedTokenMock, TokenMock
+from breakwater.model.tokens import (
+    HookTokenMock,
+    OddTokenMock,
+    StakedTokenMock,
+    TokenMock,
+    TwinTokenMock,
+)
 from breakwater.model.vault import LendingVault
 
 MODELS = {
@@ -28,6 +34,7 @@ MODELS = {
         OddTokenMock,
         StakedTokenMock,
         TokenMock,
+        TwinTokenMock,
     )
 }
 KEY = keys.PrivateKey(bytes(keccak(text="lender who signs")))
