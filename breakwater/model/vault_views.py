@@ -385,7 +385,7 @@ class VaultViews(Owned, ShareToken):
 
     def words(self, name: str, keys: tuple[Any, ...]) -> Iterator[Word]:
         """The layout in the header of the contract."""
-        value = self.get(name, *keys, default=NO_LOSSES if name == "_losses" else 0)
+        value = self.get(name, *keys)
         if name in ("_expiries", "_holds"):
             yield from self._latch.words(name, keys)
         elif name == "_books":

@@ -63,9 +63,7 @@ def slack(old: int, new: int, now: int) -> int:
 
 def most_set(old: int, new: int) -> int:
     """What an owner's change may leave as the limit of its day: no more than there was, and where
-    there was none and something had moved, counted from zero. Another depth changes nothing."""
-    if (old ^ new) >> 120 & 0xFFFFFFFF == 0 and day(old) == day(new):
-        return limit(old)
+    there was none and something had moved, counted from zero."""
     most = cap(new)
     percent = growth(new)
     if not percent:
