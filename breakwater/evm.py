@@ -181,6 +181,18 @@ class EvmHost(Host):
         self._after_transaction()
         return receipt
 
+    def attempt(self, sender: str, address: str, data: bytes) -> str | None:
+        """Make a call for what it does. None, or what the EVM says of its refusal. Time stands
+        still. For whoever makes very many: nothing is decoded.
+        """
+        evm = self._evm
+        evm.reset_transient_storage()
+        try:
+            evm.message_call(sender, address, data)
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def _call(self, codec: Function, address: str, data: bytes, sender: str, value: int) -> bytes:
         """A view runs as a static call. Another function runs in full and is undone."""
         evm = self._evm

@@ -9,6 +9,7 @@ AGGREGATOR_ROUND: Final = 1
 BAD_MODE: Final = 0
 BAD_WORDS: Final = 1
 
+_POWERS: Final = [10**exponent for exponent in range(19)]
 _M80: Final = 2**80
 _M128: Final = 2**128
 
@@ -27,7 +28,7 @@ def aggregator_price(
     ):
         return 0
     decimals = rule >> 172 & 31
-    price = answer * 10 ** (18 - decimals) if decimals <= 18 else answer // 10 ** (decimals - 18)
+    price = answer * _POWERS[18 - decimals] if decimals <= 18 else answer // _POWERS[decimals - 18]
     upper = rule >> 243 & 127
     if price >> (upper - (rule >> 250)) == 0 or price >> upper != 0:
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isqrt
 from typing import Final
 
@@ -28,7 +27,7 @@ def volatility_after(volatility: int, spot: int, reference: int, elapsed: int) -
     return min(isqrt(variance * WAD) // 10**9, M32)
 
 
-def is_still(words: Sequence[int], now: int) -> bool:
+def is_still(words: tuple[int, ...], now: int) -> bool:
     """Whether an average and a liquidation LTV stand where they are, from now on."""
     term, checkpoint = words[1], words[2]
     return term & 16_383 == term >> 14 & 16_383 and (
@@ -38,12 +37,20 @@ def is_still(words: Sequence[int], now: int) -> bool:
 
 def averaged(stored: int, average: int, elapsed: int) -> int:
     """An average that a stored price has pulled at for some seconds."""
-    x = min(elapsed, _SETTLED) * WAD // _AVERAGE_TIME
-    square = x * x // WAD
-    share = x - square // 2 + square * x // (6 * WAD)
+    share = _SHARES[max(min(elapsed, _SETTLED), 0)]
     if stored > average:
         return average + (stored - average) * share // WAD
     return average - (average - stored) * share // WAD
+
+
+def _share(elapsed: int) -> int:
+    x = elapsed * WAD // _AVERAGE_TIME
+    square = x * x // WAD
+    return x - square // 2 + square * x // (6 * WAD)
+
+
+_SHARES: Final = [_share(elapsed) for elapsed in range(_SETTLED + 1)]
+"""What an average goes of the way to a stored price, by seconds [WAD]."""
 
 
 def ramped(start: int, end: int, elapsed: int, duration: int) -> int:

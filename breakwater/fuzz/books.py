@@ -250,7 +250,7 @@ class Books(Exposures):
         what is lacking counts as if it were there, and no more may be lacking."""
         asset = self._by_name[f"@{target}"]
         if args[0] == "@engine":
-            held = self.evm.storage(asset.token, asset.balance)
+            held = self.storage(asset.token, asset.balance)
             self.held[asset.id] = held
             self.lost[asset.id] = max((self.books[asset.id] & M112) - held, 0)
         elif args[0] == f"@vault.{asset.symbol}":
@@ -268,7 +268,7 @@ class Books(Exposures):
         if not out or level >= 2:
             return
         vault = self._vaults[v]
-        window = _window_of(self.evm.storage(vault.address, self._window))
+        window = _window_of(self.storage(vault.address, self._window))
         cash, symbol = new[0] & M112, vault.symbol
         if cash < old[0] & M112:
             least = vault_limits.value_of(window.least_cash())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from breakwater.fuzz.positions import Legs
+from breakwater.fuzz.positions import Health, Legs
 from breakwater.host import Interface, interface_of
 
 NOBODY: Final = bytes(32)
@@ -90,7 +90,7 @@ def kinds() -> dict[bytes, Kind]:
 class Change:
     """An account that a call changed."""
 
-    __slots__ = ("account", "after", "before", "number", "words")
+    __slots__ = ("account", "after", "before", "health", "number", "words")
 
     number: int
     account: bytes
@@ -98,6 +98,8 @@ class Change:
     """Before the call."""
     before: Legs
     after: Legs
+    health: Health | None
+    """Before the call, once it was asked for."""
 
     def __init__(
         self, number: int, account: bytes, words: tuple[int, ...], before: Legs, after: Legs
@@ -107,10 +109,12 @@ class Change:
         self.words = words
         self.before = before
         self.after = after
+        self.health = None
 
 
 class Told:
-    """The events of one call."""
+    """The events of one call. There is one of it, which each call begins anew: most calls leave
+    most of it empty."""
 
     __slots__ = (
         "books",
@@ -127,9 +131,8 @@ class Told:
         "transfers",
     )
 
-    def __init__(self, touched: tuple[int, ...]) -> None:
-        """`touched`: vaults that are looked at even if they tell nothing."""
-        self.books: dict[int, list[Event]] = {v: [] for v in touched} if touched else {}
+    def __init__(self) -> None:
+        self.books: dict[int, list[Event]] = {}
         """By vault. The vault of a fund that told something is there too."""
         self.books_before: dict[int, int] = {}
         """Of collaterals that moved, by id."""
@@ -150,3 +153,18 @@ class Told:
         """Shares of a vault that its fund got for fees."""
         self.transfers: list[tuple[Any, bytes]] = []
         """Of tokens whose owner did not act: event, owner."""
+
+    def begin(self, touched: tuple[int, ...]) -> None:
+        """Forget the last call. `touched`: vaults that are looked at even if they tell nothing."""
+        self.books = {v: [] for v in touched}
+        self.books_before.clear()
+        self.engine.clear()
+        self.liquidations.clear()
+        self.rights.clear()
+        self.named.clear()
+        self.credited = []
+        self.raised.clear()
+        self.ids.clear()
+        self.funds.clear()
+        self.minted.clear()
+        self.transfers.clear()

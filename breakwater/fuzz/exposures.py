@@ -16,6 +16,10 @@ _SPENDS: Final = frozenset({"WithdrawCollateral", "Borrow", "MoveCollateral"})
 """What an operator needs a grant for."""
 
 
+_COMES_IN: Final = {"DepositCollateral": 2, "MoveCollateral": 3, "Borrow": 2}
+"""The topic of an event with what comes into an account."""
+
+
 class Exposures(Liquidations):
     """From the books as they were before a call, its events, and the books as they are."""
 
@@ -55,7 +59,7 @@ class Exposures(Liquidations):
         """Nothing that is wound down comes into an account, nor a loan of what is held: it would
         shield the account, or stand for more than it is worth."""
         for event in told.engine:
-            at = {"DepositCollateral": 2, "MoveCollateral": 3, "Borrow": 2}.get(event.name)
+            at = _COMES_IN.get(event.name)
             if at is None:
                 continue
             id = self._by_topic.get(event.topics[at], 0)
@@ -91,7 +95,7 @@ class Exposures(Liquidations):
     def _flood(self, told: Told, changed: list[Change]) -> None:
         """What liquidations seize is counted, and held back above the depth: unless a slice is
         small, or its account under water."""
-        before = {change.account: change.before for change in changed}
+        by_account = {change.account: change for change in changed}
         counts: dict[int, int] = {}
         taken: list[tuple[bytes, int]] = []
         for event in told.engine:
@@ -110,9 +114,10 @@ class Exposures(Liquidations):
                     continue
                 count = counts.get(id, exposure.counted(old, self.now))
                 counts[id] = count = exposure.more(count, amount, depth)
-                legs = before.get(event.topics[1])
-                passes = small or lost or legs is None or incentive == self.health(legs).tip
-                if not passes:
+                change = by_account.get(event.topics[1])
+                if small or lost or change is None:
+                    continue
+                if incentive != self._health_before(change).tip:
                     left = exposure.PARTS - count
                     self._room(
                         "CAP-1", left, exposure.PARTS, "depth of {}", self._listed[id - 1].symbol

@@ -53,7 +53,7 @@ class Grants(State):
                 for token in (asset, NOBODY):
                     grant = account, actor, token
                     if grant in self.grants:
-                        self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
+                        self.grants[grant] = self.storage(self._engine, self._grant_slot(grant))
             else:
                 agreed.add(account)
                 used.update(self._spend(account, actors, _SPENDS[name], asset, words[0]))
@@ -73,7 +73,7 @@ class Grants(State):
     def _spent(self, used: set[Grant]) -> None:
         """What is left of grants is what is stored."""
         self._alike("SOLV-8")
-        storage = self.evm.storage
+        storage = self.storage
         for grant in used:
             if storage(self._engine, self._grant_slot(grant)) != self.grants[grant]:
                 name = self._known_name(grant[0])

@@ -16,6 +16,7 @@ from typing import Final
 from breakwater.fuzz import actions
 from breakwater.fuzz.genes import GENE, Call
 from breakwater.fuzz.player import Player
+from breakwater.fuzz.positions import owes
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import SENTENCES
 from breakwater.fuzz.world import World
@@ -267,13 +268,13 @@ class Lane:
     ) -> Sequence[Violation]:
         player = self.player
         watch, host = self.watch, self.host
-        addresses, acts, table = player._addresses, actions.ACTIONS, actions.TABLE
+        addresses, drawn = player._addresses, actions.DRAWN
         done: list[Key] = []
         broken: Sequence[Violation] = ()
         at = 0
         for at in range(0, len(genes), GENE):
             gene = genes[at : at + GENE]
-            name, act, _ = acts[table[gene[0]]]
+            name, act = drawn[gene[0]]
             for call in act(player, gene) or ():
                 if steps is not None:
                     steps.append(Step(*call))
@@ -281,7 +282,7 @@ class Lane:
                 done.append((name, reason))
                 if reason is None:
                     broken = watch.judge(call[1], call[2], addresses[call[0]], call[3])
-                elif reason == "" or reason == "halt" or reason[:5] == "panic":
+                elif reason == "" or reason == "halt" or reason.startswith("panic"):
                     broken = unreasoned(call, reason, host._now)
                 if broken:
                     break
@@ -299,8 +300,10 @@ class Lane:
         counts, numbers, keys = outcome.counts, self._numbers, outcome.keys
         outcome.calls += len(done)
         for key in done:
-            outcome.succeeded += key[1] is None
             counts[key] = counts.get(key, 0) + 1
+        for key, count in counts.items():
+            if key[1] is None:
+                outcome.succeeded += count
             number = numbers.get(key)
             if number is None:
                 number = numbers[key] = len(numbers)
@@ -310,7 +313,7 @@ class Lane:
         """Where the sequence ended: health of the accounts in bands, levels, shapes."""
         watch = self.watch
         for i, legs in enumerate(watch.legs):
-            if legs and max(legs)[0] >= 128:
+            if owes(legs):
                 band = min(watch.factor(i) * 8 // WAD, 20)
                 keys.add(1_000_000 + 100 * band + len(legs))
         for id, price in enumerate(watch.prices):

@@ -46,13 +46,13 @@ class Liquidations(Grants):
     def _liquidation(self, event: Event, change: Change, told: Told) -> None:
         before = change.before
         name = self._name(change.number)
-        health = self.health(before)
+        health = self._health_before(change)
         patience = PATIENCE if health.under_water else 0
         at_jump = health
         if patience:
             health = self.health(before, patience)
         reported, incentive = event.words[5:7]
-        held = self.stated_hold(before)
+        held = self.stated_hold(before, at_jump)
         if held is not None:
             self._differs("GATE-4", 1, f"{{}} is liquidated: {held}", name)
         self._room("SOLV-6", WAD - 1 - health.factor, WAD, "health of {} before liquidation", name)
@@ -89,10 +89,17 @@ class Liquidations(Grants):
             "collateral and debt of {} after", name,
         )  # fmt: skip
 
+    def _health_before(self, change: Change) -> Health:
+        """Of an account before the call. Prices stay while a call is judged."""
+        found = change.health
+        if found is None:
+            found = change.health = self.health(change.before)
+        return found
+
     def _is_stamped(self, words: tuple[int, ...]) -> bool:
         """Whether an account raised its risk in this block."""
         stamp = 1 + self.block % _STAMP
-        return stamp in [word >> 224 & _STAMP for word in words]
+        return any(word >> 224 & _STAMP == stamp for word in words)
 
     def dust(self, legs: Legs) -> int:
         """Value of two of the smallest units of every debt [WAD]: what rounding may cost."""
@@ -143,7 +150,8 @@ class Liquidations(Grants):
         known = self.waited.pop(change.account, None)
         if known is not None and known[:2] != (self.now, change.words):
             known = None
-        waits = at_jump.under_water and at_jump[1:3] != health[1:3]
+        differs = at_jump.collateral != health.collateral or at_jump.debt != health.debt
+        waits = at_jump.under_water and differs
         if not health.priced or not (waits or known):
             return
         repaid, fee = event.words[1:3]
@@ -171,8 +179,8 @@ class Liquidations(Grants):
         debt_id, id = self._by_topic[event.topics[2]], self._by_topic[event.topics[3]]
         debt, collateral = self._listed[debt_id - 1], self._listed[id - 1]
         if patience:
-            owed_price = self._price(debt_id, self.rules[debt_id], patience).as_debt
-            price = self._price(id, self.rules[id], patience).as_collateral
+            owed_price = self.patient_price(debt_id, patience).as_debt
+            price = self.patient_price(id, patience).as_collateral
         else:
             owed_price, price = self.price(debt_id).as_debt, self.price(id).as_collateral
         paid = (event.words[1] + 1) * owed_price // debt.unit + 1
@@ -208,7 +216,7 @@ class Liquidations(Grants):
         for tag, amount in change.before:
             if tag < 128:
                 words, unit = self.rules[tag], self._listed[tag - 1].unit
-                price = self._price(tag, words, PATIENCE)
+                price = self.patient_price(tag, PATIENCE)
                 if price.valid:
                     priced += amount * price.as_collateral // unit
                 else:
@@ -217,7 +225,7 @@ class Liquidations(Grants):
         paid, lost = event.words[1], event.words[3]
         debt = self._listed[id - 1]
         owed = self._owed(change.before, id)
-        owed_price = self._price(id, self.rules[id], PATIENCE).as_debt
+        owed_price = self.patient_price(id, PATIENCE).as_debt
         whole = 0
         if health.collateral >= WAD:
             whole = -(-priced * WAD // (WAD + health.tip))

@@ -32,13 +32,14 @@ MODULES = (
         f"breakwater.fuzz.{name}"
         for name in (
             "aggregators", "averages", "books", "events", "exposures", "genes", "grants", "lane",
-            "liquidations", "looks", "player", "pools", "positions", "prices", "quotes",
+            "liquidations", "looks", "packing", "player", "pools", "positions", "prices", "quotes",
             "rulings", "state", "trials", "watch",
             "actions", "actions.attackers", "actions.borrowers", "actions.deployments",
             "actions.feeds", "actions.governance", "actions.lenders", "actions.liquidators",
             "actions.tokens",
         )
     ),
+    "breakwater.model.vault_limits",
     "breakwater.observation.exposure",
     "breakwater.observation.interest",
     "breakwater.observation.words",

@@ -13,7 +13,8 @@ from breakwater.evm import EvmHost
 from breakwater.fuzz import looks, pools
 from breakwater.fuzz.aggregators import AGGREGATOR_ROUND, BAD_MODE, BAD_WORDS
 from breakwater.fuzz.genes import LENDERS, NO_ACCOUNT, NOBODY, Call, Gene, waits
-from breakwater.fuzz.positions import Legs
+from breakwater.fuzz.packing import ZERO, Words, sized, written
+from breakwater.fuzz.positions import Legs, owes
 from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.slots import slot
 from breakwater.fuzz.steps import Step
@@ -22,18 +23,11 @@ from breakwater.fuzz.world import World
 from breakwater.host import Reverted, interface_of
 from breakwater.mocks import BadFeedMock
 from breakwater.observation import exposure
-from breakwater.observation.words import M112, M128, decoded, mapped
+from breakwater.observation.words import M112, M128, mapped
 from breakwater.units import BPS, RAY, WAD
 
 _WAITS: Final = tuple(waits(bytes([0] * 6 + [byte, 0])) for byte in range(256))
 """Seconds and blocks before an ordinary call, by the byte of its gene."""
-
-
-class _Words(dict[str, bytes]):
-    """Names as words of call data; what is written out in hexadecimal needs no name."""
-
-    def __missing__(self, key: str) -> bytes:
-        return bytes.fromhex(key[2:]).rjust(32, b"\0")
 
 
 def _sources(world: World, symbol: str) -> list[str]:
@@ -50,7 +44,7 @@ class Player:
             raise TypeError("the fast lane needs the in-process EVM")
         self.world = world
         self.host = world.host
-        self.evm = world.host._evm
+        self.storage: pools.Storage = world.host._evm.storage
         self.watch = watch or Watch(world)
         self.names = world.accounts
         self.owners = [name.split("#")[0] for name in self.names]
@@ -61,6 +55,7 @@ class Player:
         self.asset_count = len(world.symbols)
         self.priced = [(s, names) for s in world.listings if (names := _sources(world, s))]
         self.priced_count = len(self.priced)
+        self._sources = dict(self.priced)
         self._dollar = ["nav.dollar"] * ("nav.dollar" in world.contracts)
         self.views = looks.views(world)
         self.lens_views = [view for view in self.views if view.target == "lens"]
@@ -76,12 +71,18 @@ class Player:
         self._bad = {name for name, one in world.contracts.items() if isinstance(one, BadFeedMock)}
         self._addresses = dict(world.roles)
         self._addresses.update((name, one.address) for name, one in world.contracts.items())
-        self._words: dict[str, bytes] = _Words()
+        self._words: dict[str, bytes] = Words()
         for name, address in self._addresses.items():
             self._words[f"@{name}"] = bytes.fromhex(address[2:]).rjust(32, b"\0")
         self._words.update((name, world.account(name)) for name in self.names)
         self._words[NOBODY] = self._words[NO_ACCOUNT] = bytes(32)
-        self._slots: dict[tuple[str, str, str], tuple[str, int]] = {}
+        self._slots: dict[tuple[str, str, str, str], tuple[str, int]] = {}
+        # where aggregators have what they answer
+        self._answers: dict[str, tuple[str, int]] = {}
+        for name, address in self._addresses.items():
+            if name[:7] == "source.":
+                at = BAD_WORDS if name in self._bad else AGGREGATOR_ROUND
+                self._answers[name] = address, at + 1
         self._selectors: dict[tuple[str, str, int], bytes] = {}
         self._reasons: dict[str, str] = {}
         # of the instrumented build: what a revert says of the code that ran goes first
@@ -101,28 +102,28 @@ class Player:
         """Of account number `i`."""
         return self.watch.legs[i]
 
-    def word(self, contract: str, holder: str, variable: str) -> int:
-        """A word of a mapping by address."""
-        place = self._slots.get((contract, holder, variable))
+    def word(self, group: str, symbol: str, variable: str, holder: str) -> int:
+        """A word of a mapping by address, of an asset's token, vault or fund."""
+        place = self._slots.get((group, symbol, variable, holder))
         if place is None:
+            contract = f"{group}.{symbol}"
             at = slot(self.world.contracts[contract].NAME, variable)
-            place = self._slots[contract, holder, variable] = (
-                self._addresses[contract],
-                mapped(at, self._addresses[holder]),
-            )
-        return self.evm.storage(*place)
+            place = self._addresses[contract], mapped(at, self._addresses[holder])
+            self._slots[group, symbol, variable, holder] = place
+        address, at = place
+        return self.storage(address, at)
 
     def balance(self, symbol: str, who: str) -> int:
         """Tokens that someone has."""
-        return self.word(f"token.{symbol}", who, "balanceOf")
+        return self.word("token", symbol, "balanceOf", who)
 
     def shares(self, v: int, who: str) -> int:
         """Vault shares that someone has."""
-        return self.word(f"vault.{self.debts[v]}", who, "_balances") & M128
+        return self.word("vault", self.debts[v], "_balances", who) & M128
 
     def stake(self, v: int, who: str) -> int:
         """Fund shares that someone has."""
-        return self.word(f"fund.{self.debts[v]}", who, "_balances")
+        return self.word("fund", self.debts[v], "_balances", who)
 
     def fund(self, v: int) -> tuple[int, int]:
         """Supply and reserve of a fund; ones where nobody has staked."""
@@ -151,9 +152,7 @@ class Player:
 
     def least(self, v: int) -> int:
         """Least debt of an asset."""
-        asset = self.watch._listed[self.watch._vaults[v].asset - 1]
-        code = self.evm.storage(self._addresses["engine"], asset.debt) >> 168 & 0xFFFFFF
-        return decoded(code)
+        return self.watch.least[self.watch._vaults[v].asset]
 
     def cap_left(self, id: int) -> int:
         """What a collateral's cap leaves, and its growth limit."""
@@ -247,7 +246,7 @@ class Player:
 
     def _owing(self) -> list[int]:
         """Accounts with debt."""
-        return [i for i, legs in enumerate(self.watch.legs) if legs and max(legs)[0] >= 128]
+        return [i for i, legs in enumerate(self.watch.legs) if owes(legs)]
 
     def debtor(self, what: int) -> int:
         """An account that owes; any where none does."""
@@ -285,7 +284,7 @@ class Player:
         """Names of the sources behind an asset's price."""
         symbol = self.symbols[id - 1]
         symbol = self.world.listings[symbol].rate_over or symbol
-        return dict(self.priced).get(symbol, [])
+        return self._sources.get(symbol, [])
 
     def actor(self, g: Gene, holds: bool = False) -> tuple[int, str]:
         """An account, and who acts for it: its owner, an operator, rarely a stranger."""
@@ -321,12 +320,18 @@ class Player:
 
     def answer(self, name: str) -> int:
         """What a source answers."""
+        place = self._answers.get(name)
+        if place is not None:
+            address, at = place
+            found = self.storage(address, at)
+            if 0 < found < 2**100:
+                return found
         group, _, rest = name.partition(".")
         symbol = rest.partition(".")[0]
-        address, storage = self._addresses[name], self.evm.storage
+        address, storage = self._addresses[name], self.storage
         if group == "source":
-            found = storage(address, (BAD_WORDS if name in self._bad else AGGREGATOR_ROUND) + 1)
-        elif group == "nav":
+            return self.base_answer(symbol)
+        if group == "nav":
             found = (storage(address, pools.NAV_PRICE) & M128) // 10**10
         elif self.world.listings[symbol].market == "CurveEmaFeed":
             found = pools.average_of(storage, address) // 10**10
@@ -343,15 +348,15 @@ class Player:
 
     def feed(self, name: str, answer: int, wait: int, blocks: int) -> Call:
         """A new answer of a source, as of now; or what it needs before it can answer."""
-        storage, address = self.evm.storage, self._addresses[name]
+        storage, address = self.storage, self._addresses[name]
+        if name not in self._bad and name in self._answers:
+            return ("keeper", name, "set", (answer,), wait, blocks)
         if name in self._bad:
             if storage(address, BAD_MODE):
                 return ("keeper", name, "set_mode", (0,), wait, blocks)
             words = [1, answer, {"now": 0}, {"now": 0}, 1]
             return ("keeper", name, "set_words", (words,), wait, blocks)
         group, _, symbol = name.partition(".")
-        if group == "source":
-            return ("keeper", name, "set", (answer,), wait, blocks)
         if group == "nav":
             most = pools.highest_nav(storage, address, self.host._now + wait, pools.NAV_GROWTH)
             return ("keeper", name, "publish", (min(answer * 10**10, most),), wait, blocks)
@@ -375,6 +380,8 @@ class Player:
         ids = [tag & 127 for tag, _ in self.legs(i)]
         if v is not None:
             ids.append(self.watch._vaults[v].asset)
+        if all(self.watch.spot(id) for id in ids):
+            return []
         return [
             self.feed(name, self.answer(name), 0, 0)
             for id in dict.fromkeys(ids)
@@ -400,29 +407,18 @@ class Player:
         data = self.pack(target, function, args)
         address = self._addresses[target]
         if sender == "attacker":
-            data = (
-                self._execute
-                + self._words["@" + target]
-                + _64
-                + len(data).to_bytes(32, "big")
-                + data
-                + bytes(-len(data) % 32)
-            )
+            data = self._execute + self._words["@" + target] + _64 + sized(data)
             caller, address = self._keeper, self._attacker
         else:
             caller = self._addresses[sender]
-        tape, evm = self.tape, self.evm
+        tape = self.tape
         if tape is not None:
             tape.append((self.host._now, self.host._block, caller, address, data))
-        evm.reset_transient_storage()
-        try:
-            evm.message_call(caller, address, data)
-        except RuntimeError as error:
-            return self._reason(error)
-        return None
+        refusal = self.host.attempt(caller, address, data)
+        return None if refusal is None else self._reason(refusal)
 
-    def _reason(self, error: RuntimeError) -> str:
-        text = str(error)
+    def _reason(self, text: str) -> str:
+        """Of what the EVM says of a refusal. RuntimeError where it is not the contracts'."""
         if self._plain_error is not None:
             text = self._plain_error(text)
         cut = text.find("output: ")
@@ -461,16 +457,12 @@ class Player:
         if function in _DYNAMIC:
             return self._dynamic(target, selector, function, args)
         if function == "set_answer":
-            data = bytes.fromhex(args[0][2:])
-            out += (_32, len(data).to_bytes(32, "big"), data + bytes(-len(data) % 32))
+            out += (_32, written(args[0]))
             return b"".join(out)
         if function == "liquidate":
-            data = bytes.fromhex(args[7][2:])
             for arg in args[:7]:
-                out.append(words[arg] if type(arg) is str else arg.to_bytes(32, "big"))
-            out.append(_256)
-            out.append(len(data).to_bytes(32, "big"))
-            out.append(data + bytes(-len(data) % 32))
+                out.append(self._packed(arg))
+            out += (_256, written(args[7]))
             return b"".join(out)
         if function == "batch":
             legs = args[0]
@@ -478,17 +470,22 @@ class Player:
             out += (_64, (96 + 256 * count).to_bytes(32, "big"), count.to_bytes(32, "big"))
             for leg in legs:
                 for arg in leg:
-                    out.append(words[arg] if type(arg) is str else arg.to_bytes(32, "big"))
-            data = bytes.fromhex(args[1][2:])
-            out += (len(data).to_bytes(32, "big"), data + bytes(-len(data) % 32))
+                    out.append(self._packed(arg))
+            out.append(written(args[1]))
             return b"".join(out)
         if function == "flashLoan":
             for arg in args[:3]:
-                out.append(words[arg] if type(arg) is str else arg.to_bytes(32, "big"))
-            out.append(_128)
-            out.append(bytes(32))
+                out.append(self._packed(arg))
+            out += (_128, ZERO)
             return b"".join(out)
         raise AssertionError(function)
+
+    def _packed(self, arg: Any) -> bytes:
+        """A name or a natural number as a word."""
+        if type(arg) is str:
+            return self._words[arg]
+        number: int = arg
+        return number.to_bytes(32, "big")
 
     def _dynamic(self, target: str, selector: bytes, function: str, args: tuple[Any, ...]) -> bytes:
         """Calls that carry the data of other calls, and those that are signed."""
@@ -526,7 +523,8 @@ class Player:
                 return b"".join(out)
             owner = args[0][1:]
             separator = self._separator(target)
-            nonce = self.word(target, owner, "_nonces")
+            group, _, symbol = target.partition(".")
+            nonce = self.word(group, symbol, "_nonces", owner)
             deadline = self.host._now + args[3]["now"]
             names = self._addresses[owner], self._addresses[args[1][1:]]
             v, r, s = sign_permit(owner, separator, (*names, args[2], nonce, deadline))
@@ -555,11 +553,10 @@ class Player:
 
     def _data(self, arg: Any) -> bytes:
         """Length and bytes of call data."""
-        data = b""
-        if type(arg) is dict:
-            step = arg["call"]
-            data = self.pack(step.target, step.function, step.args)
-        return len(data).to_bytes(32, "big") + data + bytes(-len(data) % 32)
+        if type(arg) is not dict:
+            return ZERO
+        step = arg["call"]
+        return sized(self.pack(step.target, step.function, step.args))
 
     def _flat(self, out: list[bytes], args: Sequence[Any]) -> None:
         words = self._words

@@ -5,7 +5,7 @@ The arithmetic is that of `breakwater.observation`, which is slower and reads mo
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from breakwater.fuzz.observing import AGGREGATOR_ROUND
 from breakwater.fuzz.prices import Prices
@@ -20,12 +20,14 @@ Legs = list[tuple[int, int]]
 
 _M104: Final = 2**104 - 1
 _MAX_VALUE: Final = 2**120
+_UP: Final = RAY - 1  # what rounds a division by RAY up
 _OUTAGE_GRACE: Final = "grace after an outage"
-_new = tuple.__new__  # what a NamedTuple's own constructor does, in half the time
 
 
-class Health(NamedTuple):
+class Health:
     """A position at liquidation prices."""
+
+    __slots__ = ("collateral", "debt", "factor", "incentive_max", "priced", "tip")
 
     factor: int  # [WAD]
     collateral: int  # [WAD]
@@ -34,14 +36,26 @@ class Health(NamedTuple):
     incentive_max: int  # [WAD]
     priced: bool
 
+    def __init__(
+        self, factor: int, collateral: int, debt: int, tip: int, incentive_max: int, priced: bool
+    ) -> None:
+        self.factor = factor
+        self.collateral = collateral
+        self.debt = debt
+        self.tip = tip
+        self.incentive_max = incentive_max
+        self.priced = priced
+
     @property
     def under_water(self) -> bool:
         """Whether it cannot pay debt and tip."""
         return self.collateral * WAD <= self.debt * (WAD + self.tip)
 
 
-class Margin(NamedTuple):
+class Margin:
     """A position at the prices that bind new risk."""
+
+    __slots__ = ("exposure", "free", "leverage", "required", "room")
 
     room: int  # [WAD * BPS]
     required: int  # [WAD * BPS]
@@ -50,6 +64,13 @@ class Margin(NamedTuple):
     exposure: int  # [WAD]
     leverage: int
     """Least cap of what was counted [halves]."""
+
+    def __init__(self, room: int, required: int, free: int, exposure: int, leverage: int) -> None:
+        self.room = room
+        self.required = required
+        self.free = free
+        self.exposure = exposure
+        self.leverage = leverage
 
 
 def parse(words: tuple[int, ...]) -> Legs:
@@ -66,6 +87,11 @@ def parse(words: tuple[int, ...]) -> Legs:
         else:
             found.append((word >> 208 & 255, word & _M104))
     return found
+
+
+def owes(legs: Legs) -> bool:
+    """Whether one of them is a debt."""
+    return any(tag >= 128 for tag, _ in legs)
 
 
 _Known = tuple[Legs, list[Price | None], list[int], list[Price | None], Any]
@@ -104,15 +130,16 @@ class Positions(Prices):
             id = tag & 127
             asset = listed[id - 1]
             if patience:
-                price = self._price(id, self.rules[id], patience)
+                price = self.patient_price(id, patience)
             else:
                 price = prices[id] or self.price(id)
             if not price.spot:
                 priced = False
             if tag >= 128:
                 v = asset.vault
-                owed = -(-amount * (indices[v] or self.index(v)) // RAY)
-                value = -(-(owed if owed < _M104 else _M104) * price.as_debt // asset.unit)
+                owed = (amount * (indices[v] or self.index(v)) + _UP) // RAY
+                value = (owed if owed < _M104 else _M104) * price.as_debt
+                value = (value + asset.unit - 1) // asset.unit
                 if value > _MAX_VALUE:
                     value = _MAX_VALUE
                 value_debt += value
@@ -128,11 +155,11 @@ class Positions(Prices):
                 if price.incentive_max > most:
                     most = price.incentive_max
         factor = collateral * WAD // debt if debt else MAX_UINT256
-        return _new(Health, (factor, value_collateral, value_debt, tip, most, priced))
+        return Health(factor, value_collateral, value_debt, tip, most, priced)
 
     def outage(self) -> str | None:
         """What is refused with while the sequencer is down, or was an hour ago."""
-        storage = self.evm.storage
+        storage = self.storage
         number, said, since, answered_in = (
             storage(self._uptime, AGGREGATOR_ROUND + i) for i in range(4)
         )
@@ -144,9 +171,9 @@ class Positions(Prices):
         begins = since >= last + DAY and elapsed < HOUR
         return _OUTAGE_GRACE if begins or self.now - last < HOUR else None
 
-    def stated_hold(self, legs: Legs) -> str | None:
+    def stated_hold(self, legs: Legs, health: Health) -> str | None:
         """Why an account below maintenance is not liquidated for now; None: it may be."""
-        health, outage = self.health(legs), self.outage()
+        outage = self.outage()
         has_grace = health.factor >= 95 * WAD // 100
         if outage is not None and (outage != _OUTAGE_GRACE or has_grace):
             return outage
@@ -208,8 +235,9 @@ class Positions(Prices):
                 continue
             asset = listed[tag - 129]
             price = prices[tag - 128] or self.price(tag - 128)
-            owed = -(-amount * (indices[asset.vault] or self.index(asset.vault)) // RAY)
-            value = -(-(owed if owed < _M104 else _M104) * price.new_debt // asset.unit)
+            owed = (amount * (indices[asset.vault] or self.index(asset.vault)) + _UP) // RAY
+            value = (owed if owed < _M104 else _M104) * price.new_debt
+            value = (value + asset.unit - 1) // asset.unit
             if value > _MAX_VALUE:
                 value = _MAX_VALUE
             debt += value
@@ -217,7 +245,7 @@ class Positions(Prices):
             if price.leverage < leverage:
                 leverage = price.leverage
         counted = exposure = 0
-        best = (-required, required, -debt * leverage, 0, leverage)
+        best = Margin(-required, required, -debt * leverage, 0, leverage)
         fits = required == 0
         for tag, amount in legs:
             if tag >= 128:
@@ -236,9 +264,9 @@ class Positions(Prices):
             free = exposure * (leverage - 2) - debt * leverage
             enough = room >= 0 and free >= 0
             if enough or not fits:
-                best = (room, required, free, exposure, leverage)
+                best = Margin(room, required, free, exposure, leverage)
                 fits = enough
-        return _new(Margin, best)
+        return best
 
     def shortfall(self, legs: Legs, id: int, target: int = 0) -> int:
         """What of a collateral lifts an account below maintenance to the health that a liquidation
@@ -272,10 +300,11 @@ class Positions(Prices):
         for tag, amount in legs:
             id = tag & 127
             asset, price = listed[id - 1], prices[id]
-            unit = ((price is not None and price.spot) or self.counted(id)) * asset.scale
+            spot = price.spot if price is not None else 0
+            unit = (spot or self.counted(id)) * asset.scale
             if tag >= 128:
                 index = indices[asset.vault] or self.index(asset.vault)
-                found -= -(-amount * index // RAY) * unit
+                found -= (amount * index + _UP) // RAY * unit
                 dust += unit
             else:
                 found += amount * unit

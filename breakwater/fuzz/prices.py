@@ -6,7 +6,6 @@ same words. Prices are kept until time passes, a source is set, or rules are rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from breakwater import mocks
@@ -94,6 +93,9 @@ class Asset:
         "vault_halt",
     )
 
+    unit: int
+    scale: int
+
     def __init__(self, world: World, symbol: str, id: int, scale: int) -> None:
         """`scale`: decimals that values are counted in."""
         listing = world.listings[symbol]
@@ -169,10 +171,12 @@ class Prices:
         self.world = world
         self.host = world.host
         self.evm = world.host._evm
+        # looked up once: a call reads some ten words
+        self.storage: pools.Storage = self.evm.storage
         # an asset that is not listed yet gets the next id
         self._listed = [Asset(world, s, i + 1, scale) for i, s in enumerate(world.listings)]
         self._terms: dict[tuple[int, int], Terms] = {}
-        self._steady: dict[int, tuple[Sequence[int], Quote, Price]] = {}
+        self._steady: dict[int, tuple[tuple[int, ...], Quote, Price]] = {}
         """Prices that time alone does not change: of which words, of which quote."""
         self._feeds: dict[str, list[int]] = {}
         self._uptime = world.contracts["uptime"].address
@@ -205,7 +209,7 @@ class Prices:
         aggregator."""
         address = checksum_bytes((rule & _SOURCE).to_bytes(20, "big"))
         if rule >> 172 & 31 != _IS_FEED:
-            words = [self.evm.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
+            words = [self.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
             price = aggregator_price(rule, self.now, words[0], words[1], words[2], words[3])
             return Quote(price, price, price, 1) if price else _NO_QUOTE
         low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
@@ -220,7 +224,7 @@ class Prices:
 
     def _home_quote(self, asset: Asset, rule: int) -> Quote:
         """Of the source that an asset was listed with."""
-        now, storage = self.now, self.evm.storage
+        now, storage = self.now, self.storage
         if asset.feed is None:
             source = asset.source
             if asset.bad:
@@ -252,14 +256,14 @@ class Prices:
 
     def _nav(self, asset: Asset) -> tuple[Quote, int, int]:
         """What a NavFeed answers, as of when, and until when."""
-        price, until = pools.nav(self.evm.storage, asset.source, self.now, pools.NAV_AGE)
+        price, until = pools.nav(self.storage, asset.source, self.now, pools.NAV_AGE)
         if price == 0:
             return _NO_QUOTE, self.now, _NEVER
         return Quote(price, price, price, 1), self.now, until
 
     def _checked(self, asset: Asset, base: Quote, until: int) -> tuple[Quote, int]:
         """What a CheckedFeed answers over a base and a pool beside dollars that are published."""
-        storage = self.evm.storage
+        storage = self.storage
         dollar, valid = pools.nav(storage, self._dollar, self.now, pools.DOLLAR_AGE)
         if asset.market == "CurveEmaFeed":
             average, last = pools.ema(storage, asset.pool, *asset.bounds)
@@ -280,7 +284,7 @@ class Prices:
 
     def _median(self, asset: Asset) -> tuple[Quote, int, int]:
         """What a MedianFeed answers over mock aggregators, as of when, and until when."""
-        storage, now = self.evm.storage, self.now
+        storage, now = self.storage, self.now
         age = asset.age
         prices: list[int] = []
         oldest, until = now, _NEVER
@@ -325,7 +329,7 @@ class Prices:
 
     def _rate_quote(self, asset: Asset, rule: int) -> Quote:
         """What a RateFeed answers over the mock of a staked token; see contracts/feeds."""
-        storage, now = self.evm.storage, self.now
+        storage, now = self.storage, self.now
         assert asset.base is not None
         assert asset.feed is not None
         base = self._listed[asset.base - 1]
@@ -404,11 +408,18 @@ class Prices:
             self.prices[id] = found
         return found
 
-    def _price(self, id: int, words: Sequence[int], patience: int) -> Price:
+    def patient_price(self, id: int, patience: int) -> Price:
+        """The same in liquidations, if a jump counts only after so many seconds."""
+        found = self.prices[id] or self.price(id)
+        if patience == 0 or found.status == VALID or found.status == STALE:
+            return found
+        return self._price(id, self.rules[id], patience)
+
+    def _price(self, id: int, words: tuple[int, ...], patience: int) -> Price:
         return self._priced(words, self._quote(self._listed[id - 1], words[0]), patience)
 
-    def _priced(self, words: Sequence[int], quote: Quote, patience: int) -> Price:
-        rule, term, checkpoint, seen, latch = words[:5]
+    def _priced(self, words: tuple[int, ...], quote: Quote, patience: int) -> Price:
+        rule, term, checkpoint, seen, latch = words[0], words[1], words[2], words[3], words[4]
         terms = self._terms.get((rule, term))
         if terms is None:
             terms = self._terms[rule, term] = terms_of(rule, term)
@@ -449,7 +460,8 @@ class Prices:
     def poked(self, id: int) -> tuple[int, int, int]:
         """Status that a poke finds of an asset, and the checkpoint and observation it leaves."""
         now = self.now
-        rule, _, checkpoint, seen = self.rules[id][:4]
+        words = self.rules[id]
+        rule, checkpoint, seen = words[0], words[2], words[3]
         if not rule & _SOURCE:
             return VALID, checkpoint, seen
         quote = self._quote(self._listed[id - 1], rule)

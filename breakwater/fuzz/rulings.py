@@ -25,6 +25,9 @@ _SLOWEST: Final = 180 * _DAY
 _GAP: Final = 200
 """Of a borrow_ltv below the liquidation_ltv [BPS]."""
 
+_BY_GUARDIAN: Final = ((0, "caution of {}"), (64, "halt of {}"), (128, "hold of {}"))
+"""What a guardian latches: where in the word it ends."""
+
 _INTERVAL: Final = 3 * _DAY
 _LANES: Final = 8
 _STEER: Final = 5
@@ -38,6 +41,8 @@ _LIMITS: Final = ((205, "outflow limit"), (212, "growth limit"))
 _RATES: Final = ((13, 14, "target"), (27, 17, "steepness"), (79, 15, "least rate"),
                  (94, 15, "highest rate"))  # fmt: skip
 """What goes by steps of a vault's configuration: where, how wide, what."""
+
+_LATCHES_AT_ONCE: Final = [f"sensor {at} of {{}} latches at once" for at in range(6)]
 
 _GUARDIAN: Final = 3
 _SUPPLY: Final = 4
@@ -63,11 +68,11 @@ class Rulings(Books):
 
     def _poked(self, asset: Asset) -> None:
         """A poke of one asset: what it stores and latches at the price that it saw."""
-        status, *due = self.poked(asset.id)
+        status, checkpoint, observation = self.poked(asset.id)
         old = self.rules[asset.id]
         new = self._read_poke(asset, old)
         self._exact.add("SOLV-11")
-        if new[2] != due[0] or new[3] != due[1]:
+        if new[2] != checkpoint or new[3] != observation:
             self._differs("SOLV-11", 1, "what a poke stores of {}", asset.symbol)
         since = (old[6] or self.now) if status == STALE else 0
         if since != new[6]:
@@ -81,7 +86,7 @@ class Rulings(Books):
 
     def _issued(self, asset: Asset, word: int) -> None:
         """GATE-2: a supply above its limit at all pokes of ten minutes halts its asset."""
-        storage = self.evm.storage
+        storage = self.storage
         known = storage(self._breaker, asset.reference)
         limit, reference = known >> 224, known & M112
         if not limit:
@@ -98,7 +103,7 @@ class Rulings(Books):
         """GATE-2: less than the books say halts its asset at once, and a vault that is short itself
         beyond every budget; all there, nothing is latched."""
         book = self.books[asset.id] & M112
-        short = book > self.evm.storage(asset.token, asset.balance)
+        short = book > self.storage(asset.token, asset.balance)
         word, v = self.rules[asset.id][5], asset.vault
         if v >= 0 and self.vaults[v][3] < self.vaults[v][0] & M112:
             short = True
@@ -111,7 +116,7 @@ class Rulings(Books):
 
     def _read_poke(self, asset: Asset, old: tuple[int, ...]) -> tuple[int, ...]:
         """The words of an asset after a poke, which changes levels only if it latches some."""
-        storage = self.evm.storage
+        storage = self.storage
         if storage(self._breaker, asset.breaker) != old[5]:
             return self._read_rules(asset)
         checkpoint = storage(self._risk, asset.checkpoint)
@@ -122,7 +127,7 @@ class Rulings(Books):
         """GATE-2: what a sensor finds is latched at once."""
         found, until = latched(word, at)
         room = until - self.now - seconds if found >= level else -1
-        self._room("GATE-2", room, seconds, f"sensor {at} of {asset.symbol} latches at once")
+        self._room("GATE-2", room, seconds, _LATCHES_AT_ONCE[at], asset.symbol)
 
     def _latches(self, asset: Asset, new: tuple[int, ...]) -> None:
         """Words of an asset as they are now."""
@@ -151,22 +156,22 @@ class Rulings(Books):
             for reason in (_GUARDIAN, *SENSORS):
                 level, until = latched(new[5], reason)
                 due[level] = max(due[level], until)
-            self._acts(f"what is latched of {asset.symbol}", due, new[4])
+            self._acts("what is latched of {}", asset.symbol, due, new[4])
 
-    def _acts(self, what: str, until: list[int], latch: int) -> None:
+    def _acts(self, what: str, name: str, until: list[int], latch: int) -> None:
         """GATE-2: until when the breaker latches a level is until when it acts."""
         self._exact.add("GATE-2")
         for level in (1, 2):
             due, acts = until[level], latch >> 64 * (level - 1) & M64
             if max(due, self.now) != max(acts, self.now):
-                self._differs("GATE-2", due - acts, f"{what} at level {level} acts")
+                self._differs("GATE-2", due - acts, f"{what} at level {level} acts", name)
 
     def _hold(self, key: int, name: str, latch: int) -> None:
         """GATE-1, see `promises.GuardianBudget`."""
         now = self.now
-        for at, what in ((0, "caution"), (64, "halt"), (128, "hold")):
+        for at, what in _BY_GUARDIAN:
             until = latch >> at & M64
-            self._room("GATE-1", now + _HOLD - until, _HOLD, f"{what} of {name}")
+            self._room("GATE-1", now + _HOLD - until, _HOLD, what, name)
         end = latch >> 128 & M64
         holds = self.holds.setdefault(key, [])
         if holds and holds[-1][1] >= now:
@@ -176,7 +181,7 @@ class Rulings(Books):
         for _, last in holds:
             begin = last - 30 * _DAY
             total = sum(max(min(e, last) - max(s, begin), 0) for s, e in holds)
-            self._room("GATE-1", _HOLD - total, _HOLD, f"holds of {name} in 30 days")
+            self._room("GATE-1", _HOLD - total, _HOLD, "holds of {} in 30 days", name)
 
     # ------------------------------------------------------------ owners and guardians
 
@@ -189,8 +194,8 @@ class Rulings(Books):
         healthy = None
         found = [self._read_rules(asset) for asset in self._listed]
         before = [self.rules[asset.id] for asset in self._listed]
-        for asset, new in zip(self._listed, found, strict=True):
-            old = self.rules[asset.id]
+        for i, asset in enumerate(self._listed):
+            old, new = before[i], found[i]
             if new == old or not old[0]:
                 continue
             settles = old[0] & _SOURCE != 0 and new[0] & _SOURCE == 0
@@ -208,21 +213,21 @@ class Rulings(Books):
                     healthy = []
                 else:
                     self._rewritten(asset, old, new)
-        for asset, new in zip(self._listed, found, strict=True):
-            self._latches(asset, new)
+        for i, asset in enumerate(self._listed):
+            self._latches(asset, found[i])
         for i in healthy or ():
             factor = self.health(self.legs[i]).factor
             self._room("GATE-3", min(factor, 2**128) - WAD, WAD, "{}, new rules", self._name(i))
         self._vaults_ruled(touched, events)
-        storage = self.evm.storage
-        for asset, old_rules in zip(self._listed, before, strict=True):
-            book = storage(self._engine, asset.book)
-            old = (self.books[asset.id], self.least[asset.id], *old_rules[:2])
+        storage = self.storage
+        for i, asset in enumerate(self._listed):
+            id, book, least = asset.id, storage(self._engine, asset.book), self._read_least(asset)
+            old = (self.books[id], self.least[id], before[i][0], before[i][1])
             if book != old[0]:
                 self._limited(asset, old[0], book)
-                self.books[asset.id] = book
-            self.least[asset.id] = self._read_least(asset)
-            self._loosened(asset, function, old)
+            self.books[id], self.least[id] = book, least
+            if old != (book, least, found[i][0], found[i][1]) or id in self.listed:
+                self._loosened(asset, function, old)
             announced = [storage(self._configurator, at) for at in asset.announced]
             if announced != self.announced.get(asset.id, (None,))[0]:
                 self.announced[asset.id] = announced, self.now
@@ -248,7 +253,7 @@ class Rulings(Books):
         kept = price | price << 96 | old[2] & M32 << 192 | self.now << 224
         if (new[2], new[0], new[3]) != (kept, old[0] & ~_SOURCE, old[3]):
             self._room("GATE-1", -1, 0, "the settlement of {}", asset.symbol)
-        words = [self.evm.storage(self._breaker, slot) for slot in slots]
+        words = [self.storage(self._breaker, slot) for slot in slots]
         last = max(word >> 192 for word in words)
         seen = [word for word in words if word >> 192 and word >> 192 > last - 7]
         low = min((word & M96 for word in seen), default=0)
@@ -389,7 +394,7 @@ class Rulings(Books):
             if old != new:
                 self._vault(v, old, new, by_vault[v], config)
                 self.vaults[v] = new
-            stop = self.evm.storage(vault.address, vault.latch)
+            stop = self.storage(vault.address, vault.latch)
             if stop != self.stops[v]:
                 self.stops[v] = stop
                 self._hold(-1 - v, f"the vault of {vault.symbol}", stop)
@@ -397,10 +402,10 @@ class Rulings(Books):
             if stop or breaker:
                 asset = self._listed[vault.asset - 1]
                 # a halt for insolvency acts from when the vault takes it
-                due = [0, 0, self.evm.storage(self._breaker, asset.vault_halt)]
+                due = [0, 0, self.storage(self._breaker, asset.vault_halt)]
                 level, until = latched(breaker, _GUARDIAN)
                 due[level] = max(due[level], until)
-                self._acts(f"what is latched at the vault of {vault.symbol}", due, stop)
+                self._acts("what is latched at the vault of {}", vault.symbol, due, stop)
 
     def _opened_up(self, v: int, old: int, new: int) -> None:
         """GATE-1: what is loosened of a vault is one step, all of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from breakwater.fuzz.profiles import ROLES
@@ -29,10 +29,11 @@ def sign_operator(role: str, separator: bytes, message: Sequence[Any]) -> bytes:
         "SetOperator(bytes32 account,address operator,address asset,uint256 actions,"
         "uint256 amount,uint256 expiry,uint256 nonce,uint256 deadline)"
     )
-    return _signed(role, separator, kind, message)
+    return _signed(role, separator, kind, tuple(message))
 
 
-def _signed(role: str, separator: bytes, kind: str, message: Sequence[Any]) -> bytes:
+@lru_cache(maxsize=10_000)
+def _signed(role: str, separator: bytes, kind: str, message: tuple[Any, ...]) -> bytes:
     """r, s, v over an EIP-712 message of words."""
     if role not in _SIGNERS:
         return bytes(64) + b"\x1b"

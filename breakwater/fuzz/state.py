@@ -152,6 +152,7 @@ class State(Positions):
 
     def _name_people(self, world: World) -> None:
         """Who holds accounts and acts."""
+        self._account_names = world.accounts
         self._names = {world.account(name): i for i, name in enumerate(world.accounts)}
         self._ids = list(self._names)
         self._account_of = {name: world.account(name) for name in world.accounts}
@@ -170,7 +171,7 @@ class State(Positions):
 
     def load(self) -> None:
         """Take everything as it stands now."""
-        storage, engine = self.evm.storage, self._engine
+        storage, engine = self.storage, self._engine
         self.now, self.block = self.host.now, self.host.block
         self.accounts = [self._read_account(i) for i in range(len(self._ids))]
         self.legs = [parse(words) for words in self.accounts]
@@ -223,7 +224,7 @@ class State(Positions):
         self.holds, self.approved, self.armed, self.lost, self.lost_cash = kept
         self.steps, self.listed, self.announced = schedule
         for grant in known:
-            self.grants[grant] = self.evm.storage(self._engine, self._grant_slot(grant))
+            self.grants[grant] = self.storage(self._engine, self._grant_slot(grant))
 
     def _forget(self) -> None:
         """What is not known at the beginning of a sequence."""
@@ -265,7 +266,7 @@ class State(Positions):
 
     def _read_account(self, i: int) -> tuple[int, ...]:
         """The words of an account."""
-        storage, engine, slot = self.evm.storage, self._engine, self._slots[i]
+        storage, engine, slot = self.storage, self._engine, self._slots[i]
         first = storage(engine, slot)
         count = first >> 244 & 15
         if count <= 2:
@@ -273,7 +274,7 @@ class State(Positions):
         return (first, *(storage(engine, slot + k) for k in range(1, (count + 1) >> 1)))
 
     def _read_rules(self, asset: Asset) -> tuple[int, ...]:
-        storage, risk = self.evm.storage, self._risk
+        storage, risk = self.storage, self._risk
         return (
             storage(risk, asset.rule),
             storage(risk, asset.term),
@@ -285,10 +286,10 @@ class State(Positions):
         )
 
     def _read_least(self, asset: Asset) -> int:
-        return decoded(self.evm.storage(self._engine, asset.debt) >> 168 & 0xFFFFFF)
+        return decoded(self.storage(self._engine, asset.debt) >> 168 & 0xFFFFFF)
 
     def _read_vault(self, vault: Vault) -> tuple[int, int, int, int, int]:
-        storage, address = self.evm.storage, vault.address
+        storage, address = self.storage, vault.address
         return (
             storage(address, self._books),
             storage(address, self._rates),
@@ -299,25 +300,25 @@ class State(Positions):
 
     def _read_fund(self, vault: Vault) -> tuple[int, int]:
         """Supply and reserve."""
-        storage = self.evm.storage
+        storage = self.storage
         return storage(vault.fund, self._supply), storage(vault.fund, self._reserve)
 
     def _read_config(self, vault: Vault) -> tuple[int, int, int, int]:
         """Reserve factor, deposit cap, debt cap, highest rate."""
-        word = self.evm.storage(vault.address, self._config)
+        word = self.storage(vault.address, self._config)
         most = (word >> 94 & 32_767) * 10**14 // YEAR
         highest = max(most * (word >> 27 & 131_071) // BPS, LEAST_FULL_RATE)
-        window = self.evm.storage(vault.address, self._window)
+        window = self.storage(vault.address, self._window)
         deposit_cap, debt_cap = (decoded(bits & 0xFFFFFF) for bits in (word >> 133, window >> 96))
         return word & 8_191, deposit_cap, debt_cap, highest
 
     def _read_written(self, vault: Vault) -> int:
-        storage, address = self.evm.storage, vault.address
+        storage, address = self.storage, vault.address
         kept = storage(address, self._config) & _OF_CONFIG
         return kept | storage(address, self._window) >> 96 << 157
 
     def _read_ends(self, vault: Vault) -> tuple[int, bool]:
-        storage, address = self.evm.storage, vault.address
+        storage, address = self.storage, vault.address
         return storage(address, self._losses) & M40, bool(storage(address, self._config) >> 255)
 
     def level_of(self, v: int) -> int:
@@ -334,8 +335,8 @@ class State(Positions):
     def outflow_left(self, v: int, cash: int, level: int) -> int:
         """Cash that may leave a vault of which `cash` stood until now, by its anchors."""
         vault = self._vaults[v]
-        config = self.evm.storage(vault.address, self._config)
-        window = _window_of(self.evm.storage(vault.address, self._window))
+        config = self.storage(vault.address, self._config)
+        window = _window_of(self.storage(vault.address, self._window))
         passed = (vault_limits.number_at(self.now) - (config >> 205)) % 2**16
         if passed:
             debt = (self.vaults[v][0] >> 112 & M112) * self.index(v) // RAY
@@ -381,7 +382,7 @@ class State(Positions):
         self.slack[promise] = 0.0
 
     def _name(self, i: int) -> str:
-        return self.world.accounts[i]
+        return self._account_names[i]
 
     def _known_name(self, account: bytes) -> str:
         number = self._names.get(account)
@@ -404,5 +405,13 @@ def padded(address: str) -> bytes:
 
 def _window_of(word: int) -> vault_limits.Window:
     """The word of a window, see contracts/modules/flow_limits.vy."""
-    codes = (word >> (24 * place) & 0xFFFFFF for place in range(6))
-    return vault_limits.Window._make((*codes, word >> 144 & 127, word >> 151 & 127))
+    return vault_limits.Window(
+        word & 0xFFFFFF,
+        word >> 24 & 0xFFFFFF,
+        word >> 48 & 0xFFFFFF,
+        word >> 72 & 0xFFFFFF,
+        word >> 96 & 0xFFFFFF,
+        word >> 120 & 0xFFFFFF,
+        word >> 144 & 127,
+        word >> 151 & 127,
+    )

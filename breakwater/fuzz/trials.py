@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from breakwater import mocks
+from breakwater.fuzz.positions import owes
 from breakwater.fuzz.prices import Asset
 from breakwater.fuzz.slots import slot
 from breakwater.model.latch import HALT
@@ -64,17 +65,13 @@ class Trials:
         found: list[Violation] = []
         watch = self.watch
         turn = watch.block + watch.now
-        weak = [
-            i
-            for i, legs in enumerate(watch.legs)
-            if any(tag >= 128 for tag, _ in legs) and watch.factor(i) < WAD
-        ]
+        weak = [i for i, legs in enumerate(watch.legs) if owes(legs) and watch.factor(i) < WAD]
         for i in weak:
             self._liquidate(i, send, found)
         count = len(watch.legs)
         for offset in range(count):
             i = (turn + offset) % count
-            if any(tag >= 128 for tag, _ in watch.legs[i]):
+            if owes(watch.legs[i]):
                 self._repay(i, send, found)
                 break
         if watch._vaults:
@@ -90,7 +87,7 @@ class Trials:
         watch = self.watch
         if asset.symbol not in self._odd:
             return True
-        storage = watch.evm.storage
+        storage = watch.storage
         answers = bool(storage(asset.token, self._answer))
         arrives = storage(asset.token, self._fee) < BPS
         return answers and arrives and not storage(asset.token, self._paused)
@@ -136,7 +133,7 @@ class Trials:
         if room < 2 or not price.valid or price.level == WIND_DOWN or not self._moves(asset):
             return None
         amount = 1
-        if asset.symbol in self._odd and watch.evm.storage(asset.token, self._fee):
+        if asset.symbol in self._odd and watch.storage(asset.token, self._fee):
             amount = min(room, 10**6)  # or its fee takes all
         args = (watch._name(i), f"@token.{asset.symbol}", amount)
         return "keeper", "engine", "deposit_collateral", args, 0, 0
@@ -144,7 +141,7 @@ class Trials:
     def _withdraw(self, v: int, send: Send, found: list[Violation]) -> None:
         watch = self.watch
         vault = watch._vaults[v]
-        storage = watch.evm.storage
+        storage = watch.storage
         level = watch.level_of(v)
         if level == HALT or not self._is_paid(watch._listed[vault.asset - 1]):
             return
@@ -171,7 +168,7 @@ class Trials:
     def _share_out(self, v: int, send: Send, found: list[Violation]) -> None:
         """In wind-down each lender gets his part of the cash, whoever came before him."""
         watch, vault = self.watch, self.watch._vaults[v]
-        storage = watch.evm.storage
+        storage = watch.storage
         total, fee = self._total(v)
         cash, supply = watch.vaults[v][0] & M112, watch.vaults[v][2] & M128
         assets, shares = total - fee + 1, supply + 10**6
@@ -269,7 +266,7 @@ class Trials:
                     return
                 reasons.append(reason)
         # the stated holds: a person's, the sequencer's, and the grace after either
-        if set(reasons) == {watch.stated_hold(watch.legs[i])}:
+        if set(reasons) == {watch.stated_hold(watch.legs[i], watch.health(watch.legs[i]))}:
             return
         # at prices that wait for the jump it is healthy, topped up as it may be
         if TOO_RECENT in reasons and watch.health(watch.legs[i], PATIENCE).factor >= WAD:

@@ -28,7 +28,7 @@ from breakwater.fuzz.state import SENTENCES, padded
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.trials import Send, Trials
 from breakwater.fuzz.world import Result, World
-from breakwater.observation.words import M112, M128
+from breakwater.observation.words import M112, M128, M256
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS
 
@@ -59,6 +59,7 @@ class Watch(Rulings):
         """Sweep after every call: slow, for telling which call broke something."""
         self._kinds: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
         self._trials = Trials(self)
+        self._told = Told()
 
     # ------------------------------------------------------------ calls
 
@@ -199,7 +200,8 @@ class Watch(Rulings):
     def _listen(self, touched: tuple[int, ...], actor: bytes) -> Told:
         """The events of the call, sorted."""
         known, vault_at, movable = self._topics, self._vault_at, self._movable
-        told = Told(touched)
+        told = self._told
+        told.begin(touched)
         words: tuple[int, ...]
         result = self.evm.result
         assert result is not None
@@ -219,7 +221,8 @@ class Watch(Rulings):
                 continue
             size = len(data)
             if size == 64:
-                words = _word(data[:32], "big"), _word(data[32:], "big")
+                word = _word(data, "big")
+                words = word >> 256, word & M256
             elif size == 32:
                 words = (_word(data, "big"),)
             else:
@@ -306,7 +309,7 @@ class Watch(Rulings):
 
     def _collateral_moved(self, id: int, told: Told) -> tuple[int, int]:
         """Judge what the engine holds of an asset: the value of what left it, and of a unit."""
-        storage, asset = self.evm.storage, self._listed[id - 1]
+        storage, asset = self.storage, self._listed[id - 1]
         book = storage(self._engine, asset.book)
         held = storage(asset.token, asset.balance)
         total = book & M112
@@ -366,10 +369,13 @@ class Watch(Rulings):
             alone = is_engine or len(ids) == 1
             level = 0
             if alone:
-                level = max([self.price(id).level for id in ids if id])
+                for id in ids:
+                    if id:
+                        level = max(level, self.price(id).level)
             if self.outage() is not None:
                 level = max(level, 1)
-            room, required, free, exposure, leverage = self.margin_of(i)
+            margin = self.margin_of(i)
+            room, free = margin.room, margin.free
             name = self._name(i)
             by_margin = level == 0 and room >= 0 and free >= 0
             for id in debts:
@@ -386,8 +392,8 @@ class Watch(Rulings):
             if level:
                 self._differs("GATE-2", level, "new risk of {} above level NORMAL", name)
                 continue
-            self._room("SOLV-5", room // BPS, required // BPS, "initial margin of {}", name)
-            self._room("SOLV-5", free, exposure * leverage, "leverage of {}", name)
+            self._room("SOLV-5", room // BPS, margin.required // BPS, "initial margin of {}", name)
+            self._room("SOLV-5", free, margin.exposure * margin.leverage, "leverage of {}", name)
 
     def _is_safer(self, before: Legs, after: Legs) -> bool:
         owed = {tag: amount for tag, amount in before if tag >= 128}
@@ -456,7 +462,7 @@ class Watch(Rulings):
             fuzz += dust
             if account in weak:
                 # what he could not pay is not his: a liquidation of him shows as a gain
-                clipped = clipped or old == 0 or new == 0 or self.health(before).under_water
+                clipped = clipped or old == 0 or new == 0 or self._health_before(change).under_water
             elif new < old and account not in agreed:
                 owner = account[:20]
                 if owner != actor[12:] and owner != self._attacker[12:]:
@@ -485,7 +491,7 @@ class Watch(Rulings):
             self._sweep_vault(v)
         for id in range(1, len(self._listed) + 1):
             self._sweep_asset(id)
-        storage = self.evm.storage
+        storage = self.storage
         for grant, word in self.grants.items():
             if storage(self._engine, self._grant_slot(grant)) != word:
                 what = "what an operator of {} may still take"
@@ -501,7 +507,7 @@ class Watch(Rulings):
                 self._room("SOLV-2", -1, 0, "shares of {} without an event", symbol)
         gap = abs(self.sums.get(vault.asset | 128, 0) - (new[0] >> 112 & M112))
         self._room("SOLV-3", -gap, 0, "debt shares of {}", symbol)
-        config, stop = self._read_config(vault), self.evm.storage(vault.address, vault.latch)
+        config, stop = self._read_config(vault), self.storage(vault.address, vault.latch)
         if (config, stop) != (self.configs[v], self.stops[v]):
             what = "configuration or level of the vault of {} changed by nobody"
             self._room("GATE-1", -1, 0, what, symbol)
@@ -514,7 +520,7 @@ class Watch(Rulings):
             self.funds[v] = fund
 
     def _sweep_asset(self, id: int) -> None:
-        storage, asset = self.evm.storage, self._listed[id - 1]
+        storage, asset = self.storage, self._listed[id - 1]
         book = storage(self._engine, asset.book)
         total = book & M112
         if book:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from breakwater.model.shares import down
 from breakwater.units import HOUR
 
-WINDOW = 4 * HOUR
+WINDOW: Final = 4 * HOUR
 """Seconds; windows begin at multiples of it."""
-DAY = 6
+DAY: Final = 6
 """Windows over which the reference averages."""
-SATURATED = 64
+SATURATED: Final = 64
 """Windows after which the reference is the total."""
-NUMBERS = 2**16
+NUMBERS: Final = 2**16
 """Windows after which the number that is stored begins again."""
-MANTISSA = 16
+MANTISSA: Final = 16
 """Bits that are kept of an amount."""
 
 

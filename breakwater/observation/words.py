@@ -18,6 +18,7 @@ M104: Final = 2**104 - 1
 M112: Final = 2**112 - 1
 M128: Final = 2**128 - 1
 M160: Final = 2**160 - 1
+M256: Final = 2**256 - 1
 _UNTIL: Final = 2**34 - 1
 
 

@@ -80,3 +80,6 @@ def _table() -> tuple[int, ...]:
 
 TABLE: Final = _table()
 """The action of a gene's first byte."""
+
+DRAWN: Final[list[tuple[str, Act]]] = [ACTIONS[number][:2] for number in TABLE]
+"""Its name, and what it does."""

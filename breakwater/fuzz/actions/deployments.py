@@ -26,7 +26,7 @@ def deploy(p: Player, g: Gene) -> list[Call] | None:
     factory = f"factory.{kind}"
     asked: Call = ("keeper", factory, "quote", (), 0, 0)
     args, wrong = _arguments(p, g, kind)
-    if g[3] & 3 == 3 and p.evm.storage(p.world.contracts[factory].address, slot(MOCK, "made")):
+    if g[3] & 3 == 3 and p.storage(p.world.contracts[factory].address, slot(MOCK, "made")):
         return [p.call(g, "keeper", factory, "quote")]
     made = p.call(g, "keeper", factory, "make", {"constructor": kind, "args": args})
     if g[4] & 3 == 3:

@@ -94,7 +94,7 @@ def bad_feed(p: Player, g: Gene) -> list[Call]:
 
 def bad_pool(p: Player, g: Gene, name: str) -> list[Call]:
     """A price that is published too high, or a pool that is thin, locked, dry, or lies."""
-    storage, address = p.evm.storage, p.world.contracts[name].address
+    storage, address = p.storage, p.world.contracts[name].address
     if name[:4] == "nav.":
         if g[3] & 7 == 7:
             name, address = "nav.dollar", p.world.contracts["nav.dollar"].address

@@ -70,7 +70,7 @@ def _settlement(p: Player, g: Gene, id: int) -> Step:
     if g[5] & 8 and any(p.watch.announced.get(id, ((0,), 0))[0]):
         ends = "cancel_settlement" if g[5] & 0x70 == 0x70 else "settle"
         return Step("timelock", "configurator", ends, (token,))
-    words = [p.evm.storage(p.watch._breaker, slot) for slot in p.watch._listed[id - 1].ranges]
+    words = [p.storage(p.watch._breaker, slot) for slot in p.watch._listed[id - 1].ranges]
     word = max(words, key=lambda word: word >> 192)
     low, high = word & (2**96 - 1), word >> 96 & (2**96 - 1)
     price = ((low + high) // 2, low, high, high + 1)[g[5] >> 4 & 3]

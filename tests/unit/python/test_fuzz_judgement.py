@@ -46,9 +46,9 @@ class Tampered:
 @pytest.fixture
 def tampered(fast):
     evm = Tampered(fast.watch.evm)
-    fast.watch.evm = evm
+    fast.watch.storage = evm.storage
     yield evm
-    fast.watch.evm = evm._evm
+    fast.watch.storage = fast.watch.evm.storage
 
 
 # ------------------------------------------------------------ judgement
@@ -146,7 +146,7 @@ def test_watch__judges_as_the_promises_do_on_a_broken_state(promise):
     address, slot = TAMPERING[promise](judge)
     less = 10**24 if promise == "SOLV-4" else 10**6
     broken.words[address, slot] = lambda word: word - less
-    judge.evm = market.host._evm = broken
+    judge.storage, market.host._evm = broken.storage, broken
     judge.thorough = True  # as in the replay of what was found
     quick = {violation.promise for violation in judge.after(step, result)}
     logs = [Timed(market.host.now, log) for log in result.logs]
@@ -455,7 +455,9 @@ def test_trials__a_jump_is_waited_for_at_what_was_topped_up(fast, monkeypatch):
 
     def waiting(legs, patience=0):
         found = health(legs, patience)
-        return found._replace(factor=WAD if legs in topped else 0) if patience else found
+        if patience:
+            found.factor = WAD if legs in topped else 0
+        return found
 
     def send(call):
         if call[2] == "deposit_collateral":

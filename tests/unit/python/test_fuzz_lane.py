@@ -241,4 +241,4 @@ def test_counts__success_and_an_empty_reason_differ(fast):
 def test_reason__of_the_instrumented_build_is_the_plain_one(fast, monkeypatch):
     text = "Revert { gas_used: 7, output: 0x }"
     monkeypatch.setattr(fast.player, "_plain_error", lambda told: text)
-    assert fast.player._reason(RuntimeError("Revert { gas_used: 7, output: 0xc0be }")) == ""
+    assert fast.player._reason("Revert { gas_used: 7, output: 0xc0be }") == ""

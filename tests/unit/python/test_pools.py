@@ -76,7 +76,7 @@ def test_twap__is_what_the_feed_makes_of_a_tick(fast, tick):
     answer = pools.as_bytes(pools.observations(tick))
     assert fast.send(("keeper", "pool.WBTC", "set_answer", (answer,), 0, 0)) is None
     pool, feed = (fast.world.contracts[f"{one}.WBTC"] for one in ("pool", "market"))
-    mine = pools.twap(fast.evm.storage, pool.address, 8)
+    mine = pools.twap(fast.storage, pool.address, 8)
     assert mine == fast.host.call(feed.address, feed.NAME, "quote", ())[1]
 
 
