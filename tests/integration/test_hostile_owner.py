@@ -456,7 +456,7 @@ def gone(line: str) -> tuple[str, str]:
             "    if cap > before and rulebook.sealed_at == 0:\n")),
         without("nobody adds above the cap of a new asset", ratchet, MARGIN, (
             "    if weight == 0 or "
-            "(valuation.unpriced >> leg | term >> 249) & 1 == 1:\n",
+            "(valuation.unpriced >> leg | self.terms[tag] >> 249) & 1 == 1:\n",
             "    if weight == 0 or (valuation.unpriced >> leg) & 1 == 1:\n")),
         without("a new source says what the old one says", feed, BLEND, (
             "        if not self._agree(old.price, new.price, BAND):\n", "        if False:\n")),

@@ -267,16 +267,16 @@ CHANGES = {
 EIGHT_DAYS = """\
 --- a/contracts/CircuitBreaker.vy
 +++ b/contracts/CircuitBreaker.vy
-@@ -99 +99 @@
--MAX_DURATION: constant(uint256) = 7 * 86_400
-+MAX_DURATION: constant(uint256) = 8 * 86_400
+@@ -104 +104 @@
+-MAX_DURATION: constant(uint256) = 7 * 86_400  # [s] of a trip
++MAX_DURATION: constant(uint256) = 8 * 86_400  # [s] of a trip
 --- a/contracts/modules/latch.vy
 +++ b/contracts/modules/latch.vy
-@@ -32,2 +32,2 @@
--MAX_LATCH: constant(uint256) = 7 * 86_400
--MAX_HOLD: constant(uint256) = 7 * 86_400
-+MAX_LATCH: constant(uint256) = 8 * 86_400
-+MAX_HOLD: constant(uint256) = 8 * 86_400
+@@ -34,2 +34,2 @@
+-MAX_LATCH: constant(uint256) = 7 * 86_400  # [s]
+-MAX_HOLD: constant(uint256) = 7 * 86_400  # [s]
++MAX_LATCH: constant(uint256) = 8 * 86_400  # [s]
++MAX_HOLD: constant(uint256) = 8 * 86_400  # [s]
 """
 LATCHES = ("CircuitBreaker", "RiskEngine", "LendingVault")
 PLANTED = {
