@@ -37,9 +37,9 @@ NAMES = {"ETH": "WETH", "BTC": "WBTC", "stETH": "wstETH"}
 """Symbols in the market, where they differ."""
 
 VOLATILE_RULES = {
-    "jump_band": 1_000, "borrow_ltv": 5_500, "borrow_ltv_floor": 4_500, "liquidation_ltv": 6_000,
-    "max_leverage": 25_000, "volatility_ref": 800, "incentive_max": 1_500, "closes_whole": True,
-    "min_price": 10**9, "max_price": 10**24,
+    "jump_band": 2_000, "borrow_ltv": 5_500, "borrow_ltv_floor": 4_500, "liquidation_ltv": 6_000,
+    "max_leverage": 25_000, "volatility_ref": 800, "incentive_min": 300, "incentive_max": 1_500,
+    "incentive_slope": 10_000, "closes_whole": True, "min_price": 10**9, "max_price": 10**24,
 }  # fmt: skip
 """In place of the rules of ether, for assets of which the market file has none."""
 

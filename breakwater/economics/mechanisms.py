@@ -18,6 +18,8 @@ Breakers off: a price jump is believed at once, as is every price of a feed else
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -171,11 +173,11 @@ _OURS = re.compile(r"@view\n@internal\ndef _liquidation_terms\(.*?\n\n\n", re.DO
 _DOUBT = re.compile(r"    if status == VALID:\n(?=        return high, low, volatility, True\n)")
 _BELIEF = "    if status <= JUMP:\n"
 
-_builds: dict[tuple[str, ...], artifacts.Artifact] = {}
 
-
-def _changed(texts: Mapping[str, tuple[re.Pattern[str], Callable[[str], str]]]) -> artifacts.Artifact:
-    """The RiskEngine with a passage of some files replaced; compiled once for each process."""
+def _changed(
+    texts: Mapping[str, tuple[re.Pattern[str], Callable[[str], str]]],
+) -> artifacts.Artifact:
+    """The RiskEngine with a passage of some files replaced, compiled once."""
     from breakwater.mutation.compile import whole
 
     root, changed = artifacts.ROOT, {}
@@ -184,12 +186,16 @@ def _changed(texts: Mapping[str, tuple[re.Pattern[str], Callable[[str], str]]]) 
         changed[root / path], count = pattern.subn(lambda match: text(match[0]), source)  # noqa: B023
         if count != 1:
             raise UserError(f"{path} has {count} passages for the economics build, not one")
-    key = tuple(changed.values())
-    if key not in _builds:
-        plain = artifacts.load("RiskEngine")
+    plain = artifacts.load("RiskEngine")
+    digest = hashlib.sha256("\0".join((plain.key, *changed.values())).encode()).hexdigest()
+    stored = root / ".build" / "economics" / f"{digest[:24]}.bin"
+    if not stored.is_file():
         code = whole(root, plain.source_id, changed)
-        _builds[key] = replace(plain, bytecode=code)
-    return _builds[key]
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        part = stored.with_name(f"{stored.name}.{os.getpid()}")
+        part.write_bytes(code)
+        os.replace(part, stored)  # whole or not at all
+    return replace(plain, bytecode=stored.read_bytes())
 
 
 def _slices(close_factor: int, whole_below: int, small: int, fee: int) -> str:
@@ -222,28 +228,31 @@ GUARDED = tuple(
 """The others behind our breakers."""
 
 
-def _set(name: str, title: str, **parameters: object) -> Mechanism:
-    return replace(OURS, name=name, title=title, rules=lambda asset, one: parameters)
+def _set(name: str, title: str, one: str | None = None, **parameters: object) -> Mechanism:
+    """Ours with other parameters, of one class or of all."""
 
-
-def _least(name: str, title: str, **parts: float) -> Mechanism:
-    """Ours with least incentives by class."""
-
-    def rules(asset: Asset, one: str) -> Mapping[str, object]:
-        return {"incentive_min": int(parts.get(one, 0)) or asset.parameters["incentive_min"]}
+    def rules(asset: Asset, found: str) -> Mapping[str, object]:
+        return parameters if one in (None, found) else {}
 
     return replace(OURS, name=name, title=title, rules=rules)
 
 
+def _before(asset: Asset, one: str) -> Mapping[str, object]:
+    if one == VOLATILE:
+        return {"incentive_min": 100, "jump_band": 1_000}
+    return {"incentive_slope": 10_000}
+
+
 LEVERS = (
+    replace(OURS, name="before", title="as before the study", rules=_before),
+    _set("slope-025", "slope 0.25", incentive_slope=2_500),
+    _set("slope-1", "slope 1", incentive_slope=10_000),
+    _set("volatile-1", "volatile: least 1 %", VOLATILE, incentive_min=100),
+    _set("volatile-10", "volatile: jump band 10 %", VOLATILE, jump_band=1_000),
+    _set("tip-3", "tip 3 %, least 3 %", tip=300, incentive_min=300),
     _set("target-105", "target 1.05, no slope", target_health=10_500, target_slope=0),
-    _set("target-112", "target 1.12, no slope", target_health=11_200, target_slope=0),
     _set("target-125", "target 1.25, no slope", target_health=12_500, target_slope=0),
     _set("whole", "whole debts", closes_whole=True),
-    _set("least-0", "least incentive 1 %, slope 0.5", incentive_slope=5_000),
-    _set("slope-2", "slope 2", incentive_slope=20_000),
-    _set("least-2", "least incentive 2 %", incentive_min=200),
-    _set("least-3", "least incentive 3 %", incentive_min=300),
 )
 """Ours with other parameters, for what they do."""
 

@@ -23,8 +23,13 @@ class Result:
     lender_loss: float = 0.0
     latent: float = 0.0
     """Owed at the end by accounts whose collateral is worth less, beyond that worth."""
-    inventory: float = 0.0
-    """What a protocol that takes accounts itself made on their collateral; negative: lost."""
+    stock_loss: float = 0.0
+    """By a protocol that takes accounts itself: of each account, what it paid and wrote off beyond
+    what it sold the collateral for."""
+    stock_gain: float = 0.0
+    """By such a protocol, on the other accounts."""
+    stock_sold: float = 0.0
+    """What such a protocol had for collateral; what is left at the end at its price then."""
     repaid: float = 0.0
     """By liquidations, at the market's price."""
     seized: float = 0.0
@@ -40,7 +45,7 @@ class Result:
     liquidated: int = 0
     """Accounts."""
     by_class: dict[str, float] = field(default_factory=dict)
-    """Bad debt by the class of an account's first collateral, inventory aside."""
+    """Bad debt by the class of an account's first collateral."""
     debt_by_class: dict[str, float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     """Previews that the contracts refused, by reason."""
@@ -50,8 +55,15 @@ class Result:
 
     @property
     def bad_debt(self) -> float:
-        """What lenders, fund and protocol lost or will lose, in USD; not below zero."""
-        return max(self.booked + self.latent - self.inventory, 0.0)
+        """What borrowers left unpaid: of each account the debt beyond what was had for it."""
+        return (
+            self.stock_loss if self.stock_gain or self.stock_loss else self.booked
+        ) + self.latent
+
+    @property
+    def income(self) -> float:
+        """What liquidation brought to fund or reserve, before losses."""
+        return self.fund_fee + self.stock_gain
 
     @property
     def incentive(self) -> float:
@@ -75,6 +87,7 @@ class Result:
             **found,
             "bad_debt": _rounded(self.bad_debt),
             "bad_debt_bps": round(self.bps(self.bad_debt), 3),
+            "income": _rounded(self.income),
             "incentive": _rounded(self.incentive),
             "incentive_bps": round(self.bps(self.incentive), 3),
             "incentive_rate": round(self.incentive_rate, 6),
@@ -89,12 +102,12 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-HEAD = ("crash", "mechanism", "bad debt, bps", "of it latent", "incentives, bps", "of repaid",
-        "accounts", "calls", "liquidators, bps", "slippage, bps")  # fmt: skip
+HEAD = ("crash", "mechanism", "bad debt", "of it latent", "borrowers pay", "of repaid",
+        "liquidators gain", "slippage", "fund, reserve gain", "accounts", "calls")  # fmt: skip
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """A row for each result, in the order of HEAD."""
+    """A row for each result, in the order of HEAD; money in basis points of the debt."""
     return [
         (
             one.crash,
@@ -103,10 +116,11 @@ def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
             f"{one.bps(one.latent):.1f}",
             f"{one.bps(one.incentive):.1f}",
             f"{100 * one.incentive_rate:.1f} %",
-            f"{one.liquidated}",
-            f"{one.liquidations}",
             f"{one.bps(one.profit):.1f}",
             f"{one.bps(one.slippage):.1f}",
+            f"{one.bps(one.income):.1f}",
+            f"{one.liquidated}",
+            f"{one.liquidations}",
         )
         for one in results
     ]

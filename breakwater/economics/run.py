@@ -84,7 +84,8 @@ class Account:
     held: dict[str, float] = field(default_factory=dict)
     owed: dict[str, float] = field(default_factory=dict)
     below_since: int | None = None
-    tried: tuple[int, dict[str, float]] = (0, {})
+    tried: tuple[int, float, dict[str, float]] = (0, 0.0, {})
+    """When nothing paid, with how much capital, at which prices."""
     liquidated: bool = False
 
 
@@ -104,7 +105,16 @@ class Deal:
     debt: str
     collateral: str
     terms: Liquidation
-    profit: float
+
+
+@dataclass
+class Lot:
+    """Collateral that the protocol took from one account: whole tokens, and USD each cost it."""
+
+    symbol: str
+    one: str
+    amount: float
+    basis: float
 
 
 Watch = Callable[[int, int], None]
@@ -121,7 +131,7 @@ class Run:
         self.now = crash.start
         self._poked: dict[str, tuple[int, float]] = {}
         self._levels: dict[str, int] = {}
-        self._stock: dict[str, float] = {}
+        self._stock: list[Lot] = []
         self._read_at = crash.start
 
     def run(self, watch: Watch | None = None) -> Result:
@@ -337,62 +347,72 @@ class Run:
         for account in weak:
             if self.now - (account.below_since or self.now) < self.settings.latency:
                 continue
-            while account.owed and liquidator.capital > self.settings.gas:
-                if not self._worth_a_look(account):
-                    break
+            while account.owed and self._worth_a_look(account, liquidator.capital):
                 deal = self._best(account, liquidator.capital)
                 if deal is None:
-                    if liquidator.capital >= self._debt_value(account):
-                        account.tried = (self.now, dict(self.prices))
+                    account.tried = (self.now, liquidator.capital, dict(self.prices))
                     break
                 self._take(liquidator, account, deal)
                 if self._health(account) >= NEAR:
                     break
 
-    def _worth_a_look(self, account: Account) -> bool:
-        time, seen = account.tried
+    def _worth_a_look(self, account: Account, capital: float) -> bool:
+        if capital <= self.settings.gas:
+            return False
+        time, before, seen = account.tried
         if not seen or self.now - time >= RETRY:
+            return True
+        if capital > before and before < self._debt_value(account):
             return True
         names = (*account.held, *account.owed)
         return any(abs(self.prices[name] / seen[name] - 1) > RETRY_MOVE for name in names)
 
     def _best(self, account: Account, capital: float) -> Deal | None:
         """The pair and the size that pay best within the capital."""
-        stage, found = self.stage, None
+        found, best = None, 0.0
         for debt in account.owed:
             most = min(0.97 * capital / self.prices[debt], account.owed[debt] * 1.01)
             for collateral in account.held or [debt]:
+                terms = self._preview(account, debt, collateral, self.stage.units(debt, most))
+                if terms is None:
+                    continue
+                # terms are in proportion to what is repaid
                 for size in SIZES:
-                    try:
-                        terms = stage.lens.preview_liquidate(
-                            account.id,
-                            stage.token(debt),
-                            stage.token(collateral),
-                            stage.units(debt, most * size),
-                        )
-                    except Reverted as error:
-                        self._refuse(error)
-                        break
-                    profit = self._profit(debt, terms)
-                    if profit > 0 and (found is None or profit > found.profit):
-                        found = Deal(debt, collateral, terms, profit)
-        return found
+                    profit = self._profit(debt, terms, size)
+                    if profit > best:
+                        found, best = (debt, collateral, int(terms.repay * size)), profit
+        if found is None:
+            return None
+        debt, collateral, units = found
+        terms = self._preview(account, debt, collateral, units)
+        if terms is None or self._profit(debt, terms, 1.0) <= 0:
+            return None
+        return Deal(debt, collateral, terms)
+
+    def _preview(
+        self, account: Account, debt: str, collateral: str, units: int
+    ) -> Liquidation | None:
+        stage = self.stage
+        try:
+            return stage.lens.preview_liquidate(
+                account.id, stage.token(debt), stage.token(collateral), units
+            )
+        except Reverted as error:
+            self._refuse(error)
+            return None
 
     def _refuse(self, error: Reverted) -> None:
         reason = error.reason or "reverted"
         self.result.refused[reason] = self.result.refused.get(reason, 0) + 1
 
-    def _profit(self, debt: str, terms: Liquidation) -> float:
-        amount = self.stage.whole(debt, terms.repay + terms.fund_fee)
+    def _profit(self, debt: str, terms: Liquidation, size: float) -> float:
+        """Of a part of what the terms are for, after gas."""
+        amount = size * self.stage.whole(debt, terms.repay + terms.fund_fee)
         cost = amount * self.prices[debt] if debt == DOLLAR else self.pools[debt].cost(amount)
         proceeds = 0.0
         for asset, units in zip(terms.collaterals, terms.amounts, strict=True):
             symbol = self.stage.symbol(asset)
-            amount = self.stage.whole(symbol, units)
-            if symbol == DOLLAR:
-                proceeds += amount * self.prices[symbol]
-            else:
-                proceeds += self.pools[symbol].proceeds(amount)
+            proceeds += self._sold(symbol, size * self.stage.whole(symbol, units))
         return proceeds - cost - self.settings.gas
 
     def _take(self, liquidator: Liquidator, account: Account, deal: Deal) -> None:
@@ -464,14 +484,12 @@ class Run:
             if self._value(account.held) >= 1:
                 continue
             for debt in list(account.owed):
-                stage = self.stage
                 collateral = next(iter(account.held), debt)
                 try:
                     receipt = self._call(self.keeper, account, debt, collateral, MAX_UINT256, 0)
                 except Reverted as error:
                     self._refuse(error)
                     continue
-                del stage
                 self._booked(account, debt, receipt)
 
     # ------------------------------------------------------------ a protocol that takes accounts
@@ -485,23 +503,29 @@ class Run:
             except Reverted as error:
                 self._refuse(error)
                 return
+            before = self.result.booked
             repaid, fee, taken = self._booked(account, debt, receipt)
+            lost = self.result.booked - before
+            self.result.by_class[account.one] -= lost  # it shows when the collateral is sold
             cost = (repaid + fee) * self.prices[debt]
+            value = self._value(taken)
             incentive = receipt.event("Liquidate", self.stage.engine.address).incentive / WAD
-            surplus = max(self._value(taken) * (1 - incentive) - cost, 0.0)
+            surplus = max(value * (1 - incentive) - cost, 0.0)
             self.result.surplus += surplus
-            self.result.inventory -= cost + surplus
             for symbol, amount in taken.items():
-                self._stock[symbol] = self._stock.get(symbol, 0.0) + amount
+                # value is the same for all: each asset bears its part
+                basis = (cost + lost + surplus) * self.prices[symbol] / value
+                self._stock.append(Lot(symbol, account.one, amount, basis))
 
     def _discount(self, symbol: str) -> float:
         """Half of what an account loses."""
         return self.stage.market.assets[symbol].parameters["incentive_max"] / BPS / 2
 
     def _buy_stock(self, liquidator: Liquidator) -> None:
-        for symbol, amount in list(self._stock.items()):
+        for symbol in dict.fromkeys(lot.symbol for lot in self._stock):
             price = self.prices[symbol] * (1 - self._discount(symbol))
-            most = min(amount, 0.97 * liquidator.capital / price)
+            held = sum(lot.amount for lot in self._stock if lot.symbol == symbol)
+            most = min(held, 0.97 * liquidator.capital / price)
             best, profit = 0.0, 0.0
             for size in SIZES:
                 gain = self._sold(symbol, most * size) - most * size * price - self.settings.gas
@@ -509,15 +533,32 @@ class Run:
                     best, profit = most * size, gain
             if not best:
                 continue
-            proceeds = self.pools[symbol].sell(best) if symbol != DOLLAR else best * price
-            self._stock[symbol] -= best
+            proceeds = best * self.prices[symbol]
+            if symbol != DOLLAR:
+                proceeds = self.pools[symbol].sell(best)
+            self._sell_lots(symbol, best, price)
             result = self.result
-            result.inventory += best * price
             result.gas += self.settings.gas
             result.slippage += best * self.prices[symbol] - proceeds
             result.profit += proceeds - best * price - self.settings.gas
             liquidator.capital -= best * price + self.settings.gas
             liquidator.pending.append((self.now + TURNAROUND, proceeds))
+
+    def _sell_lots(self, symbol: str, amount: float, price: float) -> None:
+        """The oldest first; gain and loss lot by lot."""
+        result = self.result
+        for lot in [one for one in self._stock if one.symbol == symbol]:
+            sold = min(lot.amount, amount)
+            lot.amount -= sold
+            amount -= sold
+            loss = (lot.basis - price) * sold
+            result.stock_sold += price * sold
+            if loss > 0:
+                result.stock_loss += loss
+                result.by_class[lot.one] = result.by_class.get(lot.one, 0.0) + loss
+            else:
+                result.stock_gain -= loss
+        self._stock = [lot for lot in self._stock if lot.amount > 0]
 
     def _sold(self, symbol: str, amount: float) -> float:
         if symbol == DOLLAR:
@@ -535,5 +576,6 @@ class Run:
                 short = max(self._value(account.owed) - self._value(account.held), 0.0)
                 result.latent += short
                 result.by_class[account.one] = result.by_class.get(account.one, 0.0) + short
-        for symbol, amount in self._stock.items():
-            result.inventory += amount * self.prices[symbol] * (1 - self._discount(symbol))
+        for symbol in dict.fromkeys(lot.symbol for lot in self._stock):
+            price = self.prices[symbol] * (1 - self._discount(symbol))
+            self._sell_lots(symbol, math.inf, price)
