@@ -246,6 +246,7 @@ def _before(asset: Asset, one: str) -> Mapping[str, object]:
 LEVERS = (
     replace(OURS, name="before", title="as before the study", rules=_before),
     _set("slope-025", "slope 0.25", incentive_slope=2_500),
+    _set("slope-05", "slope 0.5", incentive_slope=5_000),
     _set("slope-1", "slope 1", incentive_slope=10_000),
     _set("volatile-1", "volatile: least 1 %", VOLATILE, incentive_min=100),
     _set("volatile-10", "volatile: jump band 10 %", VOLATILE, jump_band=1_000),

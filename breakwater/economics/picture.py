@@ -32,8 +32,8 @@ def svg(results: Sequence[Result]) -> str:
     parts: list[str] = []
     _legend(parts, colors)
     panels = (
-        ("bad debt, bps of all debt (length: square root)", [one.bps(one.bad_debt) for one in results]),
-        ("borrowers pay, bps of all debt (length: square root)", [one.bps(one.incentive) for one in results]),
+        ("bad debt, bps (length: square root)", [one.bps(one.bad_debt) for one in results]),
+        ("borrowers pay, bps (length: square root)", [one.bps(one.incentive) for one in results]),
     )
     y = _TOP
     for number, (title, values) in enumerate(panels):
