@@ -38,10 +38,15 @@ NAMES = {"ETH": "WETH", "BTC": "WBTC", "stETH": "wstETH"}
 
 VOLATILE_RULES = {
     "jump_band": 2_000, "borrow_ltv": 5_500, "borrow_ltv_floor": 4_500, "liquidation_ltv": 6_000,
-    "max_leverage": 25_000, "volatility_ref": 800, "incentive_min": 300, "incentive_max": 1_500,
-    "incentive_slope": 10_000, "closes_whole": True, "min_price": 10**9, "max_price": 10**24,
+    "max_leverage": 25_000, "volatility_ref": 800, "incentive_max": 1_500,
+    "incentive_slope": 7_500, "target_health": 12_500, "target_slope": 0,
+    "min_price": 10**9, "max_price": 10**24,
 }  # fmt: skip
 """In place of the rules of ether, for assets of which the market file has none."""
+
+LEAST_TIP = 200
+"""Of all assets, and of `incentive_min`, in a market that lists a volatile one: what the sale of a
+volatile collateral in a thin pool and the gas take."""
 
 PEGGED_RULES = {"min_price": 10**15, "max_price": 2 * 10**18}
 """In place of those of USDC: a peg may fail for good."""
@@ -175,7 +180,13 @@ def _market(
             asset = _like(market, symbol, classes[symbol])
         if symbol in lines and asset.feed.kind != "rate":
             asset = replace(asset, price=round(lines[symbol].at(start) * 10**8) * 10**10)
-        assets[symbol] = replace(asset, cap=None if asset.cap is None else _HUGE)
+        parameters = dict(asset.parameters)
+        if VOLATILE in classes.values():
+            for name in ("tip", "incentive_min"):
+                parameters[name] = max(parameters[name], LEAST_TIP)
+        assets[symbol] = replace(
+            asset, cap=None if asset.cap is None else _HUGE, parameters=parameters
+        )
     vaults = {
         symbol: replace(
             vault,

@@ -242,22 +242,26 @@ def _set(name: str, title: str, one: str | None = None, **parameters: object) ->
 
 
 def _before(asset: Asset, one: str) -> Mapping[str, object]:
+    found = {"tip": 100, "incentive_min": 100, "incentive_slope": 10_000}
+    return {**found, "jump_band": 1_000, "closes_whole": True} if one == VOLATILE else found
+
+
+def _tip_1(asset: Asset, one: str) -> Mapping[str, object]:
     if one == VOLATILE:
-        return {"incentive_min": 100, "jump_band": 1_000}
-    return {"incentive_slope": 10_000}
+        return {"tip": 100, "incentive_min": 300, "incentive_slope": 10_000, "closes_whole": True}
+    return {"tip": 100, "incentive_min": 100, "incentive_slope": 2_500}
 
 
 LEVERS = (
     replace(OURS, name="before", title="as before the study", rules=_before),
-    _set("slope-025", "slope 0.25", incentive_slope=2_500),
-    _set("slope-05", "slope 0.5", incentive_slope=5_000),
+    replace(OURS, name="tip-1", title="tip 1 %, steeper, volatile whole", rules=_tip_1),
     _set("slope-1", "slope 1", incentive_slope=10_000),
-    _set("volatile-1", "volatile: least 1 %", VOLATILE, incentive_min=100),
-    _set("volatile-10", "volatile: jump band 10 %", VOLATILE, jump_band=1_000),
-    _set("tip-3", "tip 3 %, least 3 %", tip=300, incentive_min=300),
     _set("target-105", "target 1.05, no slope", target_health=10_500, target_slope=0),
-    _set("target-125", "target 1.25, no slope", target_health=12_500, target_slope=0),
     _set("whole", "whole debts", closes_whole=True),
+    _set("volatile-slope-015", "volatile: slope 0.15", VOLATILE, incentive_slope=1_500),
+    _set("volatile-slope-1", "volatile: slope 1", VOLATILE, incentive_slope=10_000),
+    _set("volatile-most-8", "volatile: most 8 %", VOLATILE, incentive_max=800),
+    _set("volatile-10", "volatile: jump band 10 %", VOLATILE, jump_band=1_000),
 )
 """Ours with other parameters, for what they do."""
 
