@@ -52,6 +52,19 @@ def found(runs):
     return {name: one.run() for name, one in runs.items()}
 
 
+def test_crash__one_tip_for_all_which_a_volatile_asset_raises(tmp_path):
+    name = "2020-03-black-thursday"
+    fall(tmp_path / f"{name}__ETH-USDT__venue__1h.csv")
+    quiet = crashes.read(tmp_path, name, markets.load()).market.assets.values()
+    assert {asset.parameters["tip"] for asset in quiet} == {100}
+    fall(tmp_path / f"{name}__LINK-USDT__venue__1h.csv", first=5.0)
+    wild = crashes.read(tmp_path, name, markets.load())
+    for asset in wild.market.assets.values():
+        assert asset.parameters["tip"] == asset.parameters["incentive_min"] == 200
+    done = run.Run(replace(wild, end=START + 3 * 3_600), mechanisms.OURS, SETTINGS).run()
+    assert done.debt_by_class[crashes.VOLATILE] > 0
+
+
 def test_run__same_seed_same_figures(crash, found):
     again = run.Run(crash, mechanisms.OURS, SETTINGS).run()
     assert again.as_json() == found["breakwater"].as_json()
