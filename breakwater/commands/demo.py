@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from breakwater import artifacts, markets
+from breakwater.commands import economics
 from breakwater.demo import show
 from breakwater.demo.report import write as write_report
 from breakwater.demo.results import Results
-from breakwater.demo.script import script
+from breakwater.demo.script import Script, script
 from breakwater.demo.simulation import Settings, Simulation
 from breakwater.errors import UserError
 from breakwater.host import Host
@@ -39,6 +40,13 @@ INTERRUPTED = 130
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--borrowers", type=click.IntRange(1, 1_000), default=60, show_default=True)
 @click.option("--liquidators", type=click.IntRange(0, 20), default=3, show_default=True)
+@click.option(
+    "--population",
+    type=click.IntRange(1, 5_000),
+    help="Instead of the replay: compare our liquidation with that of Aave, Morpho and Comet over"
+    " so many borrowers, as `breakwater economics` does.",
+)
+@economics.options
 @click.option(
     "--market",
     "market_file",
@@ -70,6 +78,8 @@ def command(
     network: str | None,
     json_file: Path | None,
     out: Path,
+    population: int | None,
+    **world: float | None,
 ) -> None:
     """Replay a crash on the whole protocol, and judge every promise after every bar.
 
@@ -81,6 +91,11 @@ def command(
     market = markets.load(market_file or markets.DEFAULT)
     prices = script(_chosen(files), market, bars)
     _check_writable(json_file, out)
+    if population is not None:
+        _economics(prices, market, json_file, out, population, network, world)
+        return
+    if given := [name for name, value in world.items() if value is not None]:
+        raise click.UsageError(f"--{given[0]} goes with --population")
     _compile(console)
     with _host(network) as host:
         settings = Settings(seed=seed, borrowers=borrowers, liquidators=liquidators)
@@ -104,6 +119,35 @@ def command(
         sys.exit(1)
     if results.interrupted:
         sys.exit(INTERRUPTED)
+
+
+def _economics(
+    prices: Script,
+    market: markets.Market,
+    json_file: Path | None,
+    out: Path,
+    population: int,
+    network: str | None,
+    world: dict[str, float | None],
+) -> None:
+    """The comparison on the demo's prices; its picture is economics.svg."""
+    from breakwater.economics import crashes
+
+    if network is not None:
+        raise click.UsageError("--population runs in process: leave out --network")
+    context = click.get_current_context().params
+    if context["liquidators"] == 0:
+        raise click.UsageError("--population needs at least one of --liquidators")
+    settings = economics.settings_of(
+        {
+            **world,
+            "population": population,
+            "liquidators": context["liquidators"],
+            "seed": context["seed"],
+        }
+    )
+    found = iter([crashes.of_script(prices, market)])
+    economics.compare(found, (), settings, json_file, out / "economics.svg", markdown=False)
 
 
 def _chosen(files: tuple[str, ...]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from breakwater import deploy, markets
 from breakwater.evm import EvmHost
 from breakwater.fuzz import counterexample, planted, replay
 from breakwater.host import Receipt, Reverted
+from breakwater.model import interest
 from breakwater.units import (
     DAY,
     HOUR,
@@ -238,7 +239,7 @@ class Life:
         with pytest.raises(Reverted) as refused:
             self.liquidate()
         self.host.advance(600)
-        owed, claim, fund = self.owed, self.claim, self.fund
+        claim, fund, shares = self.claim, self.fund, self.vault.debt_shares()
         price_before = self.vault.convertToAssets(10**12)
         health = self.protocol.lens.account(self.account).health
         receipt = self.liquidate()
@@ -246,7 +247,10 @@ class Life:
         [loss] = [log for log in receipt.logs if log.name == "WriteOff"]
         price_after = self.vault.convertToAssets(10**12)
         assert loss.loss == loss.fund_loss + loss.lender_loss
-        assert loss.loss == owed - paid
+        # what was paid cancels shares, and what is left of them is the loss, rounded up
+        index = self.vault.debt_index()
+        assert loss.shares == shares - interest.shares_cancelled(paid, index)
+        assert loss.loss == interest.owed(loss.shares, index)
         self.figures |= {
             "at first refused, with": f"`{refused.value.reason}`",
             "collateral value C": usd(health.collateral_value),
