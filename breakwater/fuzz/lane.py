@@ -267,7 +267,8 @@ class Lane:
     ) -> Sequence[Violation]:
         player = self.player
         watch, host = self.watch, self.host
-        addresses, acts, table = player._addresses, actions.ACTIONS, actions.TABLE
+        addresses, acts = player._addresses, actions.POOLED
+        table = actions.POOLED_TABLE if player.pools else actions.TABLE
         done: list[Key] = []
         broken: Sequence[Violation] = ()
         at = 0
