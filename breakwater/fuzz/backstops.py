@@ -510,8 +510,11 @@ class Backstops:
         """All words, and every claim against what was earned."""
         for pool in self.pools:
             self._compare(pool)
-            for (owner, id), earned in pool.kept.earned.items():
-                self._exactly(pool, owner, earned - self._claimable(pool, owner, id) * _UNIT)
+            earned = pool.kept.earned
+            for id, claims in pool.kept.claims.items():
+                for owner in self._people if claims else ():
+                    left = earned.get((owner, id), 0) - self._claimable(pool, owner, id) * _UNIT
+                    self._exactly(pool, owner, left)
 
     # ------------------------------------------------------------ trials
 

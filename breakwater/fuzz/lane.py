@@ -268,7 +268,7 @@ class Lane:
         player = self.player
         watch, host = self.watch, self.host
         addresses, acts = player._addresses, actions.POOLED
-        table = actions.POOLED_TABLE if player.pools else actions.TABLE
+        table = actions.POOLED_TABLE if player.world.pools else actions.TABLE
         done: list[Key] = []
         broken: Sequence[Violation] = ()
         at = 0

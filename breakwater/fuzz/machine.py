@@ -282,7 +282,7 @@ _GENE = st.binary(min_size=genes.GENE, max_size=genes.GENE)
 
 def _machine(name: str, laboratory: Laboratory, *, trials: bool) -> type[RuleBasedStateMachine]:
     # One rule and few steps: choosing a rule costs Hypothesis as much time as a call costs us.
-    slices = len(actions.POOLED if laboratory.player.pools else actions.ACTIONS)
+    slices = len(actions.POOLED if laboratory.world.pools else actions.ACTIONS)
     # in the place of an action's number: `Laboratory.split`
 
     class Machine(RuleBasedStateMachine):

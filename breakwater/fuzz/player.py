@@ -57,7 +57,6 @@ class Player:
         self.account_count = self.names.index("keeper#0")
         self.debts = world.debts
         self.vault_count = len(self.debts)
-        self.pools = world.pools
         self.symbols = list(world.listings)
         self.asset_count = len(world.symbols)
         self.priced = [(s, names) for s in world.listings if (names := _sources(world, s))]

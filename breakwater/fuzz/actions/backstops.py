@@ -28,7 +28,7 @@ def _all(p: Player) -> Backstops:
 
 def stand_by(p: Player, g: Gene) -> list[Call]:
     """A deposit; sometimes it has joined when the next call comes."""
-    symbol, who = p.pools[g[2] % len(p.pools)], LENDERS[g[1] % 5]
+    symbol, who = p.world.pools[g[2] % len(p.world.pools)], LENDERS[g[1] % 5]
     amount = rung(g[3], p.balance(symbol, who) // (100 if g[4] & 1 else 1))
     calls = [p.call(g, who, f"backstop.{symbol}", "deposit", amount)]
     if g[4] & 6 == 6:
@@ -40,7 +40,7 @@ def stand_by(p: Player, g: Gene) -> list[Call]:
 
 def stand_down(p: Player, g: Gene) -> list[Call]:
     """A withdrawal, what waits taken back, or a run: everyone leaves, one after the other."""
-    symbol = p.pools[g[2] % len(p.pools)]
+    symbol = p.world.pools[g[2] % len(p.world.pools)]
     pool, pools = f"backstop.{symbol}", _all(p)
     if g[4] & 14 == 14:
         people = LENDERS[g[1] % 5 :] + LENDERS[: g[1] % 5]
@@ -61,7 +61,7 @@ def stand_down(p: Player, g: Gene) -> list[Call]:
 
 def claim(p: Player, g: Gene) -> list[Call]:
     """Of what was earned, mostly by who did."""
-    symbol = p.pools[g[2] % len(p.pools)]
+    symbol = p.world.pools[g[2] % len(p.world.pools)]
     found = _all(p).claims(symbol)
     who, id = found[g[1] % len(found)] if found else (LENDERS[g[1] % 5], p.held(g[3], []))
     if g[4] & 7 == 7:
@@ -71,7 +71,7 @@ def claim(p: Player, g: Gene) -> list[Call]:
 
 def mark(p: Player, g: Gene) -> list[Call]:
     """A note of an account, mostly one below maintenance; and its withdrawal."""
-    pool = f"backstop.{p.pools[g[2] % len(p.pools)]}"
+    pool = f"backstop.{p.world.pools[g[2] % len(p.world.pools)]}"
     i, is_weak = p.weak(g[1])
     name = "mark" if is_weak != (g[4] & 7 == 7) else "unmark"
     return [p.call(g, "keeper", pool, name, p.names[i])]
@@ -79,7 +79,7 @@ def mark(p: Player, g: Gene) -> list[Call]:
 
 def last_resort(p: Player, g: Gene) -> list[Call]:
     """Nobody liquidates: a price that makes an account weak, a mark, ten minutes, a purchase."""
-    symbol = p.pools[g[2] % len(p.pools)]
+    symbol = p.world.pools[g[2] % len(p.world.pools)]
     v, pool = p.debts.index(symbol), f"backstop.{symbol}"
     owing = [i for i in range(p.account_count) if p.owed(i, v)]
     i = owing[g[1] % len(owing)] if owing else p.weak(g[1])[0]
@@ -117,7 +117,7 @@ def _before(p: Player, g: Gene, symbol: str) -> list[Call]:
 
 def ambush(p: Player, g: Gene) -> list[Call]:
     """Gifts to a pool and to its accounts, and calls to it in the middle of others'."""
-    symbol = p.pools[g[2] % len(p.pools)]
+    symbol = p.world.pools[g[2] % len(p.world.pools)]
     pool, kind = f"backstop.{symbol}", g[5] % 5
     wealth = p.balance(symbol, "attacker")
     if kind == 0:
@@ -133,7 +133,7 @@ def ambush(p: Player, g: Gene) -> list[Call]:
     if kind == 2 and "HOOK" in p.symbols:
         # the hook token calls him while the pool moves it
         run = Step("keeper", "attacker", "execute", (f"@{inner.target}", {"call": inner}))
-        outer = _inner(p, g[4:] + g[:4], "HOOK" if "HOOK" in p.pools else symbol, 10**18)
+        outer = _inner(p, g[4:] + g[:4], "HOOK" if "HOOK" in p.world.pools else symbol, 10**18)
         hook = "@attacker", {"call": run}, bool(g[4] & 1)
         return [
             p.call(g, "keeper", "token.HOOK", "set_hook", *hook),
