@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz.events import Told
+from breakwater.fuzz.prices import WIND_DOWN
 from breakwater.fuzz.slots import slot
 from breakwater.host import interface_of
 from breakwater.model.backstop import (
@@ -259,19 +260,26 @@ class Backstops:
         return found
 
     def _shelf(self, pool: Backstop, id: int) -> int:
-        """What the engine holds of an asset for the pool."""
-        for tag, amount in self.watch.legs[pool.shelves[id]]:
-            if tag == id:
-                return amount
-        return 0
+        """What the engine holds of an asset for the pool: what is wound down stays where it came
+        in, in the first account."""
+        found = 0
+        for number in (0, id):
+            for tag, amount in self.watch.legs[pool.shelves[number]]:
+                if tag == id:
+                    found += amount
+        return found
 
     # ------------------------------------------------------------ calls
 
-    def listen(self) -> None:
-        """Keep what the call told of pools: reading a price may be a call too."""
+    def listen(self, told: Told) -> None:
+        """Keep what the call told of pools: reading a price may be a call too. An account that is
+        credited with what is seized is named by no event."""
         result = self.watch.evm.result
         assert result is not None
         self._logs = [log for log in result.logs if log.address in self._at]
+        for log in self._logs:
+            if self._names[log.data[0][0]] == "Buy":
+                told.named.add(account_id(log.address, 0))
 
     def judge(self, told: Told, actor: bytes, target: str) -> None:
         """The call that was just made, if it told something of a pool."""
@@ -503,7 +511,7 @@ class Backstops:
             if claims:
                 left = self._shelf(pool, id) - claims
                 watch._room("SOLV-1", left, 0, "collateral of the pool of {}", symbol)
-        if watch.legs[pool.shelves[0]]:
+        if any(watch.price(tag).level != WIND_DOWN for tag, _ in watch.legs[pool.shelves[0]]):
             watch._differs("SOLV-8", 1, "what the pool of {} received and did not take", symbol)
 
     def sweep(self) -> None:

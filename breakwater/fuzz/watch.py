@@ -163,7 +163,7 @@ class Watch(Rulings):
         moved = self._actors.get(actor) or self._actor(actor)
         told = self._listen(touched, moved)
         if self._backstops is not None:
-            self._backstops.listen()
+            self._backstops.listen(told)
         is_engine = target == "engine"
         if is_engine:
             told.credited = self._credited(args)

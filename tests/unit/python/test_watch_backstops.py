@@ -1,5 +1,7 @@
 """The watch on backstop pools with one function changed, and their lenders' trials."""
 
+from dataclasses import replace
+
 import pytest
 
 from breakwater.evm import EvmHost
@@ -7,8 +9,8 @@ from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.model.backstop import WAIT, WINDOW
-from tests.mutants import Mutant, changed, check_seen, check_silent
-from tests.planted.sequences import ALL, call, price, usdc
+from tests.mutants import Mutant, broken, changed, check_seen, check_silent
+from tests.planted.sequences import ALL, DAY, call, price, ruled, usdc
 
 ACCOUNT = "borrower_1#0"
 HOME = "periphery/BackstopPool"
@@ -40,7 +42,24 @@ JOINED = [*MARKED, pool("keeper", "mark", ACCOUNT, wait=1_200, blocks=100)] + [
 ]
 """Two hours and a third later."""
 
+_ANNOUNCED = ruled("configurator", "announce_settlement", "@token.WETH", 900 * 10**18)
+_SETTLED = ruled("configurator", "settle", "@token.WETH")
+POKE = call("keeper", "breaker", "poke", "@token.WETH", wait=900, blocks=75)
+ENDED = [
+    *FALL, POKE, POKE,
+    *_ANNOUNCED[:2], *price("WETH", 900, 3), replace(_SETTLED[0], wait=DAY), _SETTLED[1],
+    *price("USDC", 1, 2),
+    pool("keeper", "mark", ACCOUNT, blocks=1),
+    buy(usdc(1_000), wait=WAIT, blocks=50),
+]  # fmt: skip
+"""WETH is wound down, and the pool buys some."""
+
 MUTANTS = {
+    "what is wound down taken twice": Mutant(
+        "BackstopPool", HOME, "_distribute", "        self._unmoved[asset] += amount\n", "",
+        [*ENDED, buy(usdc(1_000))],
+        "SOLV-1",
+    ),
     "exit that burns too little": Mutant(
         "BackstopPool", HOME, "withdraw", "self._ceil_div(sent * shares, cash)",
         "sent * shares // cash",
@@ -156,6 +175,15 @@ def test_watch__sees_a_mutant(name):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__is_silent_without_the_mutant(sound, name):
     check_silent(sound, MUTANTS[name])
+
+
+def test_watch__purchase_of_what_is_wound_down(sound):
+    """It stays where it came in, and is claimed from there."""
+    snapshot = sound.host.snapshot()
+    found, reasons = broken(sound, [*ENDED, buy(usdc(1_000)), claim("lender_1"), claim("keeper")])
+    sound.host.restore(snapshot)
+    assert not found
+    assert not any(reasons[-4:]), reasons
 
 
 STUCK = {
