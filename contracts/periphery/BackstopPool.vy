@@ -528,6 +528,7 @@ def _take(inbox: bytes32, paid: uint256):
     words: uint256[4] = staticcall ICreditEngineCalls(ENGINE).words_of(inbox)
     assets: address[8] = empty(address[8])
     amounts: uint256[8] = empty(uint256[8])
+    ended: bool[8] = empty(bool[8])
     value: uint256 = 0  # [WAD]
     for i: uint256 in range(8):
         id: uint256 = legs._tag(words, i)
@@ -535,8 +536,12 @@ def _take(inbox: bytes32, paid: uint256):
             break
         assets[i] = staticcall IRiskEngine(RISK_ENGINE).asset_of(id)
         amounts[i] = legs._amount(words, i) - self._unmoved[assets[i]]
-        value += self._value(assets[i], amounts[i], False)
-    cost: uint256 = self._value(ASSET, paid, True)
+        price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(assets[i])).price
+        rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(assets[i]))[0]
+        value += asset_config._value_down(amounts[i], price, rule)
+        # without a source it is wound down
+        ended[i] = convert(rule & (2**160 - 1), address) == empty(address)
+    cost: uint256 = self._cost(paid)
     if value < cost:
         self._fail("worth less than it costs")
     part: uint256 = REWARD  # [WAD]
@@ -547,11 +552,13 @@ def _take(inbox: bytes32, paid: uint256):
         if id == 0:
             break
         if amounts[i] != 0:
-            self._distribute(inbox, assets[i], id, amounts[i], part)
+            self._distribute(inbox, assets[i], id, amounts[i], part, ended[i])
 
 
 @internal
-def _distribute(inbox: bytes32, asset: address, id: uint256, amount: uint256, part: uint256):
+def _distribute(
+    inbox: bytes32, asset: address, id: uint256, amount: uint256, part: uint256, ended: bool
+):
     if self._ids[asset] == 0:
         self._ids[asset] = id
         self._collaterals.append(asset)
@@ -559,25 +566,23 @@ def _distribute(inbox: bytes32, asset: address, id: uint256, amount: uint256, pa
     self._owed[msg.sender][asset] += reward
     self._per_share[asset] += (amount - reward) * SCALE // self._shares
     log IBackstopPool.Take(asset=asset, amount=amount, reward=reward)
-    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(asset))[0]
-    if convert(rule & (2**160 - 1), address) == empty(address):
-        # without a source it is wound down
+    if ended:
         self._unmoved[asset] += amount
-        return
-    extcall ICreditEngineCalls(ENGINE).move_collateral(inbox, self._account(id), asset, amount)
+    else:
+        extcall ICreditEngineCalls(ENGINE).move_collateral(
+            inbox, self._account(id), asset, amount
+        )
 
 
 @view
 @internal
-def _value(asset: address, amount: uint256, up: bool) -> uint256:
+def _cost(paid: uint256) -> uint256:
     """
     @dev [WAD] at spot; 0 where there is no price.
     """
-    price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(asset)).price
-    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(asset))[0]
-    if up:
-        return asset_config._value_up(amount, price, rule)
-    return asset_config._value_down(amount, price, rule)
+    price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(ASSET)).price
+    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(ASSET))[0]
+    return asset_config._value_up(paid, price, rule)
 
 
 @view
