@@ -56,7 +56,8 @@ ENDED = [
 
 MUTANTS = {
     "what is wound down taken twice": Mutant(
-        "BackstopPool", HOME, "_distribute", "        self._unmoved[asset] += amount\n", "",
+        "BackstopPool", HOME, "_distribute", "self._unmoved[asset] += amount",
+        "self._unmoved[asset] += reward",
         [*ENDED, buy(usdc(1_000))],
         "SOLV-1",
     ),
