@@ -59,9 +59,9 @@ def broken(market, steps):
     return [*found, *watch.sweep()], reasons
 
 
-def check_seen(mutant):
+def check_seen(mutant, profile="default"):
     """The watch finds the mutant by the promise that it breaks."""
-    found, reasons = broken(World(EvmHost(), compile=changed(mutant)), mutant.steps)
+    found, reasons = broken(World(EvmHost(), profile, compile=changed(mutant)), mutant.steps)
     assert mutant.promise in {violation.promise for violation in found}, (reasons, found)
 
 

@@ -12,6 +12,7 @@ from breakwater.deploy.proof import stored_cap, verify
 from breakwater.deploy.protocol import FEEDS, C, DeployError, Feed, Protocol, Token
 from breakwater.deploy.steps import Deployment, Progress
 from breakwater.driver import (
+    BackstopPool,
     CheckedFeed,
     CircuitBreaker,
     Configurator,
@@ -122,6 +123,7 @@ def load(host: Host, market: Market, book: AddressBook) -> Protocol:
         feeds=feeds,
         vaults={symbol: at(LendingVault, f"vaults.{symbol}") for symbol in market.vaults},
         funds={symbol: at(InsuranceFund, f"funds.{symbol}") for symbol in market.vaults},
+        backstops={symbol: at(BackstopPool, f"backstops.{symbol}") for symbol in market.backstops},
     )
 
 

@@ -35,6 +35,15 @@ def verify(protocol: Protocol, market: Market, *, deployer: str | None = None) -
         _verify_asset(protocol, symbol, asset, differences)
     for symbol, spec in market.vaults.items():
         _verify_vault(protocol, symbol, spec, differences)
+    for symbol, pool in protocol.backstops.items():
+        differences.same(
+            f"asset of the backstop pool of {symbol}", pool.asset(), protocol.tokens[symbol].address
+        )
+        differences.same(
+            f"engine of the backstop pool of {symbol}",
+            pool.engine(),
+            protocol.credit_engine.address,
+        )
     if differences.found:
         lines = "\n  ".join(differences.found)
         raise DeployError(f"what is deployed is not what {market.path.name} says:\n  {lines}")

@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from breakwater.contract import Contract
 from breakwater.driver import (
+    BackstopPool,
     CheckedFeed,
     CircuitBreaker,
     Configurator,
@@ -68,6 +69,8 @@ class Protocol:
     """What the risk engine reads for each asset."""
     vaults: Mapping[str, LendingVault]
     funds: Mapping[str, InsuranceFund]
+    backstops: Mapping[str, BackstopPool]
+    """By debt asset, where the market file asks for one."""
 
     def set_price(self, symbol: str, price: int, *, sender: str) -> None:
         """Let every aggregator of an asset answer `price` [WAD] now. On a devnet only.
@@ -133,6 +136,7 @@ class Protocol:
             "feeds": self.feeds,
             "vaults": self.vaults,
             "funds": self.funds,
+            "backstops": self.backstops,
         }
         for group, members in groups.items():
             for symbol, contract in members.items():

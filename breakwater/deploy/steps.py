@@ -18,6 +18,7 @@ from breakwater.deploy.protocol import (
     address_of,
 )
 from breakwater.driver import (
+    BackstopPool,
     BlendFeed,
     CheckedFeed,
     CircuitBreaker,
@@ -62,7 +63,7 @@ class Deployment:
         self.progress = progress
 
     def run(self) -> None:
-        """Deploy, wire, list, open, seal, hand over."""
+        """Deploy, wire, list, open, seal, hand over; last what needs no owner."""
         self._tokens()
         self._core()
         self._feeds()
@@ -72,6 +73,8 @@ class Deployment:
         self.lens = self._contract("lens", Lens, self.engine)
         self._seal()
         self._hand_over()
+        for symbol in self.market.backstops:
+            self._contract(f"backstops.{symbol}", BackstopPool, self.engine, self.tokens[symbol])
 
     def _contract(self, key: str, cls: type[C], *args: Any) -> C:
         if key in self.book:

@@ -41,6 +41,9 @@ class Grants(State):
         for event in told.rights:
             name, topics, words = event.name, event.topics, event.words
             account = topics[1]
+            if account[:20] in self._pooled:
+                agreed.add(account)
+                continue
             asset = topics[3] if name == "MoveCollateral" else topics[2]
             if name == "SetOperator":
                 actions, amount, expiry = words
@@ -60,6 +63,8 @@ class Grants(State):
         for change in changed:
             account, before, after = change.account, change.before, change.after
             if account[:20] == owner or (called and account[:20] == attacker) or not after:
+                continue
+            if account[:20] in self._pooled and told.liquidations:
                 continue
             held = {tag for tag, _ in before}
             for tag, _ in after:

@@ -268,7 +268,8 @@ class Lane:
     ) -> Sequence[Violation]:
         player = self.player
         watch, host = self.watch, self.host
-        addresses, drawn = player._addresses, actions.DRAWN
+        addresses = player._addresses
+        drawn = actions.POOLED_DRAWN if player.world.pools else actions.DRAWN
         done: list[Key] = []
         broken: Sequence[Violation] = ()
         at = 0

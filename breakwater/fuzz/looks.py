@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from breakwater.fuzz.world import World
 
 OWN: Final = (
-    "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
+    "BackstopPool", "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
     "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
     "SequencerFeed", "UniswapTwapFeed",
 )  # fmt: skip

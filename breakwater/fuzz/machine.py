@@ -104,7 +104,7 @@ class Laboratory:
 
     def act(self, number: int, gene: bytes) -> None:
         """Do action `number` with what seven bytes say of it."""
-        name, act, _ = actions.ACTIONS[number]
+        name, act, _ = actions.POOLED[number]
         for call in act(self.player, bytes([number]) + gene) or ():
             self.call(name, call)
 
@@ -276,15 +276,15 @@ def play(machine: type[RuleBasedStateMachine], examples: int) -> None:
     run_state_machine_as_test(machine, settings=chosen)
 
 
-_SLICES = len(actions.ACTIONS)
-"""In the place of an action's number: `Laboratory.split`."""
-
 _GENE = st.binary(min_size=genes.GENE, max_size=genes.GENE)
 """See `breakwater.fuzz.genes`; but here all actions are about equally frequent."""
 
 
 def _machine(name: str, laboratory: Laboratory, *, trials: bool) -> type[RuleBasedStateMachine]:
     # One rule and few steps: choosing a rule costs Hypothesis as much time as a call costs us.
+    slices = len(actions.POOLED if laboratory.world.pools else actions.ACTIONS)
+    # in the place of an action's number: `Laboratory.split`
+
     class Machine(RuleBasedStateMachine):
         @initialize()
         def reset(self) -> None:
@@ -293,8 +293,8 @@ def _machine(name: str, laboratory: Laboratory, *, trials: bool) -> type[RuleBas
         @rule(drawn=st.lists(_GENE, min_size=1, max_size=5))
         def step(self, drawn: list[bytes]) -> None:
             for gene in drawn:
-                number = gene[0] % (_SLICES + 1)
-                if number == _SLICES:
+                number = gene[0] % (slices + 1)
+                if number == slices:
                     laboratory.split(gene[1:])
                 else:
                     laboratory.act(number, gene[1:])

@@ -31,12 +31,12 @@ MODULES = (
     *(
         f"breakwater.fuzz.{name}"
         for name in (
-            "aggregators", "averages", "books", "events", "exposures", "genes", "grants", "lane",
-            "liquidations", "looks", "packing", "player", "pools", "positions", "prices", "quotes",
-            "rulings", "state", "trials", "watch",
-            "actions", "actions.attackers", "actions.borrowers", "actions.deployments",
-            "actions.feeds", "actions.governance", "actions.lenders", "actions.liquidators",
-            "actions.tokens",
+            "aggregators", "averages", "backstops", "books", "events", "exposures", "genes",
+            "grants", "lane", "liquidations", "looks", "packing", "player", "pools", "positions",
+            "prices", "quotes", "rulings", "state", "trials", "watch",
+            "actions", "actions.attackers", "actions.backstops", "actions.borrowers",
+            "actions.deployments", "actions.feeds", "actions.governance", "actions.lenders",
+            "actions.liquidators", "actions.tokens",
         )
     ),
     "breakwater.model.vault_limits",

@@ -48,7 +48,7 @@ class Player:
         self.watch = watch or Watch(world)
         self.names = world.accounts
         self.owners = [name.split("#")[0] for name in self.names]
-        self.account_count = len(self.names) - 1
+        self.account_count = self.names.index("keeper#0")
         self.debts = world.debts
         self.vault_count = len(self.debts)
         self.symbols = list(world.listings)

@@ -8,6 +8,7 @@
     ODD     12           published, an EMA decides; takes a fee  collateral
     LATE     9           not listed yet
 
+The profile "backstop" is the same with backstop pools for USDC and HOOK, and lenders in them.
 The profile "small" has WETH as collateral and USDC as debt, one aggregator each; those of the
 token matrix are in `breakwater.fuzz.tokens`.
 """
@@ -15,7 +16,7 @@ token matrix are in `breakwater.fuzz.tokens`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from breakwater.driver import VaultConfig
@@ -134,6 +135,8 @@ class Listing:
     """[percent of the cap] that a day may add; 0: no limit."""
     depth: int = 0
     """[dollars] that liquidations may seize in an hour; 0: no limit."""
+    backstop: bool = False
+    """Whether a backstop pool buys for its debts."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     vault: Mapping[str, Any] = field(default_factory=dict)
 
@@ -198,3 +201,7 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
         Listing("USDC", 6, 1, cash=2_000_000, cap=0, rules={"jump_band": 6_000}),
     ),
 }  # fmt: skip
+
+PROFILES["backstop"] = tuple(
+    replace(one, backstop=one.symbol in ("USDC", "HOOK")) for one in PROFILES["default"]
+)

@@ -168,6 +168,8 @@ class State(Positions):
             *(padded(one.address) for name, one in world.contracts.items() if "." in name),
         }
         self._actors: dict[str, bytes] = {}
+        self._pooled = frozenset(padded(world.address(f"backstop.{s}"))[12:] for s in world.pools)
+        """Owners whose accounts follow the events of a backstop pool, see `Backstops`."""
 
     def load(self) -> None:
         """Take everything as it stands now."""

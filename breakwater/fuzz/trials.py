@@ -76,6 +76,8 @@ class Trials:
                 break
         if watch._vaults:
             self._withdraw(turn % len(watch._vaults), send, found)
+        if watch._backstops is not None:
+            watch._backstops.trials(turn, send, found)
         return found
 
     def _failed(self, promise: str, call: Trial, reason: str, found: list[Violation]) -> None:

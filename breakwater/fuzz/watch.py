@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from breakwater.fuzz.backstops import Backstops
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD, WIND_DOWN
@@ -60,6 +61,19 @@ class Watch(Rulings):
         self._kinds: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
         self._trials = Trials(self)
         self._told = Told()
+        self._backstops = Backstops(self) if world.pools else None
+
+    def reset(self) -> None:
+        """The base checkpoint was restored."""
+        super().reset()
+        if self._backstops is not None:
+            self._backstops.reset()
+
+    def reload(self) -> None:
+        """Take everything as it stands after calls were undone; what is known of the past stays."""
+        super().reload()
+        if self._backstops is not None:
+            self._backstops.load()
 
     # ------------------------------------------------------------ calls
 
@@ -150,6 +164,8 @@ class Watch(Rulings):
     ) -> None:
         moved = self._actors.get(actor) or self._actor(actor)
         told = self._listen(touched, moved)
+        if self._backstops is not None:
+            self._backstops.listen(told)
         is_engine = target == "engine"
         if is_engine:
             told.credited = self._credited(args)
@@ -196,6 +212,8 @@ class Watch(Rulings):
         if losses or told.liquidations:
             self._unpaid(told, losses)
         self._no_free_lunch(gain, fuzz, changed, told, moved, bool(losses), agreed)
+        if self._backstops is not None:
+            self._backstops.judge(told, moved, target)
 
     def _listen(self, touched: tuple[int, ...], actor: bytes) -> Told:
         """The events of the call, sorted."""
@@ -496,6 +514,8 @@ class Watch(Rulings):
             if storage(self._engine, self._grant_slot(grant)) != word:
                 what = "what an operator of {} may still take"
                 self._differs("SOLV-8", 1, what, self._known_name(grant[0]))
+        if self._backstops is not None:
+            self._backstops.sweep()
 
     def _sweep_vault(self, v: int) -> None:
         vault, symbol = self._vaults[v], self._vaults[v].symbol

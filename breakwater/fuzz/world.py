@@ -19,6 +19,7 @@ from breakwater.artifacts import Artifact
 from breakwater.contract import Contract
 from breakwater.driver import (
     AssetConfig,
+    BackstopPool,
     CircuitBreaker,
     Configurator,
     CreditEngine,
@@ -47,6 +48,7 @@ from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.fuzz.tokens import market
 from breakwater.host import Host, Log, Reverted, interface_of
+from breakwater.model.backstop import WINDOW
 from breakwater.observation.observer import Observer
 from breakwater.units import DAY, MAX_UINT256, account_id
 
@@ -58,7 +60,7 @@ _WEALTH = 2_000_000
 _FIRST = ("borrower_1#0", "borrower_2#0", "borrower_3#0", "attacker#0")
 """Who owes from the start, in markets of few assets: one each of every pair."""
 
-_ACCOUNT_NAME = re.compile(r"^(?P<owner>[a-z_0-9]+)#(?P<number>\d{1,28})$")
+_ACCOUNT_NAME = re.compile(r"^(?P<owner>[a-z_0-9]+|backstop\.\w+)#(?P<number>\d{1,28})$")
 
 
 @dataclass(frozen=True)
@@ -138,16 +140,26 @@ class World:
             self._names[address] = role
         self._deploy_protocol()
         self._list_all()
+        for symbol in self.pools:
+            engine, token = self.contracts["engine"], self.contracts[f"token.{symbol}"]
+            self._deploy(f"backstop.{symbol}", BackstopPool, engine, token)
         self._hand_over()
         self._spread()
+        self._stand_by()
         self._begin()
 
     # ------------------------------------------------------------ names
 
     @property
     def accounts(self) -> list[str]:
-        """Names of the accounts that sequences use."""
-        return list(ACCOUNTS)
+        """Names of the accounts that sequences use, and of those of the backstop pools."""
+        numbers = range(len(self.listings) + 1)
+        return [*ACCOUNTS, *(f"backstop.{one}#{n}" for one in self.pools for n in numbers)]
+
+    @property
+    def pools(self) -> list[str]:
+        """Symbols of the debt assets that have a backstop pool."""
+        return [listing.symbol for listing in self.listings.values() if listing.backstop]
 
     @property
     def symbols(self) -> list[str]:
@@ -515,10 +527,24 @@ class World:
                 if listing.cash:
                     vault = self.contracts[f"vault.{symbol}"]
                     self._do(token, "approve", vault, MAX_UINT256, sender=actor)
+                if listing.backstop:
+                    pool = self.contracts[f"backstop.{symbol}"]
+                    self._do(token, "approve", pool, MAX_UINT256, sender=actor)
         for symbol in self.debts:
             fund = self.contracts[f"fund.{symbol}"]
             for actor in ("lender_1", "staker", "attacker"):
                 self._do(f"vault.{symbol}", "approve", fund, MAX_UINT256, sender=actor)
+
+    def _stand_by(self) -> None:
+        """Lenders of last resort, whose deposits have joined, and one whose deposit waits."""
+        for joins in (True, False):
+            for symbol in self.pools:
+                for lender, dollars in (("lender_1", 30_000), ("lender_2", 20_000)):
+                    amount = self.listings[symbol].amount(dollars)
+                    if joins or lender == "lender_2":
+                        self._do(f"backstop.{symbol}", "deposit", amount, sender=lender)
+            if joins and self.pools:
+                self.host.advance(2 * WINDOW, 600)
 
     def _begin(self) -> None:
         """First deposits, stakes and loans."""

@@ -102,6 +102,8 @@ class VaultMarket:
     config: VaultConfig
     min_debt: int
     seed: int
+    backstop: bool = False
+    """Whether a `BackstopPool` is deployed beside it. It has nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,11 @@ class Market:
     assets: Mapping[str, Asset]
     vaults: Mapping[str, VaultMarket]
     devnet: Devnet | None
+
+    @property
+    def backstops(self) -> tuple[str, ...]:
+        """Symbols of the debt assets that have a backstop pool."""
+        return tuple(symbol for symbol, vault in self.vaults.items() if vault.backstop)
 
     def decimals(self, symbol: str) -> int:
         """Decimals of an asset; KeyError when it is unknown (see `units.parse_amount`)."""

@@ -14,6 +14,7 @@ from breakwater.markets.reading import (
     in_times,
     read_amount,
     read_ratio,
+    read_switch,
     read_text,
 )
 from breakwater.units import BPS, format_units
@@ -68,6 +69,8 @@ def read_vault(asset: Asset, section: Section) -> VaultMarket:
         limit_floor=amount("limit_floor", 0),
     )
     seed = amount("seed", LEAST_SEED_UNITS)
+    pool = section.optional("backstop")
+    backstop = pool is not None and read_switch(pool)
 
     def shown(units: int) -> str:
         return f"{format_units(units, decimals)} {symbol}"
@@ -79,7 +82,7 @@ def read_vault(asset: Asset, section: Section) -> VaultMarket:
     if min_debt > debt_cap:
         raise section.at("min_debt").refused(f"at most debt_cap, {shown(debt_cap)}")
     section.done()
-    return VaultMarket(symbol, name, label, config, min_debt, seed)
+    return VaultMarket(symbol, name, label, config, min_debt, seed, backstop)
 
 
 def check_min_debt(

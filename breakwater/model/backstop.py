@@ -156,8 +156,19 @@ class BackstopPool(Contract):
             raise Refused("nothing to claim")
         self.put(0, "_owed", sender, asset)
         self.emit("Claim", owner=sender, asset=asset, receiver=receiver, amount=amount)
-        shelf = account_id(self.address, self.get("_ids", asset))
-        return int(self._call(self._engine, "withdraw_collateral", shelf, asset, amount, receiver))
+        unmoved = min(amount, self.get("_unmoved", asset))
+        sent = 0
+        if unmoved:
+            self.put(self.get("_unmoved", asset) - unmoved, "_unmoved", asset)
+            sent = self._send(0, asset, unmoved, receiver)
+        if unmoved != amount:
+            sent += self._send(self.get("_ids", asset), asset, amount - unmoved, receiver)
+        return sent
+
+    def _send(self, number: int, asset: str, amount: int, receiver: str) -> int:
+        account = account_id(self.address, number)
+        args = account, asset, amount, receiver
+        return int(self._call(self._engine, "withdraw_collateral", *args))
 
     # ------------------------------------------------------------ liquidation
 
@@ -220,14 +231,16 @@ class BackstopPool(Contract):
             for side in (0, 1):
                 tag, amount = word >> (208 + 8 * side) & 255, word >> (104 * side) & MAX_AMOUNT
                 if tag:
-                    found.append((tag, self._call(self._risk, "asset_of", tag), amount))
+                    asset = self._call(self._risk, "asset_of", tag)
+                    found.append((tag, asset, amount - self.get("_unmoved", asset)))
         value = sum(self._value(asset, amount, down) for _, asset, amount in found)
         cost = self._value(self._asset, paid, up)
         if value < cost:
             raise Refused("worth less than it costs")
         part = min(REWARD, (value - cost) * WAD // (2 * value)) if value else REWARD
         for id, asset, amount in found:
-            self._distribute(caller, id, asset, amount, part)
+            if amount:
+                self._distribute(caller, id, asset, amount, part)
 
     def _distribute(self, caller: str, id: int, asset: str, amount: int, part: int) -> None:
         if self.get("_ids", asset) == 0:
@@ -242,6 +255,10 @@ class BackstopPool(Contract):
             exact.at_most(int(told), amount - reward, 2, "what shares earn")
         self.put(self.get("_per_share", asset) + more, "_per_share", asset)
         self.emit("Take", asset=asset, amount=amount, reward=reward)
+        if self._call(self._risk, "words_of", asset)[0] % 2**160 == 0:
+            # it is wound down, and stays where it came in
+            self.put(self.get("_unmoved", asset) + amount, "_unmoved", asset)
+            return
         shelf = account_id(self.address, id)
         self._call(self._engine, "move_collateral", self._inbox(), shelf, asset, amount)
 

@@ -395,8 +395,9 @@ class VaultViews(Owned, ShareToken):
             word = value.debt_index | value.borrow_rate << 112 | value.at_target << 152
             yield Word(name, keys, word | value.time << 192)
         elif name == "_losses":
-            value = value or NO_LOSSES  # written in a call that was undone
-            yield Word(name, keys, value.caution_until | value.at << 40 | value.uncounted << 80)
+            losses: Losses = value or NO_LOSSES  # written in a call that was undone
+            word = losses.caution_until | losses.at << 40 | losses.uncounted << 80
+            yield Word(name, keys, word)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)
         elif name in ("_config", "_window"):

@@ -8,8 +8,9 @@
         `cash` belongs to the shares, `waiting` to deposits that have not joined. Both are counted,
         never read from `balanceOf`: a donation changes nothing. The collateral bought stays with
         the engine, in accounts of the pool, one for each asset: no token can block a purchase, and
-        what one of them refuses delays the claims on it alone. Each unit bought goes to the shares
-        of that moment, through a sum per share.
+        what one of them refuses delays the claims on it alone. What is wound down cannot be moved
+        and stays where it came in. Each unit bought goes to the shares of that moment, through a
+        sum per share.
 
         ENTRY
         What is deposited in window w joins at the start of window w + 2, all at one price: it has
@@ -126,6 +127,7 @@ _per_share: HashMap[address, uint256]  # [units * SCALE per share] since the fir
 _opening: HashMap[uint256, HashMap[address, uint256]]  # that sum when a batch joined
 _settled: HashMap[address, HashMap[address, uint256]]  # that sum when an owner was settled
 _owed: HashMap[address, HashMap[address, uint256]]  # [units] earned until then, and rewards
+_unmoved: HashMap[address, uint256]  # [units] that stay in the account that receives
 
 
 @deploy
@@ -228,9 +230,18 @@ def claim(asset: address, receiver: address) -> uint256:
         self._fail("nothing to claim")
     self._owed[msg.sender][asset] = 0
     log IBackstopPool.Claim(owner=msg.sender, asset=asset, receiver=receiver, amount=amount)
-    return extcall ICreditEngineCalls(ENGINE).withdraw_collateral(
-        self._account(self._ids[asset]), asset, amount, receiver
-    )
+    unmoved: uint256 = min(amount, self._unmoved[asset])
+    sent: uint256 = 0
+    if unmoved != 0:
+        self._unmoved[asset] -= unmoved
+        sent = extcall ICreditEngineCalls(ENGINE).withdraw_collateral(
+            self._account(0), asset, unmoved, receiver
+        )
+    if unmoved != amount:
+        sent += extcall ICreditEngineCalls(ENGINE).withdraw_collateral(
+            self._account(self._ids[asset]), asset, amount - unmoved, receiver
+        )
+    return sent
 
 
 # ------------------------------------------------------------------ liquidation
@@ -516,14 +527,21 @@ def _take(inbox: bytes32, paid: uint256):
     """
     words: uint256[4] = staticcall ICreditEngineCalls(ENGINE).words_of(inbox)
     assets: address[8] = empty(address[8])
+    amounts: uint256[8] = empty(uint256[8])
+    ended: bool[8] = empty(bool[8])
     value: uint256 = 0  # [WAD]
     for i: uint256 in range(8):
         id: uint256 = legs._tag(words, i)
         if id == 0:
             break
         assets[i] = staticcall IRiskEngine(RISK_ENGINE).asset_of(id)
-        value += self._value(assets[i], legs._amount(words, i), False)
-    cost: uint256 = self._value(ASSET, paid, True)
+        amounts[i] = legs._amount(words, i) - self._unmoved[assets[i]]
+        price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(assets[i])).price
+        rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(assets[i]))[0]
+        value += asset_config._value_down(amounts[i], price, rule)
+        # without a source it is wound down
+        ended[i] = convert(rule & (2**160 - 1), address) == empty(address)
+    cost: uint256 = self._cost(paid)
     if value < cost:
         self._fail("worth less than it costs")
     part: uint256 = REWARD  # [WAD]
@@ -533,11 +551,14 @@ def _take(inbox: bytes32, paid: uint256):
         id: uint256 = legs._tag(words, i)
         if id == 0:
             break
-        self._distribute(inbox, assets[i], id, legs._amount(words, i), part)
+        if amounts[i] != 0:
+            self._distribute(inbox, assets[i], id, amounts[i], part, ended[i])
 
 
 @internal
-def _distribute(inbox: bytes32, asset: address, id: uint256, amount: uint256, part: uint256):
+def _distribute(
+    inbox: bytes32, asset: address, id: uint256, amount: uint256, part: uint256, ended: bool
+):
     if self._ids[asset] == 0:
         self._ids[asset] = id
         self._collaterals.append(asset)
@@ -545,20 +566,23 @@ def _distribute(inbox: bytes32, asset: address, id: uint256, amount: uint256, pa
     self._owed[msg.sender][asset] += reward
     self._per_share[asset] += (amount - reward) * SCALE // self._shares
     log IBackstopPool.Take(asset=asset, amount=amount, reward=reward)
-    extcall ICreditEngineCalls(ENGINE).move_collateral(inbox, self._account(id), asset, amount)
+    if ended:
+        self._unmoved[asset] += amount
+    else:
+        extcall ICreditEngineCalls(ENGINE).move_collateral(
+            inbox, self._account(id), asset, amount
+        )
 
 
 @view
 @internal
-def _value(asset: address, amount: uint256, up: bool) -> uint256:
+def _cost(paid: uint256) -> uint256:
     """
     @dev [WAD] at spot; 0 where there is no price.
     """
-    price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(asset)).price
-    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(asset))[0]
-    if up:
-        return asset_config._value_up(amount, price, rule)
-    return asset_config._value_down(amount, price, rule)
+    price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(ASSET)).price
+    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(ASSET))[0]
+    return asset_config._value_up(paid, price, rule)
 
 
 @view

@@ -11,6 +11,7 @@ from breakwater import deploy, markets
 from breakwater.abi import Function
 from breakwater.addresses import AddressBook
 from breakwater.deploy import DeployError, Protocol
+from breakwater.driver import BackstopPool
 from breakwater.evm import EvmHost
 from breakwater.host import Receipt, Reverted, interface_of
 from breakwater.markets import Market
@@ -65,6 +66,18 @@ def test_deploy__is_what_the_market_says(protocol: Protocol, market: Market) -> 
         assert (quote.price, quote.status, quote.level) == (asset.price, 0, 0)
     for symbol, spec in market.vaults.items():
         assert protocol.lens.vault(protocol.tokens[symbol]).cash == spec.seed
+    assert set(protocol.backstops) == {"USDC"}
+    assert protocol.backstops["USDC"].asset() == protocol.tokens["USDC"].address
+    assert protocol.contracts()["backstops.USDC"] is protocol.backstops["USDC"]
+
+
+def test_deploy__backstop_pool_that_is_added_later(market: Market) -> None:
+    host = EvmHost()
+    book = _memory(market)
+    usdc = market.vaults["USDC"]
+    without = {**market.vaults, "USDC": replace(usdc, backstop=False)}
+    steps_of(replace(market, vaults=without), host, book)
+    assert steps_of(market, host, book) == ["backstops.USDC"]
 
 
 def test_deploy__second_time_does_nothing(market: Market, tmp_path: Path) -> None:
@@ -254,6 +267,18 @@ def test_verify__lists_every_difference(protocol: Protocol, market: Market) -> N
     ):
         assert piece in said
     assert len(said.splitlines()) == 7
+
+
+def test_verify__backstop_pool_of_another_asset(protocol: Protocol, market: Market) -> None:
+    weth = BackstopPool.deploy(
+        protocol.host,
+        protocol.credit_engine,
+        protocol.tokens["WETH"],
+        sender=protocol.accounts["lender"],
+    )
+    other = replace(protocol, backstops={"USDC": weth})
+    with pytest.raises(DeployError, match="asset of the backstop pool of USDC is "):
+        deploy.verify(other, market)
 
 
 def test_deploy__watches_a_supply_that_has_a_limit(market: Market) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine
 
 from breakwater import artifacts
-from breakwater.fuzz import machine, planted
+from breakwater.fuzz import actions, machine, planted
 from breakwater.fuzz.compare import slot_of
 from breakwater.fuzz.machine import Broken, Laboratory
 from breakwater.model import exact
@@ -70,6 +70,22 @@ def test_solvency__small_market() -> None:
     laboratory = Laboratory("small")
     play(machine.solvency(laboratory), 20)
     assert laboratory.calls >= 1_000
+
+
+@pytest.mark.slow
+def test_solvency__backstop_pools() -> None:
+    laboratory = Laboratory("backstop")
+    play(machine.solvency(laboratory), 60)
+    assert laboratory.calls >= 5_000
+    assert "last_resort" in {action for action, reason in laboratory.counts if not reason}
+    played = {action for action, _ in laboratory.counts}
+    assert {name for name, _, _ in actions.POOLED} - actions.REFUSED <= played
+
+
+def test_liveness__backstop_pools() -> None:
+    laboratory = Laboratory("backstop")
+    play(machine.liveness(laboratory), 6)
+    assert laboratory.calls >= 300
 
 
 @pytest.mark.parametrize("name", ["loan_rounded_down", "empty_leg_kept", "interest_twice"])

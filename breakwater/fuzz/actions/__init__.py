@@ -7,6 +7,7 @@ from typing import Final
 from breakwater.fuzz import looks
 from breakwater.fuzz.actions import (
     attackers,
+    backstops,
     borrowers,
     deployments,
     feeds,
@@ -66,20 +67,35 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
 )
 """Name, what it does, and how often it is drawn (in 256)."""
 
+POOLED: tuple[tuple[str, Act, int], ...] = (
+    *((name, act, max(weight * 4 // 5, 1)) for name, act, weight in ACTIONS),
+    ("stand_by", backstops.stand_by, 8),
+    ("stand_down", backstops.stand_down, 8),
+    ("claim", backstops.claim, 6),
+    ("mark", backstops.mark, 4),
+    ("last_resort", backstops.last_resort, 20),
+    ("ambush", backstops.ambush, 8),
+)
+"""Where there are backstop pools."""
+
 REFUSED: Final = frozenset({"intrude", "misuse"})
 """Actions that must never succeed."""
 
 NAMES: Final = tuple(name for name, _, _ in ACTIONS)
 
 
-def _table() -> tuple[int, ...]:
-    found = [number for number, (_, _, weight) in enumerate(ACTIONS) for _ in range(weight)]
+def _table(actions: tuple[tuple[str, Act, int], ...]) -> tuple[int, ...]:
+    found = [number for number, (_, _, weight) in enumerate(actions) for _ in range(weight)]
     assert len(found) <= 256, len(found)
     return tuple(found[byte * len(found) // 256] for byte in range(256))
 
 
-TABLE: Final = _table()
+TABLE: Final = _table(ACTIONS)
 """The action of a gene's first byte."""
 
+POOLED_TABLE: Final = _table(POOLED)
+"""The same, where there are backstop pools."""
+
 DRAWN: Final[list[tuple[str, Act]]] = [ACTIONS[number][:2] for number in TABLE]
-"""Its name, and what it does."""
+POOLED_DRAWN: Final[list[tuple[str, Act]]] = [POOLED[number][:2] for number in POOLED_TABLE]
+"""Their names, and what they do."""

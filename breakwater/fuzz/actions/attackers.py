@@ -36,14 +36,14 @@ def flash(p: Player, g: Gene) -> list[Call]:
     if g[4] & 3:
         inner = [_inner(p, g[5], symbol, amount), _inner(p, g[7], symbol, amount)][: 1 + (g[4] & 1)]
         steps = [[f"@{step.target}", {"call": step}, bool(g[4] & 8)] for step in inner]
-        magic = _MAGIC if g[4] & 112 else NO_ACCOUNT
+        magic = MAGIC if g[4] & 112 else NO_ACCOUNT
         calls.append(p.call(g, "keeper", "attacker", "set_calls", steps, magic))
     loan = "@attacker", f"@token.{symbol}", amount, "0x"
     calls.append(("attacker", f"vault.{symbol}", "flashLoan", loan, 0, 0))
     return calls
 
 
-_MAGIC: Final = "0x439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9"
+MAGIC: Final = "0x439148f0bbc682ca079e46d6e2c2f0c1e3b820f1a291b069d8882abf8cf18dd9"
 
 
 def _inner(p: Player, byte: int, symbol: str, amount: int) -> Step:

@@ -54,18 +54,34 @@ def _part(whole: int, share: int) -> int:
     return max(WAD + (whole - WAD) * WAD // share, 0) if share else 0
 
 
-def corner(p: Player, g: Gene) -> list[Call]:
-    """A price at which an account is just below maintenance, or just not; then a liquidation."""
-    i = p.debtor(g[1])
-    legs = p.legs(i)
-    held = p.held(g[2] >> 3, legs)
-    v = p.owing(g[2], legs)
-    owed = p.vault_asset(v)
+def _turn(p: Player, g: Gene, i: int, v: int) -> tuple[int, int]:
+    """The asset whose price decides about an account, and what it must become a multiple of."""
+    held, owed = p.held(g[2] >> 3, p.legs(i)), p.vault_asset(v)
     target = WAD + _EDGES[g[3] >> 5]
     moved, part = held, _part(target * WAD // max(p.health(i), 1), p.share(i, held))
     if part < WAD // 50 or g[3] & 6 == 6:
         # one collateral does not do it, or need not: a debt becomes dearer
         moved, part = owed, _part(p.health(i) * WAD // target, p.share(i, owed | 128))
+    return moved, part
+
+
+def cornered(p: Player, g: Gene, i: int, v: int) -> list[Call]:
+    """A price at which an account that owes is just below maintenance, or just not, and a poke;
+    nothing where no price does it."""
+    moved, part = _turn(p, g, i, v)
+    source = p.sources_of(moved)
+    if not 0 < part < 50 * WAD or not source:
+        return []
+    calls = [p.feed(name, max(p.answer(name) * part // WAD, 1), 0, 0) for name in source]
+    return [*calls, ("keeper", "breaker", "poke", (p.token(moved),), 0, 0)]
+
+
+def corner(p: Player, g: Gene) -> list[Call]:
+    """A price at which an account is just below maintenance, or just not; then a liquidation."""
+    i = p.debtor(g[1])
+    legs = p.legs(i)
+    v = p.owing(g[2], legs)
+    moved, part = _turn(p, g, i, v)
     source = p.sources_of(moved)
     if not 0 < part < 50 * WAD or not source:
         return price(p, g)

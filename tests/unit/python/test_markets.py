@@ -217,6 +217,7 @@ def test_load__supply_limit(tmp_path: Path) -> None:
             "must be at most deposit_cap, 40,000 WETH",
         ),
         ("seed: 0.5 WETH", "seed: 50_000 WETH", "must be at most deposit_cap"),
+        ("backstop: true", "backstop: 1 USDC", "vaults.USDC.backstop is 1 USDC: must be true or"),
         ("seed: 0.02 WBTC", "seed: 0.002 WBTC", "vaults.WBTC.seed is 0.002 WBTC: must be 0.01 to"),
         ("wstETH: 1.2 x", "WBTC: 1.2 x", "is not an asset with a feed of kind rate"),
         (
