@@ -340,15 +340,15 @@ class BlendFeed(Contract):
         return found
 
     def is_over(self) -> bool:
-        """Whether the new source may stand alone: BLEND_TIME is over, and the quote is its
-        quote.
+        """Whether the new source may stand alone: BLEND_TIME is over, the quote is its quote,
+        and no jump.
         """
         found: bool = self._call("is_over", ())
         return found
 
     def is_refused(self) -> bool:
         """Whether the old source may stand alone again: the quote is its quote, as the new one
-        is apart from it, or not valid.
+        is apart from it, or not valid, and is no jump.
         """
         found: bool = self._call("is_refused", ())
         return found

@@ -78,12 +78,13 @@ class BlendFeed(Contract):
     @reentrant
     def is_over(self, sender: str) -> bool:
         """Whether the new source may stand alone."""
-        return self.chain.now - self.start >= DAY and self._quote()[1] == NEW
+        is_new = self.chain.now - self.start >= DAY and self._quote()[1] == NEW
+        return is_new and self._is_calm()
 
     @reentrant
     def is_refused(self, sender: str) -> bool:
         """Whether the old source may stand alone again."""
-        return self._quote()[1] == OLD
+        return self._quote()[1] == OLD and self._is_calm()
 
     @reentrant
     def gas_limit(self, sender: str) -> int:
@@ -114,6 +115,11 @@ class BlendFeed(Contract):
     def AVERAGE(self, sender: str) -> int:
         """[WAD] of a source that was dead from the start, else 0."""
         return self.middle
+
+    def _is_calm(self) -> bool:
+        """No jump is confirmed by the call that ends this."""
+        price, _, _, average, *_ = ask(self.chain, self.address, self.risk, "quote", self.asset)
+        return price == 0 or self._agree(price, average)
 
     def _quote(self) -> tuple[Quote, int]:
         new = self._read(self.new)

@@ -25,6 +25,9 @@
           new risk in the asset, and moves no price. Nor does the call that begins: what the new one
           says beyond the line is within the band, and counts bit by bit for liquidations and for
           new risk alike.
+        - Nobody becomes liquidatable by the call that ends: it waits while the price is beyond the
+          band from its average. Else sources that agree would confirm at once the jump that the
+          two here did not.
         - A source that has been dead for a day is replaced from its last prices: low and high are
           those of the checkpoint, which liquidations have counted at. The new one, which agreed
           with the last average or with a second source, is believed for new risk at once.
@@ -40,16 +43,13 @@
 """
 
 from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IRiskEngine
 
 implements: IPriceFeed
 
 
 # Stateless.
 from contracts.modules import aggregator
-
-
-interface IRiskEngine:
-    def words_of(asset: address) -> (uint256, uint256, uint256, uint256): view
 
 
 # See `IPriceFeed.quote`; zeros when not valid.
@@ -160,9 +160,10 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
 @reentrant
 def is_over() -> bool:
     """
-    @notice Whether the new source may stand alone: BLEND_TIME is over, and the quote is its quote.
+    @notice Whether the new source may stand alone: BLEND_TIME is over, the quote is its quote, and
+            no jump.
     """
-    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW
+    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW and self._is_calm()
 
 
 @view
@@ -171,9 +172,9 @@ def is_over() -> bool:
 def is_refused() -> bool:
     """
     @notice Whether the old source may stand alone again: the quote is its quote, as the new one is
-            apart from it, or not valid.
+            apart from it, or not valid, and is no jump.
     """
-    return self._quote()[1] == IS_OLD
+    return self._quote()[1] == IS_OLD and self._is_calm()
 
 
 @view
@@ -233,6 +234,16 @@ def _quote() -> (Quote, uint256):
         line.low = min(line.low, new.low)
         line.high = max(line.high, new.high)
     return line, IS_BOTH
+
+
+@view
+@internal
+def _is_calm() -> bool:
+    """
+    @dev Whether the asset's price is within the band of its average, or there is none.
+    """
+    quote: IRiskEngine.Quote = staticcall IRiskEngine(RISK_ENGINE).quote(ASSET)
+    return quote.price == 0 or self._agree(quote.price, quote.average, BAND)
 
 
 @pure
