@@ -118,8 +118,8 @@ class BlendFeed(Contract):
 
     def _is_calm(self) -> bool:
         """No jump is confirmed by the call that ends this."""
-        price, _, _, average, *_ = ask(self.chain, self.address, self.risk, "quote", self.asset)
-        return price == 0 or self._agree(price, average)
+        words: Sequence[Any] = self.chain.call(self.address, self.risk, "quote", (self.asset,))
+        return words[0] == 0 or self._agree(words[0], words[3])
 
     def _quote(self) -> tuple[Quote, int]:
         new = self._read(self.new)
