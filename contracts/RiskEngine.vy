@@ -185,9 +185,7 @@ def set_configurator(configurator: address):
 def check_initial(position: uint256[4], touched: uint256) -> bool:
     if sequencer.FEED != empty(address):
         sequencer._check(True)
-    why: uint256 = initial_margin._initial(position, touched)
-    if why != initial_margin.MARGIN_OK:
-        initial_margin._explain(why)
+    initial_margin._explain(initial_margin._initial(position, touched))
     return True
 
 
@@ -203,8 +201,8 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             break
         id: uint256 = rest & 127
         rule: uint256 = price_oracle.rules[id]
-        if rest & legs.DEBT != 0 and rule & price_oracle.LATCHED != 0:
-            initial_margin._check_not_held(id)
+        if rest & legs.DEBT != 0:
+            initial_margin._explain(initial_margin._shield(id, rule))
         rest = rest >> 8
         state: uint256 = price_oracle._read(id, rule)[4]
         if state >> 2 & 3 > level:
@@ -229,10 +227,7 @@ def check_listable(id: uint256) -> bool:
     rule: uint256 = price_oracle.rules[id]
     if price_oracle._read(id, rule)[1] == 0:
         legs._fail("price is stale")
-    if rule & price_oracle.SOURCE == 0:
-        legs._fail("asset is settled")
-    if rule & price_oracle.LATCHED != 0:
-        initial_margin._check_not_held(id)
+    initial_margin._explain(initial_margin._shield(id, rule))
     return True
 
 

@@ -34,6 +34,7 @@ LEVEL_CAUTION: constant(uint256) = 7
 LEVEL_HALT: constant(uint256) = 8
 LEVEL_SETTLED: constant(uint256) = 9
 OUTAGE: constant(uint256) = 10
+HELD: constant(uint256) = 11
 
 
 @view
@@ -41,8 +42,9 @@ OUTAGE: constant(uint256) = 10
 def _initial(position: uint256[4], touched: uint256) -> uint256:
     """
     @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
-         collateral leg by leg until it suffices. On the path of every loan: the sums are unsafe,
-         values being below 2**120 and weights below 2**16.
+         collateral leg by leg until it suffices; of the rest only whether it would shield the
+         debt. On the path of every loan: the sums are unsafe, values being below 2**120 and
+         weights below 2**16.
     """
     required: uint256 = 0  # [WAD * BPS]
     debt: uint256 = 0  # [WAD]
@@ -68,12 +70,10 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if tag == unseen:
             if state & 12 != 0:
                 return self._level_reason(state)
-            if rule & price_oracle.LATCHED != 0:
-                self._check_not_held(id)
             unseen = 0
-        elif state & 12 == 12:
-            # what has ended counts at a price that nobody pays
-            return LEVEL_SETTLED
+        shield: uint256 = self._shield(id, rule)
+        if shield != MARGIN_OK:
+            return shield
         if price == 0:
             return DEBT_UNPRICED
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
@@ -89,11 +89,17 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if i & 1 == 1:
             word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
         tag: uint256 = word >> 208 & 255
-        if tag == 0 or (enough and unseen == 0):
+        if tag == 0 or debt | unseen == 0:
             break
-        if tag >= legs.DEBT or (enough and tag != unseen):
+        if tag >= legs.DEBT:
             continue
         rule: uint256 = price_oracle.rules[tag]
+        if debt != 0:
+            shield: uint256 = self._shield(tag, rule)
+            if shield != MARGIN_OK:
+                return shield
+        if enough and tag != unseen:
+            continue
         low, price, high, average, state = price_oracle._read(tag, rule)
         if tag == unseen:
             if state & 12 != 0:
@@ -116,10 +122,10 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     if not enough:
         return MARGIN_LOW if collateral < required else LEVERAGE_HIGH
     if unseen != 0:
-        # a leg that was emptied by what raised the risk
+        # a leg that was emptied by what raised the risk; of what is settled that is the way out
         id: uint256 = unseen & 127
-        low, price, high, average, state = price_oracle._read(id, price_oracle.rules[id])
-        if state & 12 != 0:
+        state = price_oracle._read(id, price_oracle.rules[id])[4]
+        if state & 12 != 0 and state & 12 != 12:
             return self._level_reason(state)
     return MARGIN_OK
 
@@ -196,12 +202,17 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
 
 @view
 @internal
-def _check_not_held(id: uint256):
+def _shield(id: uint256, rule: uint256) -> uint256:
     """
-    @dev What is held, or in the grace after it, comes into no account: it would shield it.
+    @dev Why nothing is lent beside an asset, or MARGIN_OK. What is settled counts in health at a
+         price that nobody may pay, and who rests on what is held, or in the grace after it, is not
+         liquidated: either would shield what is lent anew.
     """
-    if maintenance._is_held(id):
-        legs._fail("asset is held")
+    if rule & price_oracle.SOURCE == 0:
+        return LEVEL_SETTLED
+    if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
+        return HELD
+    return MARGIN_OK
 
 
 @pure
@@ -235,6 +246,8 @@ def _level_reason(state: uint256) -> uint256:
 @view
 @internal
 def _explain(why: uint256):
+    if why == MARGIN_OK:
+        return
     if why == OUTAGE:
         sequencer._check(True)
     if why == MARGIN_LOW:
@@ -251,4 +264,6 @@ def _explain(why: uint256):
         legs._fail("asset is in caution")
     if why == LEVEL_HALT:
         legs._fail("asset is halted")
+    if why == HELD:
+        legs._fail("asset is held")
     legs._fail("asset is settled")
