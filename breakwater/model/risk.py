@@ -213,8 +213,8 @@ class RiskEngine(Owned):
         """Whether `after` passes by its initial margin; else that it is safer than `before`."""
         level, why = NORMAL, None
         while touched:
-            if touched & DEBT and (shield := self._shield(touched & 127)):
-                raise Refused(shield)
+            if touched & DEBT and self._is_held(touched & 127):
+                raise Refused("asset is held")
             read = self._read(touched & 127)
             if read.level > level:
                 level, why = read.level, read.trouble
@@ -431,9 +431,11 @@ class RiskEngine(Owned):
         would shield it."""
         if self._rule(id).is_settled:
             return "asset is settled"
-        if self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME:
-            return "asset is held"
-        return None
+        return "asset is held" if self._is_held(id) else None
+
+    def _is_held(self, id: int) -> bool:
+        """Or in the grace after a hold."""
+        return self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME
 
     def _check_breaker(self, sender: str) -> None:
         if sender != self.get("breaker"):

@@ -71,11 +71,12 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
             if state & 12 != 0:
                 return self._level_reason(state)
             unseen = 0
-        shield: uint256 = self._shield(id, rule)
-        if shield != MARGIN_OK:
-            return shield
+        if rule << 96 == 0:
+            return LEVEL_SETTLED
+        if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
+            return HELD
         if price == 0:
-            return DEBT_UNPRICED
+            return LEVEL_STALE
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
         debt = unsafe_add(debt, value)
         required = unsafe_add(required, unsafe_mul(value, asset_config._debt_weight(rule)))
@@ -95,9 +96,10 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
             continue
         rule: uint256 = price_oracle.rules[tag]
         if debt != 0:
-            shield: uint256 = self._shield(tag, rule)
-            if shield != MARGIN_OK:
-                return shield
+            if rule << 96 == 0:
+                return LEVEL_SETTLED
+            if rule & price_oracle.LATCHED != 0 and maintenance._is_held(tag):
+                return HELD
         if enough and tag != unseen:
             continue
         low, price, high, average, state = price_oracle._read(tag, rule)
@@ -202,17 +204,12 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
 
 @view
 @internal
-def _shield(id: uint256, rule: uint256) -> uint256:
+def _check_not_held(id: uint256, rule: uint256):
     """
-    @dev Why nothing is lent beside an asset, or MARGIN_OK. What is settled counts in health at a
-         price that nobody may pay, and who rests on what is held, or in the grace after it, is not
-         liquidated: either would shield what is lent anew.
+    @dev What is held, or in the grace after it, comes into no account: it would shield it.
     """
-    if rule & price_oracle.SOURCE == 0:
-        return LEVEL_SETTLED
     if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
-        return HELD
-    return MARGIN_OK
+        self._explain(HELD)
 
 
 @pure
@@ -254,7 +251,7 @@ def _explain(why: uint256):
         legs._fail("initial margin is not met")
     if why == LEVERAGE_HIGH:
         legs._fail("leverage is too high")
-    if why == DEBT_UNPRICED or why == LEVEL_STALE:
+    if why == LEVEL_STALE:
         legs._fail("price is stale")
     if why == LEVEL_JUMP:
         legs._fail("price is in a jump")
