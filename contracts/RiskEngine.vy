@@ -185,7 +185,9 @@ def set_configurator(configurator: address):
 def check_initial(position: uint256[4], touched: uint256) -> bool:
     if sequencer.FEED != empty(address):
         sequencer._check(True)
-    initial_margin._explain(initial_margin._initial(position, touched))
+    why: uint256 = initial_margin._initial(position, touched)
+    if why != initial_margin.MARGIN_OK:
+        initial_margin._explain(why)
     return True
 
 
@@ -226,7 +228,7 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
 def check_listable(id: uint256) -> bool:
     rule: uint256 = price_oracle.rules[id]
     if price_oracle._read(id, rule)[1] == 0:
-        initial_margin._explain(initial_margin.LEVEL_STALE)
+        initial_margin._explain(initial_margin.PRICE_STALE)
     if rule & price_oracle.SOURCE == 0:
         initial_margin._explain(initial_margin.LEVEL_SETTLED)
     initial_margin._check_not_held(id, rule)

@@ -26,15 +26,14 @@ BPS: constant(uint256) = 10_000
 MARGIN_OK: constant(uint256) = 0
 MARGIN_LOW: constant(uint256) = 1
 LEVERAGE_HIGH: constant(uint256) = 2
-DEBT_UNPRICED: constant(uint256) = 3
+PRICE_STALE: constant(uint256) = 3
 LEVEL_JUMP: constant(uint256) = 4
 LEVEL_DISPERSED: constant(uint256) = 5
-LEVEL_STALE: constant(uint256) = 6
+HELD: constant(uint256) = 6
 LEVEL_CAUTION: constant(uint256) = 7
 LEVEL_HALT: constant(uint256) = 8
 LEVEL_SETTLED: constant(uint256) = 9
 OUTAGE: constant(uint256) = 10
-HELD: constant(uint256) = 11
 
 
 @view
@@ -50,6 +49,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     debt: uint256 = 0  # [WAD]
     max_leverage: uint256 = 255  # [5_000 bps]
     unseen: uint256 = touched
+    rest: uint256 = 0  # collateral legs not looked at
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
@@ -63,6 +63,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if tag < legs.DEBT:
             if tag == 0:
                 break
+            rest = unsafe_add(rest, 1)
             continue
         id: uint256 = tag & 127
         rule: uint256 = price_oracle.rules[id]
@@ -71,12 +72,14 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
             if state & 12 != 0:
                 return self._level_reason(state)
             unseen = 0
+        # without a source; what it is counted at nobody may pay
         if rule << 96 == 0:
             return LEVEL_SETTLED
+        # nobody who rests on it is liquidated
         if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
             return HELD
         if price == 0:
-            return LEVEL_STALE
+            return PRICE_STALE
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
         debt = unsafe_add(debt, value)
         required = unsafe_add(required, unsafe_mul(value, asset_config._debt_weight(rule)))
@@ -86,16 +89,18 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     collateral: uint256 = 0  # [WAD * BPS]
     exposure: uint256 = 0  # [WAD]
     for i: uint256 in range(8):
+        if rest == 0 or debt | unseen == 0:
+            break
         word: uint256 = position[i >> 1]
         if i & 1 == 1:
             word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
         tag: uint256 = word >> 208 & 255
-        if tag == 0 or debt | unseen == 0:
-            break
         if tag >= legs.DEBT:
             continue
+        rest = unsafe_sub(rest, 1)
         rule: uint256 = price_oracle.rules[tag]
         if debt != 0:
+            # else it would shield the debt
             if rule << 96 == 0:
                 return LEVEL_SETTLED
             if rule & price_oracle.LATCHED != 0 and maintenance._is_held(tag):
@@ -230,7 +235,7 @@ def _level_reason(state: uint256) -> uint256:
     """
     status: uint256 = state & 3
     if status == price_words.STALE:
-        return LEVEL_STALE
+        return PRICE_STALE
     if state & 8 != 0:
         return LEVEL_SETTLED if state & 4 != 0 else LEVEL_HALT
     if status == price_words.JUMP:
@@ -243,15 +248,13 @@ def _level_reason(state: uint256) -> uint256:
 @view
 @internal
 def _explain(why: uint256):
-    if why == MARGIN_OK:
-        return
     if why == OUTAGE:
         sequencer._check(True)
     if why == MARGIN_LOW:
         legs._fail("initial margin is not met")
     if why == LEVERAGE_HIGH:
         legs._fail("leverage is too high")
-    if why == LEVEL_STALE:
+    if why == PRICE_STALE:
         legs._fail("price is stale")
     if why == LEVEL_JUMP:
         legs._fail("price is in a jump")

@@ -4,6 +4,9 @@ the last block before is under water by the settlement alone: he liquidates hims
 is written off, in that asset and in any other that he owes.
 """
 
+from contextlib import suppress
+
+from breakwater.host import Reverted
 from breakwater.units import WAD
 from tests.incidents.ledger import Ledger, put, take
 
@@ -25,11 +28,13 @@ def test_loan_before_a_settlement(new_market):
     take(market, me, "WETH", 415)
     market.host.advance(12)
     market.refresh()
-    market.configurator.settle(weth, sender=market.owner)
+    with suppress(Reverted):
+        market.configurator.settle(weth, sender=market.owner)
     for debt in ("DAI", "WETH"):
-        market.engine.liquidate(
-            account, market.assets[debt], market.assets["USDC"], 2**255, 0, me, bytes(32), b"",
-            sender=me,
-        )  # fmt: skip
+        with suppress(Reverted):
+            market.engine.liquidate(
+                account, market.assets[debt], market.assets["USDC"], 2**255, 0, me, bytes(32), b"",
+                sender=me,
+            )  # fmt: skip
     assert true.lenders(account) >= lent - 1
     assert true.worth(me, account) <= before + 1

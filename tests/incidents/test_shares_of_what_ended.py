@@ -2,7 +2,10 @@
 that nobody pays: bought for a quarter, lent on at three quarters.
 """
 
+from contextlib import suppress
+
 from breakwater.driver import MedianFeed, RateFeed
+from breakwater.host import Reverted
 from breakwater.mocks import AggregatorMock
 from breakwater.units import DAY, MAX_UINT256, WAD
 from tests.incidents.ledger import Ledger
@@ -37,7 +40,8 @@ def test_shares_of_what_ended(new_market):
     before = true.worth(me)
     vault.approve(market.engine, MAX_UINT256, sender=me)
     account = market.account(0, me)
-    market.engine.deposit_collateral(account, vault, bought, sender=me)
     usdc = market.assets["USDC"]
-    market.engine.borrow(account, usdc, 140_000 * usdc.unit, me, sender=me)
+    with suppress(Reverted):
+        market.engine.deposit_collateral(account, vault, bought, sender=me)
+        market.engine.borrow(account, usdc, 140_000 * usdc.unit, me, sender=me)
     assert true.worth(me, account) <= before
