@@ -74,7 +74,7 @@ MUTANTS = {
     ),
     "new risk beside a settled debt": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "elif state & 12 == 12", "elif tag == 0",
+        "nobody may pay\n        if rule << 96 == 0", "nobody may pay\n        if rule == 1",
         [
             add("borrower_1#0", "USDC", 40_000 * 10**6),
             borrow("borrower_1#0", "WETH", 10**18),
@@ -84,10 +84,29 @@ MUTANTS = {
         "SOLV-5",
     ),
     "loan of what is held": Mutant(
-        "RiskEngine", "modules/initial_margin", "_initial",
-        "rule & price_oracle.LATCHED != 0", "rule == 0",
+        "RiskEngine", "modules/initial_margin", "_initial", "_is_held(id)", "_is_held(0)",
         [HOLD, borrow("borrower_1#0", "WETH", 10**18)],
         "LIVE-3",
+    ),
+    "new risk beside a held collateral": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial", "_is_held(tag)", "_is_held(0)",
+        [add("borrower_1#0", "USDC", 40_000 * 10**6), HOLD, borrow("borrower_1#0", "USDC", 10**9)],
+        "LIVE-3",
+    ),
+    "new risk beside a settled collateral": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial",
+        "shield the debt\n            if rule << 96 == 0", "shield the debt\n            if rule == 1",
+        [
+            add("borrower_1#0", "USDC", 400_000 * 10**6),
+            *settled(1_950),
+            borrow("borrower_1#0", "USDC", 10**9),
+        ],
+        "LIVE-3",
+    ),
+    "settled above what it costs": Mutant(
+        "CircuitBreaker", "", "settlement_of", "min(high, max(quote.high, quote.average))", "high",
+        [*settled(2_000)[:-1], *price("WETH", 1_900, 3), settled(2_000)[-1]],
+        "GATE-1",
     ),
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",
