@@ -117,7 +117,8 @@ def test_hold__others_and_all_else_go_on(held):
     held.give("USDC", me, 10**9)
     held.engine.repay(held.account(), usdc, 10**6, sender=me)
     held.deposit("WETH", 5)
-    held.borrow("DAI", 100, other)
+    held.deposit("WBTC", 1, held.account(2))
+    held.borrow("DAI", 100, held.account(2))
     assert held.risk.quote(weth).level == 0
 
 
