@@ -79,8 +79,6 @@ def test_settlement__is_the_checkpoint_with_its_volatility(world):
     poke(world, 2 * WAD)
     volatility = 12_345 << 192
     world.risk.send("write_checkpoint", world.asset, 7 | 8 << 96 | volatility | 9 << 224, 5)
-    # more than it costs: nobody owes what is not lent
-    world.risk.send("set_price", WAD)
     price = 3 * WAD // 2
     found = world.read("settlement_of", world.asset, price)
     assert found == price | price << 96 | volatility | world.host.now << 224
