@@ -95,7 +95,8 @@ MUTANTS = {
     ),
     "new risk beside a settled collateral": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "shield the debt\n            if rule << 96 == 0", "shield the debt\n            if rule == 1",
+        "shield the debt\n            if rule << 96 == 0",
+        "shield the debt\n            if rule == 1",
         [
             add("borrower_1#0", "USDC", 400_000 * 10**6),
             *settled(1_950),
