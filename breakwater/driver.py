@@ -554,8 +554,9 @@ class CircuitBreaker(Contract):
 
     def settlement_of(self, asset: Address, price: int) -> int:
         """The checkpoint of an asset that is wound down at `price` [WAD]: spot and average are
-        the price, volatility is what it was. Reverts for a price out of `range_of`, and for an
-        asset that is settled already.
+        the price, volatility is what it was. Reverts for a price out of `range_of`; of an asset
+        that is lent and has a valid price for one above the higher of that and its average; and
+        for an asset that is settled already.
         """
         found: int = self._call("settlement_of", (asset, price))
         return found
@@ -2141,11 +2142,12 @@ class RiskEngine(Contract):
 
     def check_initial(self, position: Sequence[int], touched: int) -> bool:
         """Reverts unless the position meets its initial margin and leverage cap. Collateral is
-        counted leg by leg until there is enough; the rest isn't looked at. Refused beside any
-        debt without a price, or in an asset that is wound down.
+        counted leg by leg until there is enough; no price of the rest is looked at. Refused
+        beside any debt without a price, and with debt where any leg's asset is wound down or
+        held.
 
-        touched: Tag of the leg whose risk was raised; its asset must be at level NORMAL, and
-            that of a debt not held. 0: none.
+        touched: Tag of the leg whose risk was raised; its asset must be at level NORMAL, or
+            wound down and the leg gone. 0: none.
         Returns: True.
         """
         found: bool = self._call("check_initial", (position, touched))

@@ -328,10 +328,14 @@ def settlement_of(asset: address, price: uint256) -> uint256:
     @notice See `ICircuitBreaker.settlement_of`.
     """
     risk_engine: IRiskEngine = IRiskEngine(self.risk_engine)
-    assert (staticcall risk_engine.quote(asset)).level != WIND_DOWN, "asset is settled"
+    quote: IRiskEngine.Quote = staticcall risk_engine.quote(asset)
+    assert quote.level != WIND_DOWN, "asset is settled"
     low: uint256 = 0
     high: uint256 = 0
     low, high = price_range._range(asset)
+    if self.vault_of[asset] != empty(address) and quote.price != 0:
+        # who borrowed it at what it costs would be under water by the settlement alone
+        high = min(high, max(quote.high, quote.average))
     assert price != 0 and price >= low and price <= high, "price is out of range"
     checkpoint: uint256 = (staticcall risk_engine.words_of(asset))[2]
     return price_history._settled(checkpoint, price)

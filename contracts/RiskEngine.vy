@@ -203,8 +203,8 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             break
         id: uint256 = rest & 127
         rule: uint256 = price_oracle.rules[id]
-        if rest & legs.DEBT != 0 and rule & price_oracle.LATCHED != 0:
-            initial_margin._check_not_held(id)
+        if rest & legs.DEBT != 0:
+            initial_margin._check_not_held(id, rule)
         rest = rest >> 8
         state: uint256 = price_oracle._read(id, rule)[4]
         if state >> 2 & 3 > level:
@@ -228,11 +228,10 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
 def check_listable(id: uint256) -> bool:
     rule: uint256 = price_oracle.rules[id]
     if price_oracle._read(id, rule)[1] == 0:
-        legs._fail("price is stale")
+        initial_margin._explain(initial_margin.PRICE_STALE)
     if rule & price_oracle.SOURCE == 0:
-        legs._fail("asset is settled")
-    if rule & price_oracle.LATCHED != 0:
-        initial_margin._check_not_held(id)
+        initial_margin._explain(initial_margin.LEVEL_SETTLED)
+    initial_margin._check_not_held(id, rule)
     return True
 
 

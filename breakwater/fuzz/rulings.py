@@ -244,7 +244,7 @@ class Rulings(Books):
 
     def _settled(self, asset: Asset, old: tuple[int, ...], new: tuple[int, ...]) -> None:
         """GATE-1: wound down at a price that pokes saw within a week and that was announced a day
-        before; all else stays."""
+        before, one that is lent at no more than it costs; all else stays."""
         price, slots = new[2] & M96, asset.ranges
         announced, since = self.announced.get(asset.id, ([0], self.now))
         if announced[0] != price:
@@ -258,6 +258,9 @@ class Rulings(Books):
         seen = [word for word in words if word >> 192 and word >> 192 > last - 7]
         low = min((word & M96 for word in seen), default=0)
         high = max((word >> 96 & M96 for word in seen), default=0)
+        now = self.price(asset.id)
+        if asset.vault >= 0 and now.spot:
+            high = min(high, now.new_debt)
         room = min(price - low, high - price)
         self._room("GATE-1", room, high, "settlement price of {}", asset.symbol)
 

@@ -29,9 +29,9 @@ from breakwater.fuzz.state import SENTENCES, padded
 from breakwater.fuzz.steps import Step
 from breakwater.fuzz.trials import Send, Trials
 from breakwater.fuzz.world import Result, World
-from breakwater.observation.words import M112, M128, M256
+from breakwater.observation.words import M32, M112, M128, M256
 from breakwater.promises.verdicts import Violation
-from breakwater.units import BPS
+from breakwater.units import BPS, HOUR
 
 __all__ = ["SENTENCES", "Watch"]
 
@@ -395,7 +395,8 @@ class Watch(Rulings):
             margin = self.margin_of(i)
             room, free = margin.room, margin.free
             name = self._name(i)
-            by_margin = level == 0 and room >= 0 and free >= 0
+            shield = None if told.liquidations else self._shield(after)
+            by_margin = level == 0 and room >= 0 and free >= 0 and shield is None
             for id in debts:
                 price = self.price(id)
                 if not price.spot or price.level == WIND_DOWN:
@@ -410,8 +411,19 @@ class Watch(Rulings):
             if level:
                 self._differs("GATE-2", level, "new risk of {} above level NORMAL", name)
                 continue
+            if shield is not None:
+                self._differs("LIVE-3", 1, f"new risk of {{}} beside {shield}", name)
             self._room("SOLV-5", room // BPS, margin.required // BPS, "initial margin of {}", name)
             self._room("SOLV-5", free, margin.exposure * margin.leverage, "leverage of {}", name)
+
+    def _shield(self, legs: Legs) -> str | None:
+        """What would keep new risk from being liquidated: an asset that is settled or held."""
+        for tag, _ in legs:
+            id = tag & 127
+            until = self.rules[id][1] >> 217 & M32
+            if self.price(id).level == WIND_DOWN or (until and self.now < until + HOUR):
+                return self._listed[id - 1].symbol
+        return None
 
     def _is_safer(self, before: Legs, after: Legs) -> bool:
         owed = {tag: amount for tag, amount in before if tag >= 128}

@@ -314,9 +314,12 @@ class CircuitBreaker(Owned):
         risk, now = self._named("risk_engine"), self.chain.now
         if risk == ZERO_ADDRESS:
             raise Refused()
-        if self._tell(risk, "quote", asset)[7] == WIND_DOWN:
+        quote = self._tell(risk, "quote", asset)
+        if quote[7] == WIND_DOWN:
             raise Refused("asset is settled")
         low, high = self.range_of(sender, asset)
+        if self.vault_of(sender, asset) != ZERO_ADDRESS and quote[0]:
+            high = min(high, max(quote[2:4]))
         if price == 0 or not low <= price <= high:
             raise Refused("price is out of range")
         before = average.unpacked(*self._tell(risk, "words_of", asset)[2:])

@@ -152,7 +152,7 @@ class Lens(Contract):
             return "not enough collateral"
         if not position.has_debt:
             return ""
-        return self._check(_with_amount(position, i, held - taken), tag)
+        return self._check(position.lowered(i, taken, 0), tag)
 
     def _why_not_deposited(self, id: bytes, asset: str, amount: int) -> str:
         book = self._book(asset)

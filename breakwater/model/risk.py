@@ -213,8 +213,8 @@ class RiskEngine(Owned):
         """Whether `after` passes by its initial margin; else that it is safer than `before`."""
         level, why = NORMAL, None
         while touched:
-            if touched & DEBT:
-                self._check_not_held(touched & 127)
+            if touched & DEBT and self._is_held(touched & 127):
+                raise Refused("asset is held")
             read = self._read(touched & 127)
             if read.level > level:
                 level, why = read.level, read.trouble
@@ -235,9 +235,8 @@ class RiskEngine(Owned):
             raise Refused()
         if self._read(id).price == 0:
             raise Refused("price is stale")
-        if self._rule(id).is_settled:
-            raise Refused("asset is settled")
-        self._check_not_held(id)
+        if shield := self._shield(id):
+            raise Refused(shield)
         return True
 
     @reentrant
@@ -362,8 +361,8 @@ class RiskEngine(Owned):
     def _initial(self, legs: Sequence[Leg], touched: int) -> str | None:
         """Why new risk is refused; None when it is not.
 
-        Debts first, then collateral until it suffices: what is left, and the price behind it, is
-        not looked at, unless it is the leg whose risk was raised.
+        Debts first, then collateral until it suffices: of what is left the price is not looked at,
+        unless it is the leg whose risk was raised, but whether it would shield the debt is.
         """
         required = debt = 0
         cap = margin.NO_CAP
@@ -375,10 +374,9 @@ class RiskEngine(Owned):
             if id | DEBT == unseen:
                 if read.level != NORMAL:
                     return read.trouble
-                self._check_not_held(id)
                 unseen = 0
-            elif read.level == WIND_DOWN:
-                return read.trouble
+            if shield := self._shield(id):
+                return shield
             if read.price == 0:
                 return "price is stale"
             rules = rules_at(self._rule(id), NO_TERM, 0)
@@ -390,7 +388,11 @@ class RiskEngine(Owned):
         enough = debt == 0
         collateral = exposure = 0
         for id, amount, is_debt in legs:
-            if is_debt or (enough and id != unseen):
+            if is_debt:
+                continue
+            if debt and (shield := self._shield(id)):
+                return shield
+            if enough and id != unseen:
                 continue
             read = self._read(id)
             if id == unseen:
@@ -408,9 +410,9 @@ class RiskEngine(Owned):
         if not enough:
             return "initial margin is not met" if collateral < required else "leverage is too high"
         if unseen:
-            # a leg that was emptied by what raised the risk
+            # a leg that was emptied by what raised the risk; of what is settled: the way out
             read = self._read(unseen & 127)
-            if read.level != NORMAL:
+            if read.level not in (NORMAL, WIND_DOWN):
                 return read.trouble
         return None
 
@@ -424,10 +426,16 @@ class RiskEngine(Owned):
     def _is_safer(self, before: Sequence[Leg], after: Sequence[Leg]) -> bool:
         return margin.is_safer(before, after, *self._known(leg.asset for leg in (*before, *after)))
 
-    def _check_not_held(self, id: int) -> None:
-        """What is held, or in the grace after it, comes into no account: it would shield it."""
-        if self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME:
-            raise Refused("asset is held")
+    def _shield(self, id: int) -> str | None:
+        """Why nothing is lent beside an asset: one that is settled, held or in the grace after that
+        would shield it."""
+        if self._rule(id).is_settled:
+            return "asset is settled"
+        return "asset is held" if self._is_held(id) else None
+
+    def _is_held(self, id: int) -> bool:
+        """Or in the grace after a hold."""
+        return self.chain.now < self._term(id).held_until + liquidation.GRACE_TIME
 
     def _check_breaker(self, sender: str) -> None:
         if sender != self.get("breaker"):

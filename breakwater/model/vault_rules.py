@@ -49,9 +49,10 @@ class Vaults(Schedule):
         self.emit("SetVault", vault=vault, config=wanted)
 
     def wind_down_vault(self, sender: str, vault: str) -> None:
-        """For good."""
+        """For good; no more of its shares comes into any account."""
         self._check_owner(sender)
         self._ask(vault, "wind_down")
+        self._ask(self.engine, "end_collateral", vault)
 
     @view
     def vault_config_of(self, sender: str, vault: str) -> VaultConfig:

@@ -167,8 +167,7 @@ def why_blocked(
         return "not enough collateral"
     if not has_debt:
         return ""
-    position[leg >> 1] = legs._set_amount(position[leg >> 1], leg & 1, held - taken)
-    return self._check(position, tag)
+    return self._check(legs._sub(position, leg, taken), tag)
 
 
 @view

@@ -26,10 +26,10 @@ BPS: constant(uint256) = 10_000
 MARGIN_OK: constant(uint256) = 0
 MARGIN_LOW: constant(uint256) = 1
 LEVERAGE_HIGH: constant(uint256) = 2
-DEBT_UNPRICED: constant(uint256) = 3
+PRICE_STALE: constant(uint256) = 3
 LEVEL_JUMP: constant(uint256) = 4
 LEVEL_DISPERSED: constant(uint256) = 5
-LEVEL_STALE: constant(uint256) = 6
+HELD: constant(uint256) = 6
 LEVEL_CAUTION: constant(uint256) = 7
 LEVEL_HALT: constant(uint256) = 8
 LEVEL_SETTLED: constant(uint256) = 9
@@ -41,13 +41,15 @@ OUTAGE: constant(uint256) = 10
 def _initial(position: uint256[4], touched: uint256) -> uint256:
     """
     @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
-         collateral leg by leg until it suffices. On the path of every loan: the sums are unsafe,
-         values being below 2**120 and weights below 2**16.
+         collateral leg by leg until it suffices; of the rest only whether it would shield the
+         debt. On the path of every loan: the sums are unsafe, values being below 2**120 and
+         weights below 2**16.
     """
     required: uint256 = 0  # [WAD * BPS]
     debt: uint256 = 0  # [WAD]
     max_leverage: uint256 = 255  # [5_000 bps]
     unseen: uint256 = touched
+    rest: uint256 = 0  # collateral legs not looked at
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
@@ -61,6 +63,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if tag < legs.DEBT:
             if tag == 0:
                 break
+            rest = unsafe_add(rest, 1)
             continue
         id: uint256 = tag & 127
         rule: uint256 = price_oracle.rules[id]
@@ -68,14 +71,15 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         if tag == unseen:
             if state & 12 != 0:
                 return self._level_reason(state)
-            if rule & price_oracle.LATCHED != 0:
-                self._check_not_held(id)
             unseen = 0
-        elif state & 12 == 12:
-            # what has ended counts at a price that nobody pays
+        # without a source; what it is counted at nobody may pay
+        if rule << 96 == 0:
             return LEVEL_SETTLED
+        # nobody who rests on it is liquidated
+        if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
+            return HELD
         if price == 0:
-            return DEBT_UNPRICED
+            return PRICE_STALE
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
         debt = unsafe_add(debt, value)
         required = unsafe_add(required, unsafe_mul(value, asset_config._debt_weight(rule)))
@@ -85,15 +89,24 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     collateral: uint256 = 0  # [WAD * BPS]
     exposure: uint256 = 0  # [WAD]
     for i: uint256 in range(8):
+        if rest == 0 or debt | unseen == 0:
+            break
         word: uint256 = position[i >> 1]
         if i & 1 == 1:
             word = (word >> 104 & legs.MAX_AMOUNT) | ((word >> 216 & 255) << 208)
         tag: uint256 = word >> 208 & 255
-        if tag == 0 or (enough and unseen == 0):
-            break
-        if tag >= legs.DEBT or (enough and tag != unseen):
+        if tag >= legs.DEBT:
             continue
+        rest = unsafe_sub(rest, 1)
         rule: uint256 = price_oracle.rules[tag]
+        if debt != 0:
+            # else it would shield the debt
+            if rule << 96 == 0:
+                return LEVEL_SETTLED
+            if rule & price_oracle.LATCHED != 0 and maintenance._is_held(tag):
+                return HELD
+        if enough and tag != unseen:
+            continue
         low, price, high, average, state = price_oracle._read(tag, rule)
         if tag == unseen:
             if state & 12 != 0:
@@ -116,10 +129,10 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     if not enough:
         return MARGIN_LOW if collateral < required else LEVERAGE_HIGH
     if unseen != 0:
-        # a leg that was emptied by what raised the risk
+        # a leg that was emptied by what raised the risk; of what is settled that is the way out
         id: uint256 = unseen & 127
-        low, price, high, average, state = price_oracle._read(id, price_oracle.rules[id])
-        if state & 12 != 0:
+        state = price_oracle._read(id, price_oracle.rules[id])[4]
+        if state & 12 != 0 and state & 12 != 12:
             return self._level_reason(state)
     return MARGIN_OK
 
@@ -196,12 +209,12 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
 
 @view
 @internal
-def _check_not_held(id: uint256):
+def _check_not_held(id: uint256, rule: uint256):
     """
     @dev What is held, or in the grace after it, comes into no account: it would shield it.
     """
-    if maintenance._is_held(id):
-        legs._fail("asset is held")
+    if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
+        self._explain(HELD)
 
 
 @pure
@@ -222,7 +235,7 @@ def _level_reason(state: uint256) -> uint256:
     """
     status: uint256 = state & 3
     if status == price_words.STALE:
-        return LEVEL_STALE
+        return PRICE_STALE
     if state & 8 != 0:
         return LEVEL_SETTLED if state & 4 != 0 else LEVEL_HALT
     if status == price_words.JUMP:
@@ -241,7 +254,7 @@ def _explain(why: uint256):
         legs._fail("initial margin is not met")
     if why == LEVERAGE_HIGH:
         legs._fail("leverage is too high")
-    if why == DEBT_UNPRICED or why == LEVEL_STALE:
+    if why == PRICE_STALE:
         legs._fail("price is stale")
     if why == LEVEL_JUMP:
         legs._fail("price is in a jump")
@@ -251,4 +264,6 @@ def _explain(why: uint256):
         legs._fail("asset is in caution")
     if why == LEVEL_HALT:
         legs._fail("asset is halted")
+    if why == HELD:
+        legs._fail("asset is held")
     legs._fail("asset is settled")

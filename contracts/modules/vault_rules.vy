@@ -67,10 +67,13 @@ def set_vault(vault: address, config: IConfigurator.VaultConfig):
 @external
 def wind_down_vault(vault: address):
     """
-    @notice Ends a vault, for good; see `ILendingVault.wind_down`.
+    @notice Ends a vault, for good; see `ILendingVault.wind_down`. No more of its shares comes into
+            any account.
     """
     ownable._check_owner()
     extcall ILendingVault(vault).wind_down()
+    # else they would be bought for what they will be paid, and added at what they claim
+    extcall rulebook.ICreditEngine(rulebook.CREDIT_ENGINE).end_collateral(vault)
 
 
 @view

@@ -64,8 +64,8 @@ LOANS = "borrow", "batch that is safer and borrows"
 NEW_RISK = "borrow", "borrow against it", "withdraw with debt", "move with debt"
 REFUSED_BESIDES = {
     # what is refused though the asset is at NORMAL; who is to be liquidated has a health of 0.97
-    "HOLD": ("bring what is new", *LOANS, "liquidate"),
-    "HOLD, grace after it": ("bring what is new", *LOANS, "liquidate"),
+    "HOLD": ("bring what is new", *NEW_RISK, *LOANS, "liquidate"),
+    "HOLD, grace after it": ("bring what is new", *NEW_RISK, *LOANS, "liquidate"),
     "OUTAGE": (*NEW_RISK, "liquidate"),
     "OUTAGE, grace after it": (*NEW_RISK, "liquidate"),
     "BAD_DEBT": LOANS,

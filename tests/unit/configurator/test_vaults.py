@@ -214,6 +214,25 @@ def test_wind_down_vault__ends_it(market):
         vault.deposit(1, market.lender, sender=market.lender)
 
 
+def test_wind_down_vault__no_more_of_its_shares_comes_into_an_account(new_market):
+    """What accounts hold stays, and leaves; one that is no collateral becomes none."""
+    market = new_market()
+    dai, usdc, me, owner = market.assets["DAI"], market.assets["USDC"], market.lender, market.owner
+    engine, account = market.engine, market.account(0, me)
+    market.add_asset("claim", decimals=24, dollars=1, token=dai.vault, cap=2**104)
+    dai.vault.approve(engine, 2**256 - 1, sender=me)
+    engine.deposit_collateral(account, dai.vault, 10**24, sender=me)
+    for asset in (dai, usdc):
+        market.configurator.wind_down_vault(asset.vault, sender=owner)
+        assert engine.book_word(asset.vault) >> 119 & 1 == 1
+    with refuses("asset is settled"):
+        engine.deposit_collateral(account, dai.vault, 1, sender=me)
+    assert market.lens.max_deposit(account, dai.vault) == 0
+    engine.withdraw_collateral(account, dai.vault, 10**24, me, sender=me)
+    with refuses("collateral is listed already"):
+        market.add_asset("other", decimals=12, dollars=1, token=usdc.vault, cap=2**104)
+
+
 def test_vaults__owner_only(market, new_vault):
     vault, fund, _ = new_vault()
     configurator, other = market.configurator, market.other

@@ -177,8 +177,8 @@ MUTANTS = {
     "debt above NORMAL": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
         "            if state & 12 != 0:\n                return self._level_reason(state)\n"
-        "            if rule",
-        "            if rule",
+        "            unseen = 0\n        # without",
+        "            unseen = 0\n        # without",
         [HOOK_UP, borrow("borrower_1#0", "HOOK", 50 * 10**18)],
         "GATE-2",
     ),
@@ -191,7 +191,7 @@ MUTANTS = {
         "GATE-2",
     ),
     "debt without a price": Mutant(
-        "RiskEngine", "modules/initial_margin", "_initial", "return DEBT_UNPRICED", "continue",
+        "RiskEngine", "modules/initial_margin", "_initial", "return PRICE_STALE", "continue",
         [HOOK_DOWN,
          borrow("borrower_2#0", "WETH", weth(0.5))],
         "SOLV-5",

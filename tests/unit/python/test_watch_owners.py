@@ -15,14 +15,14 @@ from tests.planted.sequences import DAY, HOUR, NOWHERE, add, borrow, call, price
 
 POKE = call("keeper", "breaker", "poke", "@token.WETH")
 HOLD = call("guardian", "breaker", "hold", "@token.WETH", HOUR)
-SEEN = [one for dollars in (2_000, 1_900) for one in (*price("WETH", dollars, 3), POKE)]
 
 
-def settled(dollars, notice=DAY):
-    price = dollars * 10**18
-    announced = ruled("configurator", "announce_settlement", "@token.WETH", price)
+def settled(dollars, notice=DAY, last=2_000):
+    """Pokes saw 1,900 and 2,000 dollars."""
+    announced = ruled("configurator", "announce_settlement", "@token.WETH", dollars * 10**18)
     done = ruled("configurator", "settle", "@token.WETH")
-    return [*SEEN, *announced, replace(done[0], wait=notice), *done[1:]]
+    seen = [one for at in (3_900 - last, last) for one in (*price("WETH", at, 3), POKE)]
+    return [*seen, *announced, replace(done[0], wait=notice), *done[1:]]
 
 
 FIRST = ruled("configurator", "set_growth", "@token.WETH", 10)
@@ -74,20 +74,40 @@ MUTANTS = {
     ),
     "new risk beside a settled debt": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "elif state & 12 == 12", "elif tag == 0",
+        "nobody may pay\n        if rule << 96 == 0", "nobody may pay\n        if rule == 1",
         [
-            add("borrower_1#0", "USDC", 40_000 * 10**6),
-            borrow("borrower_1#0", "WETH", 10**18),
+            add("borrower_2#0", "USDC", 40_000 * 10**6),
+            borrow("borrower_2#0", "WETH", 10**18),
             *settled(1_950),
-            borrow("borrower_1#0", "USDC", 10**9),
+            borrow("borrower_2#0", "USDC", 10**9),
         ],
         "SOLV-5",
     ),
     "loan of what is held": Mutant(
-        "RiskEngine", "modules/initial_margin", "_initial",
-        "rule & price_oracle.LATCHED != 0", "rule == 0",
-        [HOLD, borrow("borrower_1#0", "WETH", 10**18)],
+        "RiskEngine", "modules/initial_margin", "_initial", "_is_held(id)", "_is_held(0)",
+        [HOLD, borrow("borrower_2#0", "WETH", 10**17)],
         "LIVE-3",
+    ),
+    "new risk beside a held collateral": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial", "_is_held(tag)", "_is_held(0)",
+        [add("borrower_1#0", "USDC", 40_000 * 10**6), HOLD, borrow("borrower_1#0", "USDC", 10**9)],
+        "LIVE-3",
+    ),
+    "new risk beside a settled collateral": Mutant(
+        "RiskEngine", "modules/initial_margin", "_initial",
+        "shield the debt\n            if rule << 96 == 0",
+        "shield the debt\n            if rule == 1",
+        [
+            add("borrower_1#0", "USDC", 400_000 * 10**6),
+            *settled(1_950),
+            borrow("borrower_1#0", "USDC", 10**9),
+        ],
+        "LIVE-3",
+    ),
+    "settled above what it costs": Mutant(
+        "CircuitBreaker", "", "settlement_of", "min(high, max(quote.high, quote.average))", "high",
+        settled(2_000, last=1_900),
+        "GATE-1",
     ),
     "growth that is more at once": Mutant(
         "CreditEngine", "modules/exposure", "_limited", "and growth != 0:", "and growth == 1_000:",

@@ -7,7 +7,7 @@ health factor of 0.95 under 1,716.87.
 import pytest
 
 from breakwater.units import DAY, HOUR, MAX_UINT256, WAD
-from tests.market import BORROW, MOVE, REPAY, ZERO, refuses
+from tests.market import BORROW, MOVE, REPAY, WITHDRAW, ZERO, refuses
 
 WEAK, WEAKER = 1_780, 1_700
 LATCHED = 1 << 227
@@ -106,7 +106,7 @@ def test_hold__under_water_too(held):
 
 
 def test_hold__others_and_all_else_go_on(held):
-    """Repaying, adding, borrowing; liquidations that rest on other assets."""
+    """Repaying, adding; loans and liquidations that rest on other assets."""
     weth, usdc, me = held.assets["WETH"], held.assets["USDC"], held.borrower
     other = held.account(1)
     held.deposit("WBTC", 1, other)
@@ -117,9 +117,48 @@ def test_hold__others_and_all_else_go_on(held):
     held.give("USDC", me, 10**9)
     held.engine.repay(held.account(), usdc, 10**6, sender=me)
     held.deposit("WETH", 5)
-    held.borrow("USDC", 100)
-    held.engine.withdraw_collateral(held.account(), weth, 1, me, sender=me)
+    held.deposit("WBTC", 1, held.account(2))
+    held.borrow("DAI", 100, held.account(2))
     assert held.risk.quote(weth).level == 0
+
+
+@pytest.mark.parametrize("name", ["WETH", "USDC"])
+def test_hold__no_new_risk_beside_what_is_held(market, name):
+    """Collateral or debt, until the grace is over: who has it is not liquidated for anything else."""
+    account, me = market.account(), market.borrower
+    weth, dai = market.assets["WETH"], market.assets["DAI"]
+    market.deposit("WETH", 10)
+    market.deposit("DAI", 30_000)
+    market.borrow("USDC", 5_000)
+    until = hold(market, name)
+    for when in (market.host.now, until, until + HOUR - 1):
+        at(market, when)
+        for asset in (weth, dai):
+            assert market.lens.why_blocked(account, WITHDRAW, asset, 1) == "asset is held"
+            with refuses("asset is held"):
+                market.engine.withdraw_collateral(account, asset, 1, me, sender=me)
+        assert market.lens.why_blocked(account, BORROW, dai, 10**21) == "asset is held"
+        assert market.lens.max_borrow(account, dai) == 0
+        with refuses("asset is held"):
+            market.borrow("DAI", 1_000)
+    at(market, until + HOUR)
+    market.borrow("DAI", 1_000)
+    market.engine.withdraw_collateral(account, weth, 1, me, sender=me)
+
+
+def test_hold__the_way_out_of_what_is_held(market):
+    """All of a collateral, where the rest meets the initial margin; or a batch that is safer."""
+    account, me, weth = market.account(), market.borrower, market.assets["WETH"]
+    market.deposit("WETH", 10)
+    market.deposit("DAI", 30_000)
+    market.borrow("USDC", 5_000)
+    market.give("USDC", me, 10**9)
+    hold(market, "WETH")
+    safer = [market.leg(REPAY, "USDC", 10**9, account), market.leg(WITHDRAW, "WETH", 1, account)]
+    market.engine.batch(safer, b"", sender=me)
+    assert market.lens.why_blocked(account, WITHDRAW, weth, 2**256 - 1) == ""
+    market.engine.withdraw_collateral(account, weth, 2**256 - 1, me, sender=me)
+    market.borrow("USDC", 1_000)
 
 
 def test_hold__nothing_held_is_brought_new_to_an_account(held):

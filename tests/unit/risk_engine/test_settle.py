@@ -3,7 +3,7 @@
 import pytest
 
 from breakwater.units import DAY, HOUR, MAX_UINT256, WAD
-from tests.market import REPAY, WITHDRAW, refuses
+from tests.market import BORROW, REPAY, WITHDRAW, refuses
 
 
 @pytest.fixture
@@ -47,7 +47,27 @@ def test_settle__price_for_good(market):
 @pytest.mark.parametrize("dollars", [1_900, 2_100])
 def test_settle__at_the_ends_of_the_range(market, dollars):
     assert market.breaker.range_of(market.assets["WETH"]) == (1_900 * WAD, 2_100 * WAD)
-    settle(market, dollars)
+    weth, owner = market.assets["WETH"], market.owner
+    market.configurator.announce_settlement(weth, dollars * WAD, sender=owner)
+    market.host.advance(DAY)
+    # it is lent, and what it costs is not known
+    market.break_feed("WETH")
+    market.configurator.settle(weth, sender=owner)
+
+
+@pytest.mark.parametrize("spot", [1_980, 2_020])
+def test_settle__of_what_is_lent_at_no_more_than_it_costs(market, spot):
+    """The higher of spot and average, though pokes saw 2,100 USD."""
+    weth = market.assets["WETH"]
+    market.configurator.announce_settlement(weth, 2_000 * WAD, sender=market.owner)
+    market.host.advance(DAY)
+    market.price("WETH", spot)
+    quote = market.risk.quote(weth)
+    highest = max(quote.high, quote.average)
+    assert (highest > spot * WAD) == (spot < 2_000)
+    with refuses("price is out of range"):
+        market.breaker.settlement_of(weth, highest + 1)
+    assert market.breaker.settlement_of(weth, highest) & 2**96 - 1 == highest
 
 
 @pytest.mark.parametrize("price", [0, 1_900 * WAD - 1, 2_100 * WAD + 1, 2**255])
@@ -117,20 +137,22 @@ def test_settle__of_a_debt_at_the_settlement_price(market):
     market.deposit("USDC", 30_000, account)
     market.borrow("WETH", 10, account)
     market.host.advance(12)
-    settle(market, 2_100)
-    market.price("USDC", "0.8")
-    assert market.risk.health_of(market.engine.position_of(account)).debt_value >= 21_000 * WAD
+    settle(market, 2_000)
+    market.price("USDC", "0.75")
+    assert market.risk.health_of(market.engine.position_of(account)).debt_value >= 20_000 * WAD
     market.liquidate("WETH", "USDC", account=account)
 
 
 def test_settle__new_risk_is_refused(market):
     settle(market, 2_000)
-    weth, me = market.assets["WETH"], market.borrower
+    weth, usdc, me = market.assets["WETH"], market.assets["USDC"], market.borrower
     with refuses("asset is settled"):
         market.engine.withdraw_collateral(market.account(), weth, 1, me, sender=me)
     assert market.lens.why_blocked(market.account(), WITHDRAW, weth, 1) == "asset is settled"
-    with refuses("initial margin is not met"):
+    with refuses("asset is settled"):
         market.borrow("USDC", 1)
+    assert market.lens.why_blocked(market.account(), BORROW, usdc, 10**9) == "asset is settled"
+    assert market.lens.max_borrow(market.account(), usdc) == 0
     market.deposit("USDC", 10_000, market.account(3))
     with refuses("asset is settled"):
         market.borrow("WETH", "0.1", market.account(3))
@@ -140,6 +162,34 @@ def test_settle__new_risk_is_refused(market):
         market.risk.check_listable(weth.id)
     margin = market.lens.margin_of(market.engine.position_of(market.account()))
     assert (margin.collateral, margin.exposure) == (0, 0)
+
+
+def test_settle__the_way_out_of_what_would_shield_a_debt(market):
+    """All of it, where the rest meets the initial margin; then loans go on."""
+    settle(market, 2_000)
+    account, weth, usdc = market.account(), market.assets["WETH"], market.assets["USDC"]
+    for reason, added in ("initial margin is not met", 15_000), ("", 15_000):
+        market.deposit("DAI", added)
+        assert market.lens.why_blocked(account, WITHDRAW, weth, 2**256 - 1) == reason
+        assert market.lens.why_blocked(account, WITHDRAW, weth, 1) == "asset is settled"
+    with refuses("asset is settled"):
+        market.borrow("USDC", 100)
+    dai = market.assets["DAI"]
+    with refuses("asset is settled"):
+        market.engine.withdraw_collateral(account, dai, 1, market.borrower, sender=market.borrower)
+    me = market.borrower
+    market.engine.withdraw_collateral(account, weth, 2**256 - 1, me, sender=me)
+    market.borrow("USDC", 100)
+    assert market.lens.max_borrow(account, usdc) > 0
+
+
+def test_settle__without_debt_what_is_settled_shields_nothing(market):
+    free, me = market.account(5), market.borrower
+    market.deposit("WETH", 2, free)
+    market.deposit("DAI", 100, free)
+    settle(market, 2_000)
+    for name in ("DAI", "WETH"):
+        market.engine.withdraw_collateral(free, market.assets[name], 1, me, sender=me)
 
 
 def test_settle__dead_asset_at_what_pokes_saw_last(market):
