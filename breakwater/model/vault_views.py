@@ -373,7 +373,7 @@ class VaultViews(Owned, ShareToken):
     def fee_shares(self, sender: str) -> int:
         """What `settle_fee` would mint."""
         books, rates, rules, claims = self._now()
-        return fee_shares_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        return self._fee_shares_of(total_of(books, rates.debt_index), claims, rules)
 
     @reentrant
     def utilization(self, sender: str) -> int:

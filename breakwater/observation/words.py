@@ -16,6 +16,7 @@ M64: Final = 2**64 - 1
 M96: Final = 2**96 - 1
 M104: Final = 2**104 - 1
 M112: Final = 2**112 - 1
+M127: Final = 2**127 - 1
 M128: Final = 2**128 - 1
 M160: Final = 2**160 - 1
 _UNTIL: Final = 2**34 - 1

@@ -11,10 +11,16 @@ from tests.mutants import Mutant, changed
 from tests.planted.sequences import NOTHING, call
 
 FORGETFUL = Mutant(
-    "LendingVault", "modules/lenders", "_turn",
-    "unsafe_add(all_redeemed, min(payable_now, supply))", "min(payable_now, supply)", [], "LIVE-2",
+    "LendingVault", "modules/lenders", "_claim",
+    "unsafe_add(paid >> 128, books & M112)", "books & M112", [], "LIVE-2",
 )  # fmt: skip
 """The part of who comes later is of what is left, not of all that there was."""
+
+GREEDY = Mutant(
+    "LendingVault", "modules/lenders", "_claim",
+    "unsafe_sub(part, min(part, self._taken[owner]))", "part", [], "SOLV-2",
+)  # fmt: skip
+"""What he took before is not counted."""
 
 
 @pytest.mark.parametrize("mutated", [False, True])
