@@ -425,16 +425,17 @@ def _price(total: uint256, claims: uint256, config: uint256) -> (uint256, uint25
          redeemed since: a share is worth the first over the second. Below 2**114 and at most
          2**127 + 10**6, neither is zero.
     """
-    assets: uint256 = unsafe_add(
-        unsafe_sub(total, self._fee(total, claims, config)), VIRTUAL_ASSETS
-    )
-    shares: uint256 = unsafe_add(claims & M128, VIRTUAL_SHARES)
+    paid: uint256 = 0
     if config >> 255 != 0:
-        paid: uint256 = self._paid
-        # what is paid was cash, or is a debt from before, or a fee on it
-        assets = unsafe_add(assets, paid >> 128)
-        shares = unsafe_add(shares, paid & M128)
-    return assets, shares
+        paid = self._paid
+    # what was paid had been cash, or a debt from before, or a fee on it
+    return (
+        unsafe_add(
+            unsafe_sub(total, self._fee(total, claims, config)),
+            unsafe_add(paid >> 128, VIRTUAL_ASSETS),
+        ),
+        unsafe_add(claims & M128, unsafe_add(paid & M128, VIRTUAL_SHARES)),
+    )
 
 
 @view
