@@ -58,9 +58,9 @@
 
         WIND-DOWN
         No more interest, loans, deposits or flash loans. Debts are paid, liquidated and written off
-        as before, and each holder redeems his part of the cash as often as there is some
-        (`lenders`), and transfers no share any more once he did (`share`). The fund gets the fee
-        owed as shares once more, and carries losses first.
+        as before, and each holder redeems his part of the cash as often as there is some, the
+        same in all whenever he does (`lenders`), and transfers no share any more once he did
+        (`share`). The fund gets the fee owed as shares once more, and carries losses first.
 
         Levels, and what the vault latches itself after a loss: `vault_level`.
         The words of the books and what their bits mean: `ledger`.
@@ -301,7 +301,7 @@ def write_off(shares: uint256) -> uint256:
     all_assets, all_shares = ledger._price(total, claims, config)
     fund: address = ledger._fund
     held: uint256 = share._balances[fund]
-    # below 2**113 * 2**129
+    # below 2**114 * 2**128
     burnt: uint256 = ledger._ceil_div(unsafe_mul(min(loss, all_assets), all_shares), all_assets)
     fund_loss: uint256 = loss
     if burnt > held & M128:
@@ -309,8 +309,9 @@ def write_off(shares: uint256) -> uint256:
         # less than the loss: burnt < loss * S / T
         fund_loss = unsafe_div(unsafe_mul(burnt, all_assets), all_shares)
 
+    reference: uint256 = compact._decode(ledger._window_now(books, word, config))
     books = unsafe_sub(books, unsafe_mul(shares, 2**112))
-    books = vault_level._after_loss(books, loss, total)
+    books = vault_level._after_loss(books, loss, min(total, reference))
     # the fee was settled: gains count from here
     ledger._claims = unsafe_sub(claims & M128, burnt) | ledger._total(books, word) << 128
     share._balances[fund] = unsafe_sub(held, burnt)

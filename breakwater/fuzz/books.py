@@ -9,11 +9,12 @@ from breakwater.fuzz.events import Event
 from breakwater.fuzz.exposures import Exposures
 from breakwater.fuzz.state import _window_of
 from breakwater.model import vault_limits
-from breakwater.observation.words import M32, M40, M112, M128
+from breakwater.observation.words import M32, M40, M112, M127, M128, mapped
 from breakwater.units import BPS, RAY
 
-Words = tuple[int, int, int, int, int]
-"""Of a vault: books, rates, claims, its balance of the token, the fund's shares."""
+Words = tuple[int, int, int, int, int, int]
+"""Of a vault: books, rates, claims, its balance of the token, the fund's shares, and what was
+redeemed (from bit 0) and paid (from bit 128) since it was wound down."""
 
 Config = tuple[int, int, int, int]
 """Of a vault: reserve factor, deposit cap, debt cap, highest rate."""
@@ -81,14 +82,16 @@ class _Totals:
 _NO_FLOW: Final = _Flow()
 
 
-def _totals(books: int, claims: int, index: int, factor: int) -> _Totals:
+def _totals(words: Words, index: int, factor: int) -> _Totals:
+    books, claims, paid = words[0], words[2], words[5]
     debt = (books >> 112 & M112) * index // RAY
     total = (books & M112) + debt
     if total > M112:
         total = M112
     gain = total - (claims >> 128)
     fee = gain * factor // BPS if gain > 0 else 0
-    return _Totals(total, debt, fee, total - fee + 1, (claims & M128) + 10**6)
+    assets, supply = total - fee + 1 + (paid >> 128), (claims & M128) + 10**6 + (paid & M128)
+    return _Totals(total, debt, fee, assets, supply)
 
 
 class Books(Exposures):
@@ -104,8 +107,8 @@ class Books(Exposures):
         self._room(
             "SOLV-4", highest - (new[1] >> 112 & M40), highest, "growth of the index of {}", symbol
         )
-        before = _totals(old[0], old[2], index, factor if config is None else config[0])
-        after = _totals(new[0], new[2], index, factor)
+        before = _totals(old, index, factor if config is None else config[0])
+        after = _totals(new, index, factor)
         total, debt, fee = after.total, after.debt, after.fee
         assets, supply = after.assets, after.supply
         cash = new[0] & M112
@@ -113,7 +116,7 @@ class Books(Exposures):
         self._room("SOLV-1", new[3] + lost - cash, 0, "balance of the vault of {}", symbol)
         if lost:
             self.lost_cash[v] = max(min(lost, cash - new[3]), 0)
-        owed = (supply - 10**6) * assets // supply
+        owed = (supply - 10**6) * assets // supply - (new[5] >> 128)
         self._room("SOLV-2", cash + debt - fee - owed, 0, "books of {}", symbol)
 
         flow = self._flow(events, index, symbol) if events else _NO_FLOW
@@ -135,6 +138,8 @@ class Books(Exposures):
         if flow.lent:
             self._room("CAP-1", debt_cap - debt, debt_cap, "debt cap of {}", symbol)
         if events:
+            if new[5]:
+                self._shared_out(v, new, events)
             self._flowed(v, old, new, events)
             if self.stops[v] or any(self.ends[v]):
                 self._stopped(v, events)
@@ -232,6 +237,22 @@ class Books(Exposures):
             elif name == "Withdraw":
                 ahead = words[1] * before.assets - words[0] * before.supply + other
                 self._room("SOLV-10", ahead, before.supply, "a withdrawal of {}", symbol)
+
+    def _shared_out(self, v: int, new: Words, events: list[Event]) -> None:
+        """Who took of a vault that is wound down took no more than his part of what is and was
+        there, at whatever price.
+        """
+        vault, storage = self._vaults[v], self.evm.storage
+        every = (new[2] & M128) + (new[5] & M128)
+        there = (new[0] & M112) + (new[5] >> 128)
+        for event in events:
+            if event.name != "Withdraw":
+                continue
+            owner = event.topics[3]
+            word = storage(vault.address, mapped(self._shares, owner))
+            taken = storage(vault.address, mapped(self._taken, owner))
+            part = ((word & M128) + (word >> 128 & M127)) * there
+            self._room("SOLV-2", part - taken * every, part, "one's part of {}", vault.symbol)
 
     def _stopped(self, v: int, events: list[Event]) -> None:
         """GATE-2: nothing that the level of a vault forbids."""

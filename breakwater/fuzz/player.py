@@ -137,12 +137,13 @@ class Player:
     def totals(self, v: int) -> tuple[int, int, int, int]:
         """Total, net assets and shares (virtual ones included), deposit cap."""
         watch = self.watch
-        books, _, claims, _, _ = watch.vaults[v]
+        books, _, claims, _, _, paid = watch.vaults[v]
         factor, cap, _, _ = watch.configs[v]
         total = (books & M112) + (books >> 112 & M112) * watch.index(v) // RAY
         base = claims >> 128
         fee = (total - base) * factor // BPS if total > base else 0
-        return total, total - fee + 1, (claims & M128) + 10**6, cap
+        assets, shares = total - fee + 1, (claims & M128) + 10**6
+        return total, assets + (paid >> 128), shares + (paid & M128), cap
 
     def debt_left(self, v: int) -> int:
         """What the debt cap leaves."""

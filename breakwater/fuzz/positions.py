@@ -103,8 +103,9 @@ class Positions(Prices):
 
     legs: list[Legs]
     """By number of the account."""
-    vaults: list[tuple[int, int, int, int, int]]
-    """By vault: books, rates, claims, its balance of the token, the fund's shares."""
+    vaults: list[tuple[int, int, int, int, int, int]]
+    """By vault: books, rates, claims, its balance of the token, the fund's shares, what was
+    redeemed and paid in wind-down."""
     indices: list[int]
     _factors: dict[int, _Known]
     _margins: dict[int, _Known]

@@ -142,9 +142,13 @@ class State(Positions):
         self._by_topic = {padded(asset.token): asset.id for asset in self._listed}
         self._vault_at = {vault.address: vault.index for vault in self._vaults}
         self._fund_at = {vault.fund: vault.index for vault in self._vaults}
-        names = ("_books", "_rates", "_claims", "_config", "_window", "_losses")
+        names = (
+            "_books", "_rates", "_claims", "_config", "_window", "_losses", "_paid", "_balances",
+            "_taken",
+        )  # fmt: skip
         (
             self._books, self._rates, self._claims, self._config, self._window, self._losses,
+            self._paid, self._shares, self._taken,
         ) = (slot("LendingVault", name) for name in names)  # fmt: skip
         self._supply, self._reserve = (slot("InsuranceFund", n) for n in ("_supply", "_reserve"))
         self._operators = slot("CreditEngine", "operators")
@@ -290,7 +294,7 @@ class State(Positions):
     def _read_least(self, asset: Asset) -> int:
         return decoded(self.storage(self._engine, asset.debt) >> 168 & 0xFFFFFF)
 
-    def _read_vault(self, vault: Vault) -> tuple[int, int, int, int, int]:
+    def _read_vault(self, vault: Vault) -> tuple[int, int, int, int, int, int]:
         storage, address = self.storage, vault.address
         return (
             storage(address, self._books),
@@ -298,6 +302,7 @@ class State(Positions):
             storage(address, self._claims),
             storage(vault.token, vault.balance),
             storage(address, vault.fund_shares) & M128,
+            storage(address, self._paid),
         )
 
     def _read_fund(self, vault: Vault) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from breakwater.fuzz.slots import slot
 from breakwater.model.latch import HALT
 from breakwater.model.vault_views import WIND_DOWN
 from breakwater.observation import exposure
-from breakwater.observation.words import M112, M128, mapped
+from breakwater.observation.words import M112, M127, M128, mapped
 from breakwater.promises.liveness import FLOOD, TOO_RECENT
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, MAX_UINT256, RAY, WAD
@@ -34,8 +34,6 @@ PATIENCE: Final = 600
 
 LENDERS: Final = ("lender_1", "lender_2")
 
-_M127: Final = 2**127 - 1
-
 
 _NOTHING_TO_DO: Final = {"nothing to repay", "collateral has no valid price"}
 
@@ -48,7 +46,8 @@ class Trials:
         world = watch.world
         shares = slot("LendingVault", "_balances")
         self._shares = {name: mapped(shares, world.roles[name]) for name in LENDERS}
-        self._redeemed = slot("LendingVault", "_redeemed")
+        taken = slot("LendingVault", "_taken")
+        self._taken = {name: mapped(taken, world.roles[name]) for name in LENDERS}
         odd = [
             symbol
             for symbol in world.listings
@@ -150,7 +149,7 @@ class Trials:
         if level == WIND_DOWN:
             self._share_out(v, send, found)
             return
-        books, _, claims, balance, _ = watch.vaults[v]
+        books, _, claims, balance, _, _ = watch.vaults[v]
         total, fee = self._total(v)
         for lender in LENDERS:
             shares = storage(vault.address, self._shares[lender]) & M128
@@ -172,24 +171,22 @@ class Trials:
         watch, vault = self.watch, self.watch._vaults[v]
         storage = watch.storage
         total, fee = self._total(v)
-        cash, supply = watch.vaults[v][0] & M112, watch.vaults[v][2] & M128
-        assets, shares = total - fee + 1, supply + 10**6
+        books, _, claims, _, _, paid = watch.vaults[v]
+        there, every = (books & M112) + (paid >> 128), (claims & M128) + (paid & M128)
+        assets, shares = total - fee + 1 + (paid >> 128), every + 10**6
         # as if the fee had been settled, which whoever redeems may do
-        supply += fee * shares // assets
-        redeemed = storage(vault.address, self._redeemed)
-        payable = redeemed + min(cash * shares // assets, supply)
-        # those before him leave parts of units, which raises the price
-        slack = 2 * (shares // assets + 1)
+        every += fee * shares // assets
         for lender in LENDERS:
             word = storage(vault.address, self._shares[lender])
-            taken = word >> 128 & _M127
-            part = ((word & M128) + taken) * payable // (redeemed + supply) - taken - slack
+            held, redeemed = word & M128, word >> 128 & M127
+            part = (held + redeemed) * there // every if every else 0
+            part = min(part - storage(vault.address, self._taken[lender]), held * assets // shares)
             # the balance is less than the books where some was lost
-            part = min(part, watch.vaults[v][3] * shares // assets)
-            if part * assets < shares:
+            part = min(part, watch.vaults[v][3])
+            if part <= 0:
                 continue
             args = (part, f"@{lender}", f"@{lender}")
-            call: Trial = (lender, f"vault.{vault.symbol}", "redeem", args, 0, 0)
+            call: Trial = (lender, f"vault.{vault.symbol}", "withdraw", args, 0, 0)
             watch._exact.add("LIVE-2")
             reason = send(call)
             if reason is not None:
@@ -197,7 +194,7 @@ class Trials:
 
     def _total(self, v: int) -> tuple[int, int]:
         """Of a vault, and what of it is the fee owed to the fund."""
-        books, _, claims, _, _ = self.watch.vaults[v]
+        books, _, claims, _, _, _ = self.watch.vaults[v]
         total = (books & M112) + (books >> 112 & M112) * self.watch.index(v) // RAY
         gain = max(total - (claims >> 128), 0)
         return total, gain * self.watch.configs[v][0] // BPS

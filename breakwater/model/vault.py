@@ -22,19 +22,18 @@ from breakwater.model.vault_books import (
     Books,
     Claims,
     Losses,
+    Paid,
     Rates,
     VaultRules,
     debt_of,
     fee_of,
-    fee_shares_of,
     parts_of,
     per_second,
-    price_of,
     total_of,
     utilization_of,
 )
 from breakwater.model.vault_limits import Window, number_at, value_of
-from breakwater.model.vault_views import NO_LOSSES, WIND_DOWN, VaultViews
+from breakwater.model.vault_views import NO_LOSSES, NONE_PAID, WIND_DOWN, VaultViews
 from breakwater.units import BPS, DAY, RAY
 
 LOSS_CAUTION = DAY
@@ -112,7 +111,7 @@ class LendingVault(VaultViews):
         books, rates, rules, claims = self._now()
         rules = self._in_window(books, rates, rules)
         total = total_of(books, rates.debt_index)
-        price = price_of(total, claims, rules.reserve_factor)
+        price = self._price_of(total, claims, rules)
         if price.is_closed:
             raise Refused("vault is closed")
         if amount > MAX_ASKED:
@@ -147,7 +146,7 @@ class LendingVault(VaultViews):
         books, rates, rules, claims = self._now()
         rules = self._in_window(books, rates, rules)
         total = total_of(books, rates.debt_index)
-        price = price_of(total, claims, rules.reserve_factor)
+        price = self._price_of(total, claims, rules)
         if by_shares:
             if amount > self._held(owner):
                 raise Refused("balance too low")
@@ -163,16 +162,18 @@ class LendingVault(VaultViews):
         if assets > claims.base or level == WIND_DOWN:
             # gains leave: the fund's part of them first; what the base still lacks owes no fee.
             # In wind-down the fund has its part of the cash
-            claims = self._settled(total, claims, rules.reserve_factor)
+            claims = self._settled(total, claims, rules)
             claims = Claims(claims.supply, max(claims.base, assets))
         held = self._held(owner)
         if shares > held:
             raise Refused("balance too low")
         if level == WIND_DOWN:
-            if shares > self._turn(owner, books, claims, price):
+            if assets > self._claim(owner, books, claims):
                 raise Refused("part of the cash is taken")
+            paid: Paid = self.get("_paid", default=NONE_PAID)
+            self.put(self.get("_taken", owner) + assets, "_taken", owner)
             self.put(self.get("_redeemed_of", owner) + shares, "_redeemed_of", owner)
-            self.put(self.get("_redeemed") + shares, "_redeemed")
+            self.put(Paid(paid.shares + shares, paid.assets + assets), "_paid")
 
         self.put(held - shares, "_balances", owner)
         self.put(Claims(claims.supply - shares, claims.base - assets), "_claims")
@@ -255,8 +256,9 @@ class LendingVault(VaultViews):
             if gain <= base:
                 self.put(Claims(claims.supply, base - gain), "_claims")
                 return
-        price = price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
-        shares = min(price.shares_down(assets), MAX_SHARES - claims.supply)
+        paid: Paid = self.get("_paid", default=NONE_PAID)
+        price = self._price_of(total_of(books, rates.debt_index), claims, rules)
+        shares = min(price.shares_down(assets), MAX_SHARES - claims.supply - paid.shares)
         self.put(Claims(claims.supply + shares, min(base, MAX_ASSETS)), "_claims")
         self._mint_to_fund(shares)
 
@@ -271,16 +273,17 @@ class LendingVault(VaultViews):
             raise Refused("more than is owed")
         loss = interest.owed(shares, rates.debt_index)
         total = total_of(books, rates.debt_index)
-        claims = self._settled(total, claims, rules.reserve_factor)
-        price = price_of(total, claims, rules.reserve_factor)
+        claims = self._settled(total, claims, rules)
+        price = self._price_of(total, claims, rules)
         fund = self.fund(sender)
         held = self._held(fund)
         burnt, fund_loss = price.shares_up(loss), loss
         if burnt > held:
             burnt, fund_loss = held, price.assets_down(held)
 
+        reference = value_of(self._window(books, rates, rules).reference)
         books = books._replace(debt_shares=books.debt_shares - shares)
-        if self._is_large(loss, total):
+        if self._is_large(loss, min(total, reference)):
             books = books._replace(is_latched=True)
         self.put(held - burnt, "_balances", fund)
         self.put(Claims(claims.supply - burnt, total_of(books, rates.debt_index)), "_claims")
@@ -303,7 +306,7 @@ class LendingVault(VaultViews):
 
     def _is_large(self, loss: int, total: int) -> bool:
         """Whether losses, each fading over a day, are now above 1 % of the total: CAUTION then, and
-        none of them counts again.
+        none of them counts again. A deposit of the moment raises the total, not the reference.
         """
         losses: Losses = self.get("_losses", default=NO_LOSSES)
         fading = max(losses.at + LOSS_CAUTION - self.chain.now, 0)
@@ -400,24 +403,24 @@ class LendingVault(VaultViews):
     def settle_fee(self, sender: str) -> int:
         """Shares minted to the fund."""
         books, rates, rules, claims = self._now()
-        settled = self._settled(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        settled = self._settled(total_of(books, rates.debt_index), claims, rules)
         self.put(settled, "_claims")
         self._fix_rate(books, rates, rules)
         return settled.supply - claims.supply
 
-    def _settled(self, total: int, claims: Claims, reserve_factor: int) -> Claims:
+    def _settled(self, total: int, claims: Claims, rules: VaultRules) -> Claims:
         """Mint the fund's shares for the fee owed, for which the base rises by the gain of which it
         is the fee, rounded up. A fee that is worth no share stays owed.
         """
-        fee = fee_of(total, claims.base, reserve_factor)
+        fee = fee_of(total, claims.base, rules.reserve_factor)
         if fee == 0:
             return claims
-        shares = fee_shares_of(total, claims, reserve_factor)
+        shares = self._fee_shares_of(total, claims, rules)
         if shares == 0:
             return claims
         self._mint_to_fund(shares)
         self.emit("SettleFee", assets=fee, shares=shares)
-        return Claims(claims.supply + shares, claims.base + up(fee * BPS, reserve_factor))
+        return Claims(claims.supply + shares, claims.base + up(fee * BPS, rules.reserve_factor))
 
     def _mint_to_fund(self, shares: int) -> None:
         fund = self.get("_fund", default=ZERO_ADDRESS)
@@ -462,7 +465,7 @@ class LendingVault(VaultViews):
     def _settle_all(self, books: Books, rates: Rates, rules: VaultRules, claims: Claims) -> None:
         """Gains until now pay their fee; what is too little to settle is the lenders'."""
         total = total_of(books, rates.debt_index)
-        claims = self._settled(total, claims, rules.reserve_factor)
+        claims = self._settled(total, claims, rules)
         self.put(Claims(claims.supply, total), "_claims")
 
     @keeps_value

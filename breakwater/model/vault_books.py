@@ -109,6 +109,13 @@ class Claims(NamedTuple):
     base: int = 0
 
 
+class Paid(NamedTuple):
+    """Since a vault was wound down: shares redeemed, and assets paid for them."""
+
+    shares: int = 0
+    assets: int = 0
+
+
 class Losses(NamedTuple):
     """Losses that were booked; times in unix seconds."""
 
@@ -120,7 +127,9 @@ class Losses(NamedTuple):
 
 
 class SharePrice(NamedTuple):
-    """T_a and T_s of the specification: net assets and shares, the virtual ones included."""
+    """T_a and T_s of the specification: net assets and shares, the virtual ones included, in
+    wind-down also what was paid and redeemed since.
+    """
 
     assets: int
     shares: int
@@ -173,17 +182,20 @@ def fee_of(total: int, base: int, reserve_factor: int) -> int:
     return down(max(total - base, 0) * reserve_factor, BPS)
 
 
-def price_of(total: int, claims: Claims, reserve_factor: int) -> SharePrice:
+def price_of(total: int, claims: Claims, reserve_factor: int, paid: Paid) -> SharePrice:
     """What shares claim: the total without the fee that is owed."""
     fee = fee_of(total, claims.base, reserve_factor)
-    return SharePrice(total - fee + VIRTUAL_ASSETS, claims.supply + VIRTUAL_SHARES)
+    return SharePrice(
+        total - fee + VIRTUAL_ASSETS + paid.assets,
+        claims.supply + VIRTUAL_SHARES + paid.shares,
+    )
 
 
-def fee_shares_of(total: int, claims: Claims, reserve_factor: int) -> int:
+def fee_shares_of(total: int, claims: Claims, reserve_factor: int, paid: Paid) -> int:
     """Shares for the fee at the price without it, rounded down; as many as the supply takes."""
     fee = fee_of(total, claims.base, reserve_factor)
-    shares = price_of(total, claims, reserve_factor).shares_down(fee)
-    return min(shares, MAX_SHARES - claims.supply)
+    shares = price_of(total, claims, reserve_factor, paid).shares_down(fee)
+    return min(shares, MAX_SHARES - claims.supply - paid.shares)
 
 
 def packed(config: VaultConfig) -> int:

@@ -10,7 +10,7 @@ from breakwater.model import interest
 from breakwater.model.chain import ZERO_ADDRESS, Refused, Word, reentrant, view
 from breakwater.model.latch import CAUTION, HALT, Latch
 from breakwater.model.owned import Owned
-from breakwater.model.shares import ShareToken, up
+from breakwater.model.shares import ShareToken, down, up
 from breakwater.model.signature import domain
 from breakwater.model.vault_books import (
     CLOCK,
@@ -18,10 +18,10 @@ from breakwater.model.vault_books import (
     MAX_ASKED,
     MAX_ASSETS,
     MAX_SHARES,
-    VIRTUAL_ASSETS,
     Books,
     Claims,
     Losses,
+    Paid,
     Rates,
     SharePrice,
     VaultRules,
@@ -40,6 +40,7 @@ WIND_DOWN = 3
 NO_RULES = VaultRules()
 NO_WINDOW = Window()
 NO_LOSSES = Losses()
+NONE_PAID = Paid()
 
 
 class VaultViews(Owned, ShareToken):
@@ -86,9 +87,17 @@ class VaultViews(Owned, ShareToken):
         index = rates.debt_index
         return window.opened(passed, books.cash, debt_of(books, index), total_of(books, index))
 
+    def _price_of(self, total: int, claims: Claims, rules: VaultRules) -> SharePrice:
+        paid: Paid = self.get("_paid", default=NONE_PAID)
+        return price_of(total, claims, rules.reserve_factor, paid)
+
+    def _fee_shares_of(self, total: int, claims: Claims, rules: VaultRules) -> int:
+        paid: Paid = self.get("_paid", default=NONE_PAID)
+        return fee_shares_of(total, claims, rules.reserve_factor, paid)
+
     def _price(self) -> SharePrice:
         books, rates, rules, claims = self._now()
-        return price_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        return self._price_of(total_of(books, rates.debt_index), claims, rules)
 
     def value_of_share(self) -> Fraction | None:
         """Assets for a share as of now, exactly; None where the total is clipped."""
@@ -96,7 +105,7 @@ class VaultViews(Owned, ShareToken):
         total = total_of(books, rates.debt_index)
         if total == MAX_ASSETS:
             return None
-        return Fraction(*price_of(total, claims, rules.reserve_factor))
+        return Fraction(*self._price_of(total, claims, rules))
 
     # ------------------------------------------------------------ views, ERC-4626
 
@@ -108,7 +117,9 @@ class VaultViews(Owned, ShareToken):
     @reentrant
     def totalAssets(self, sender: str) -> int:
         """What the shares claim."""
-        return self._price().assets - VIRTUAL_ASSETS
+        books, rates, rules, claims = self._now()
+        total = total_of(books, rates.debt_index)
+        return total - fee_of(total, claims.base, rules.reserve_factor)
 
     @reentrant
     def convertToShares(self, sender: str, assets: int) -> int:
@@ -190,7 +201,7 @@ class VaultViews(Owned, ShareToken):
             return 0, 0
         books, rates, rules, claims = self._now()
         total = total_of(books, rates.debt_index)
-        price = price_of(total, claims, rules.reserve_factor)
+        price = self._price_of(total, claims, rules)
         room = value_of(rules.deposit_cap) - total
         if room <= 0 or price.is_closed:
             return 0, 0
@@ -202,20 +213,20 @@ class VaultViews(Owned, ShareToken):
         return min(room, up((left + 1) * price.assets, price.shares) - 1), shares
 
     def _leaving(self, owner: str) -> tuple[int, int, SharePrice]:
-        """Assets that may leave for an owner, shares he may redeem for them, and their price."""
+        """Assets that may leave for an owner, his shares, and their price."""
         books, rates, rules, claims = self._now()
         total = total_of(books, rates.debt_index)
-        price = price_of(total, claims, rules.reserve_factor)
+        price = self._price_of(total, claims, rules)
         level = self._level()
         if level == HALT or self._flash_out():
             return 0, 0, price
-        shares = self._held(owner)
+        assets = self._outflow_left(self._window(books, rates, rules), books.cash)
         if level == WIND_DOWN:
             # the fee is settled first
-            minted = fee_shares_of(total, claims, rules.reserve_factor)
+            minted = self._fee_shares_of(total, claims, rules)
             claims = Claims(claims.supply + minted, claims.base)
-            shares = self._turn(owner, books, claims, price)
-        return self._outflow_left(self._window(books, rates, rules), books.cash), shares, price
+            assets = min(assets, self._claim(owner, books, claims))
+        return assets, self._held(owner), price
 
     def _outflow_left(self, window: Window, cash: int) -> int:
         level = self._level()
@@ -224,16 +235,17 @@ class VaultViews(Owned, ShareToken):
         least = window.least_cash(2 if level == CAUTION else 1)
         return max(cash - value_of(least), 0)
 
-    def _turn(self, owner: str, books: Books, claims: Claims, price: SharePrice) -> int:
-        """Shares an owner may redeem in wind-down: his part of all that was and can be redeemed,
-        less what he had.
+    def _claim(self, owner: str, books: Books, claims: Claims) -> int:
+        """Assets an owner may take in wind-down: his part of all cash that there was since, less
+        what he took.
         """
-        had = self.get("_redeemed_of", owner)
-        gone = self.get("_redeemed")
-        payable = min(price.shares_down(books.cash), claims.supply)
-        every = claims.supply + gone
-        part = (self._held(owner) + had) * (gone + payable) // every if every else 0
-        return int(max(part - had, 0))
+        paid: Paid = self.get("_paid", default=NONE_PAID)
+        shares, every = (
+            self._held(owner) + self.get("_redeemed_of", owner),
+            claims.supply + paid.shares,
+        )
+        part = down(shares * (paid.assets + books.cash), every) if every else 0
+        return int(max(part - self.get("_taken", owner), 0))
 
     def _level(self) -> int:
         """A halt, else wind-down, else the day after a loss, else what is latched."""
@@ -361,7 +373,7 @@ class VaultViews(Owned, ShareToken):
     def fee_shares(self, sender: str) -> int:
         """What `settle_fee` would mint."""
         books, rates, rules, claims = self._now()
-        return fee_shares_of(total_of(books, rates.debt_index), claims, rules.reserve_factor)
+        return self._fee_shares_of(total_of(books, rates.debt_index), claims, rules)
 
     @reentrant
     def utilization(self, sender: str) -> int:
@@ -400,6 +412,8 @@ class VaultViews(Owned, ShareToken):
             yield Word(name, keys, word)
         elif name == "_claims":
             yield Word(name, keys, value.supply | value.base << 128)
+        elif name == "_paid":
+            yield Word(name, keys, value.shares | value.assets << 128)
         elif name in ("_config", "_window"):
             yield Word(name, keys, value.word)
         elif name in ("_fund", "_breaker", "owner"):

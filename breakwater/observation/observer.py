@@ -119,7 +119,7 @@ class Observer:
         }
 
     def _vault_slots(self, vault: LendingVault) -> tuple[str, dict[str, int]]:
-        names = ("_books", "_rates", "_claims")
+        names = ("_books", "_rates", "_claims", "_paid")
         slots = {name: self._slot("LendingVault", name) for name in names}
         slots["fund"] = mapped(self._slot("LendingVault", "_balances"), vault.fund())
         return vault.address, slots
@@ -156,6 +156,7 @@ class Observer:
             books=storage(address, slots["_books"]),
             rates=storage(address, slots["_rates"]),
             claims=storage(address, slots["_claims"]),
+            paid=storage(address, slots["_paid"]),
             fund_shares=storage(address, slots["fund"]) & M128,
             reserve_factor=factor,
             deposit_cap=deposit_cap,

@@ -22,6 +22,7 @@ class Vault:
     books: int
     rates: int
     claims: int
+    paid: int
     fund_shares: int
     reserve_factor: int
     """[BPS]"""
@@ -92,14 +93,19 @@ class Vault:
 
     @property
     def price(self) -> tuple[int, int]:
-        """Net assets and shares, the virtual ones included; a share is worth their ratio."""
-        return self.total - self.fee + VIRTUAL_ASSETS, self.supply + VIRTUAL_SHARES
+        """Net assets and shares, the virtual ones included, in wind-down also what was paid and
+        redeemed since; a share is worth their ratio.
+        """
+        return (
+            self.total - self.fee + VIRTUAL_ASSETS + (self.paid >> 128),
+            self.supply + VIRTUAL_SHARES + (self.paid & M128),
+        )
 
     @property
     def claims_value(self) -> int:
-        """What all shares together may claim [assets]."""
+        """What all shares together may claim [assets], in wind-down less what was paid."""
         assets, shares = self.price
-        return self.supply * assets // shares
+        return (self.supply + (self.paid & M128)) * assets // shares - (self.paid >> 128)
 
     @property
     def utilization(self) -> float:

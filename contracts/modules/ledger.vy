@@ -77,6 +77,8 @@ _rates: uint256
 _claims: uint256
 _config: uint256
 _window: uint256
+# since the vault was wound down: bits 0-127 shares redeemed · 128-255 assets paid for them
+_paid: uint256
 _fund: address
 
 
@@ -97,7 +99,8 @@ def totalAssets() -> uint256:
     """
     @notice What the shares claim: the total without the fee owed to the fund.
     """
-    return unsafe_sub(self._price_now()[0], VIRTUAL_ASSETS)
+    total: uint256 = self._total_now()
+    return unsafe_sub(total, self._fee(total, self._claims, self._config))
 
 
 @view
@@ -388,7 +391,7 @@ def _fee(total: uint256, claims: uint256, config: uint256) -> uint256:
     return unsafe_div(unsafe_mul(unsafe_sub(total, base), config & (2**13 - 1)), BPS)
 
 
-@pure
+@view
 @internal
 def _fee_shares(total: uint256, claims: uint256, config: uint256) -> uint256:
     """
@@ -397,7 +400,7 @@ def _fee_shares(total: uint256, claims: uint256, config: uint256) -> uint256:
     return self._shares_for(self._fee(total, claims, config), total, claims, config)
 
 
-@pure
+@view
 @internal
 def _shares_for(assets: uint256, total: uint256, claims: uint256, config: uint256) -> uint256:
     """
@@ -414,16 +417,24 @@ def _shares_for(assets: uint256, total: uint256, claims: uint256, config: uint25
     )
 
 
-@pure
+@view
 @internal
 def _price(total: uint256, claims: uint256, config: uint256) -> (uint256, uint256):
     """
-    @dev Net assets and shares, the virtual ones included: a share is worth the first over the
-         second. At most 2**112 and 2**127 + 10**6, neither is zero.
+    @dev Net assets and shares, the virtual ones included, in WIND-DOWN also what was paid and
+         redeemed since: a share is worth the first over the second. Below 2**114 and at most
+         2**127 + 10**6, neither is zero.
     """
+    paid: uint256 = 0
+    if config >> 255 != 0:
+        paid = self._paid
+    # what was paid had been cash, or a debt from before, or a fee on it
     return (
-        unsafe_add(unsafe_sub(total, self._fee(total, claims, config)), VIRTUAL_ASSETS),
-        unsafe_add(claims & M128, VIRTUAL_SHARES),
+        unsafe_add(
+            unsafe_sub(total, self._fee(total, claims, config)),
+            unsafe_add(paid >> 128, VIRTUAL_ASSETS),
+        ),
+        unsafe_add(claims & M128, unsafe_add(paid & M128, VIRTUAL_SHARES)),
     )
 
 
@@ -534,5 +545,5 @@ def _flash_fee(amount: uint256, books: uint256) -> uint256:
 @pure
 @internal
 def _ceil_div(x: uint256, y: uint256) -> uint256:
-    # x is below 2**242 and y above zero
+    # x is below 2**243 and y above zero
     return unsafe_div(unsafe_add(x, unsafe_sub(y, 1)), y)

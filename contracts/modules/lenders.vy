@@ -5,8 +5,12 @@
 @license MIT
 @notice ERC-4626: deposits, withdrawals, and how much of them there may be.
 @dev    WIND-DOWN: what cash there is, and what payments bring later, is for every share alike: who
-        held h of all s shares may have redeemed, in all, the h-th part of what could be redeemed
-        until now. What was redeemed stays noted with him, and his other shares stay too (`share`).
+        held h of all s shares may have taken, in all, the h-th part of what was ever there to take
+        since. That part of the cash never falls, and what he took is noted in assets: neither
+        the price at which he took it nor a loss before it or after changes what he gets in all. The
+        price counts what was paid and redeemed with what is there (`ledger`), so payments leave it
+        as it is. What was redeemed stays noted with him, and his other shares stay too (`share`);
+        after a loss those beyond his claim are worth nothing.
         The fund redeems nothing itself: the part of its shares waits for those who leave it.
 """
 
@@ -32,7 +36,8 @@ WIND_DOWN: constant(uint256) = 3
 # initial price 1 / 10**6 assets, closed below a millionth of it
 CLOSED_BELOW: constant(uint256) = 10**12
 
-_redeemed: uint256  # shares redeemed since the vault was wound down
+# what a holder took since the vault was wound down [assets]
+_taken: HashMap[address, uint256]
 
 
 # ------------------------------------------------------------------------- in and out
@@ -170,11 +175,12 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
     if shares > held & M128:
         share._fail_balance()
     if level == WIND_DOWN:
-        if shares > self._turn(held, books, claims, [all_assets, all_shares]):
+        if assets > self._claim(owner, held, books, claims):
             share._fail("part of the cash is taken")
-        redeemed: uint256 = held >> 128 & M127
-        held ^= (redeemed ^ min(unsafe_add(redeemed, shares), M127)) << 128
-        self._redeemed = unsafe_add(self._redeemed, shares)
+        self._taken[owner] = unsafe_add(self._taken[owner], assets)
+        # shares that there are and that were redeemed are at most M127 together
+        held = unsafe_add(held, shares << 128)
+        ledger._paid = unsafe_add(ledger._paid, shares | assets << 128)
 
     books = unsafe_sub(books, assets)
     ledger._claims = unsafe_sub(claims & M128, shares) | unsafe_sub(base, assets) << 128
@@ -192,27 +198,22 @@ def _exit(amount: uint256, receiver: address, owner: address, by_shares: bool) -
 
 @view
 @internal
-def _turn(held: uint256, books: uint256, claims: uint256, price: uint256[2]) -> uint256:
+def _claim(owner: address, held: uint256, books: uint256, claims: uint256) -> uint256:
     """
-    @dev Shares that their holder may redeem now in WIND-DOWN, rounded down: of all that was and can
-         be redeemed his part, less what he redeemed.
+    @dev What a holder may take now in WIND-DOWN [assets], rounded down: his part of what was taken
+         and of the cash, less what he took.
     @param held His word, see `share`.
-    @param price Net assets and shares, see `ledger._price`.
     """
-    redeemed: uint256 = held >> 128 & M127
-    supply: uint256 = claims & M128
-    all_redeemed: uint256 = self._redeemed
-    # below 2**112 * 2**128
-    payable_now: uint256 = unsafe_div(unsafe_mul(books & M112, price[1]), price[0])
-    # both below 2**128
+    paid: uint256 = ledger._paid
+    # below 2**127 * 2**114
     part: uint256 = unsafe_div(
         unsafe_mul(
-            unsafe_add(held & M128, redeemed),
-            unsafe_add(all_redeemed, min(payable_now, supply)),
+            unsafe_add(held & M128, held >> 128 & M127),
+            unsafe_add(paid >> 128, books & M112),
         ),
-        unsafe_add(all_redeemed, supply),
+        unsafe_add(paid & M128, claims & M128),
     )
-    return unsafe_sub(part, min(part, redeemed))
+    return unsafe_sub(part, min(part, self._taken[owner]))
 
 
 @view
@@ -248,8 +249,7 @@ def _room(receiver: address) -> (uint256, uint256):
 @internal
 def _leaving(owner: address) -> (uint256, uint256, uint256[2]):
     """
-    @dev What may leave for `owner` now [assets], shares he may redeem for it, and the price: net
-         assets, shares.
+    @dev What may leave for `owner` now [assets], his shares, and the price: assets, shares.
     """
     books: uint256 = ledger._books
     config: uint256 = ledger._config
@@ -262,14 +262,14 @@ def _leaving(owner: address) -> (uint256, uint256, uint256[2]):
     if level == HALT or vault_level._flash_out != 0:
         return 0, 0, price
     held: uint256 = share._balances[owner]
-    shares: uint256 = held & M128
+    cash: uint256 = books & M112
+    least: uint256 = self._least_cash(ledger._window_now(books, word, config), level)
+    assets: uint256 = unsafe_sub(cash, min(cash, least))
     if level == WIND_DOWN:
         # the fee is settled first
         claims = unsafe_add(claims, ledger._fee_shares(total, claims, config))
-        shares = self._turn(held, books, claims, price)
-    cash: uint256 = books & M112
-    least: uint256 = self._least_cash(ledger._window_now(books, word, config), level)
-    return unsafe_sub(cash, min(cash, least)), shares, price
+        assets = min(cash, self._claim(owner, held, books, claims))
+    return assets, held & M128, price
 
 
 @pure

@@ -5,8 +5,8 @@
 @license MIT
 @notice Its token, what of it is out in a flash loan, and the level that says what works now.
 @dev    The breaker latches what a person or a sensor holds. The vault itself is at CAUTION for a
-        day after a loss above 1 % of its total. A level is 3 once the vault is wound down, for
-        good; a halt goes before.
+        day after a loss above 1 % of its total, or of the reference of its limits. A level is 3
+        once the vault is wound down, for good; a halt goes before.
         The flag in the books saves the reading of all that where nothing was ever latched. It can't
         be lost: it is set in mid-call at the earliest after the action in progress wrote its books.
 """
@@ -150,6 +150,8 @@ def _after_loss(books: uint256, loss: uint256, total: uint256) -> uint256:
     @dev The books, flagged where losses are large: no loans before people have seen what they
          were. Until a CAUTION follows, a loss fades to nothing in a day, and the sum of all may not
          be above 1 % of the total: slices count as what they are slices of.
+    @param total [assets]; at most the reference of the limits, which a deposit of this moment does
+           not raise.
     """
     word: uint256 = self._losses
     elapsed: uint256 = unsafe_sub(block.timestamp, word >> 40 & ledger.M40)

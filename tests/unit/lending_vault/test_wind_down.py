@@ -1,4 +1,9 @@
-"""Wind-down: no more interest, and each holder his part of the cash, as often as there is some."""
+"""Wind-down: no more interest, and each holder his part of the cash, as often as there is some: the
+same in all, whenever he takes it.
+"""
+
+import random
+from collections import Counter
 
 import pytest
 
@@ -57,7 +62,7 @@ def test_wind_down__each_his_part_and_no_more(vault):
     for who in (vault.lender, vault.other):
         most = vault.read("maxWithdraw", who)
         assert 45 * vault.unit - 1 <= most <= 45 * vault.unit
-        args = ("withdraw", most + 2, who, who)
+        args = ("withdraw", most + 1, who, who)
         vault.refuses(PART, *args, sender=who)
         assert take(vault, who) == most
         assert vault.read("maxWithdraw", who) <= 1
@@ -80,7 +85,7 @@ def test_wind_down__repeatedly_as_debts_are_paid(vault):
 
 def test_wind_down__max_redeem_is_exact(vault):
     shares = vault.read("maxRedeem", vault.lender)
-    more = ("redeem", shares + 2 * 10**6, vault.lender, vault.lender)
+    more = ("redeem", shares + 1, vault.lender, vault.lender)
     vault.refuses(PART, *more, sender=vault.lender)
     vault.act("redeem", shares, vault.lender, vault.lender)
 
@@ -143,7 +148,7 @@ def test_wind_down__the_fee_owed_takes_its_part_of_the_cash(rewarded, is_settled
 
 def test_wind_down__max_redeem_is_exact_with_a_fee_owed(rewarded):
     who, shares = rewarded.lender, rewarded.read("maxRedeem", rewarded.lender)
-    rewarded.refuses(PART, "redeem", shares + 2 * 10**6, who, who)
+    rewarded.refuses(PART, "redeem", shares + 1, who, who)
     rewarded.act("redeem", shares, who, who)
 
 
@@ -206,3 +211,159 @@ def test_wind_down__stakers_leave_with_the_turn_that_waited(vault):
     most = vault.staked("maxRedeem", vault.other)
     vault.stake("redeem", most, vault.other, vault.other, sender=vault.other)
     assert abs(take(vault, vault.other) - 45 * vault.unit) <= 2
+
+
+def lose(world, assets):
+    """Write off so much of a debt whose index is RAY."""
+    world.act("write_off", assets, sender=world.engine)
+
+
+@pytest.mark.parametrize("decimals", [6, 8, 18])
+@pytest.mark.parametrize("slices", [0, 1, 3])
+def test_wind_down__a_loss_leaves_nobody_ahead(new_world, decimals, slices):
+    """Of 1,000, 100 the fund's, 100 are cash and 400 are lost: 600 for 900 shares that are left."""
+    world = new_world(decimals, seed=100 * 10**decimals, reserve_factor=0)
+    for who in (world.lender, world.other):
+        world.act("deposit", 450 * world.unit, who, sender=who)
+    world.lend(900 * world.unit)
+    world.act("wind_down", sender=world.owner)
+    got, near = 0, 2 * slices + 2
+    for _ in range(slices):
+        got += take(world, world.lender)
+        lose(world, 400 * world.unit // slices)
+    if slices == 0:
+        lose(world, 400 * world.unit)
+    elif slices == 1:
+        assert 45 * world.unit - 1 <= got <= 45 * world.unit
+    got += take(world, world.lender)
+    assert abs(got - 50 * world.unit) <= near
+    assert world.read("balanceOf", world.fund) <= 10**6 * near
+    world.collect(2**255, 2**255)
+    got += take(world, world.lender)
+    rest = take(world, world.other)
+    assert abs(got - 300 * world.unit) <= near
+    assert abs(rest - 300 * world.unit) <= near
+    assert world.read("cash") <= near
+
+
+def test_wind_down__shares_beyond_the_claim_are_worth_nothing(vault):
+    """45 at 1 and 255 at 2/3: 427.5 of 450 shares are burnt."""
+    take(vault, vault.lender)
+    lose(vault, 400 * vault.unit)
+    fresh = vault.read("balanceOf", vault.other)
+    assert abs(vault.read("convertToAssets", fresh) - 300 * vault.unit) <= 1
+    assert vault.read("totalAssets") == vault.read("cash") + vault.read("debt_assets")
+    vault.collect(2**255, 2**255)
+    assert abs(vault.read("maxWithdraw", vault.other) - 300 * vault.unit) <= 1
+    take(vault, vault.lender)
+    left = vault.read("balanceOf", vault.lender)
+    assert abs(left - 225 * 10**5 * vault.unit) <= 4 * 10**6
+    assert vault.read("maxWithdraw", vault.lender) <= 1
+    assert vault.read("maxRedeem", vault.lender) <= 10**7
+    vault.refuses(PART, "redeem", left, vault.lender, vault.lender)
+    vault.refuses(PARTLY, "transfer", vault.other, 1)
+    # fresh ones given to him are worth what they are worth to others
+    vault.act("transfer", vault.lender, fresh // 3, sender=vault.other)
+    assert abs(take(vault, vault.lender) - 100 * vault.unit) <= 3
+    assert abs(take(vault, vault.other) - 200 * vault.unit) <= 3
+
+
+def test_wind_down__payments_leave_the_price_as_it_is(vault):
+    one = 10**6 * vault.unit
+    assert vault.read("convertToAssets", one) == vault.unit
+    for _ in range(2):
+        for who in (vault.lender, vault.other):
+            take(vault, who)
+            assert vault.read("convertToAssets", one) == vault.unit
+            assert vault.read("previewWithdraw", vault.unit) == one
+            assert vault.read("previewRedeem", one) == vault.unit
+        vault.collect(100 * vault.unit, 2**255)
+    # 105 of 1,000 beyond the fund's 100: all shares, those redeemed too, fall by it
+    lose(vault, 190 * vault.unit)
+    assert abs(vault.read("convertToAssets", one) - 9 * vault.unit // 10) <= 1
+
+
+@pytest.mark.parametrize("decimals", [6, 8, 18])
+def test_wind_down__one_unit(new_world, decimals):
+    """Of three units with one each one is lent and lost, after one lender took what he could."""
+    world = new_world(decimals, seed=1, reserve_factor=0)
+    for who in (world.lender, world.other):
+        world.act("deposit", 1, who, sender=who)
+    world.lend(1)
+    world.act("wind_down", sender=world.owner)
+    # two units for three: a part below one
+    assert take(world, world.lender) == take(world, world.other) == 0
+    lose(world, 1)
+    # the fund's share is burnt for it
+    assert world.read("balanceOf", world.fund) == 0
+    assert take(world, world.lender) == take(world, world.other) == 1
+    assert world.read("cash") == world.read("totalSupply") == 0
+    world.refuses("balance too low", "redeem", 1, world.lender, world.lender)
+
+
+def test_wind_down__everything_is_lost(vault):
+    first = take(vault, vault.lender)
+    lose(vault, vault.read("debt_shares"))
+    # 100 for the 900 of the lenders: 50 each
+    assert abs(first + take(vault, vault.lender) - 50 * vault.unit) <= 2
+    assert abs(take(vault, vault.other) - 50 * vault.unit) <= 2
+    assert vault.read("cash") <= 3
+
+
+def shuffled(world, dice):
+    """Withdrawals, payments, fees, losses and transfers of shares of which none was redeemed.
+    By holder, the shares he had and got, and what he took.
+    """
+    people = [world.lender, world.other, world.borrower]
+    had, got = Counter({who: world.read("balanceOf", who) for who in people}), Counter()
+    for _ in range(60):
+        who, most = dice.choice(people), world.read("debt_shares")
+        what = dice.choice(["take", "part", "redeem", "collect", "lose", "give"])
+        worth = world.read("maxWithdraw", who)
+        if what == "take":
+            got[who] += take(world, who)
+        elif what == "part" and worth:
+            part = dice.randint(1, worth)
+            world.act("withdraw", part, who, who, sender=who)
+            got[who] += part
+        elif what == "redeem":
+            shares = world.read("maxRedeem", who)
+            if shares:
+                got[who] += world.act("redeem", shares, who, who, sender=who).value
+        elif what == "collect" and most:
+            fee = dice.choice([0, dice.randint(1, world.unit)])
+            world.collect(2**255, dice.randint(1, 1 + most // 4), fee)
+        elif what == "lose" and most and dice.random() < 0.4:
+            lose(world, dice.randint(1, 1 + most // 8))
+        elif what == "give" and not got[who]:
+            amount, receiver = dice.randint(0, had[who]), dice.choice(people)
+            world.act("transfer", receiver, amount, sender=who)
+            had[who] -= amount
+            had[receiver] += amount
+    return had, got
+
+
+@pytest.mark.parametrize("reserve_factor", [0, 100, 1_700])
+@pytest.mark.parametrize("decimals", [6, 8, 18])
+@pytest.mark.parametrize("seed", range(4))
+def test_wind_down__each_share_gets_the_same_in_all(new_world, decimals, reserve_factor, seed):
+    dice = random.Random(f"{decimals} {reserve_factor} {seed}")
+    world = new_world(
+        decimals, seed=dice.randint(1, 200) * 10**decimals, reserve_factor=reserve_factor
+    )
+    for who in (world.lender, world.other):
+        world.act("deposit", dice.randint(1, 500 * world.unit), who, sender=who)
+    world.lend(world.read("cash") * dice.randint(50, 100) // 100)
+    world.act("wind_down", sender=world.owner)
+    had, got = shuffled(world, dice)
+    world.collect(2**255, 2**255)
+    world.act("settle_fee")
+    for _ in range(2):
+        for who in had:
+            got[who] += take(world, who)
+    there = sum(got.values()) + world.read("cash")
+    waits = world.read("balanceOf", world.fund)
+    every = sum(had.values()) + waits
+    for who in had:
+        assert abs(got[who] - had[who] * there // every) <= 20
+    assert abs(world.read("cash") - waits * there // every) <= 20

@@ -412,7 +412,7 @@ def test_watch__deposit_cap_and_payments_in_the_middle(sound, over, payments):
     logs = [log.name for log in result.logs if log.address == sound.address(vault)]
     assert logs.count("Collect") == payments
     v = sound.debts.index("HOOK")
-    books, rates, _, _, _ = watch._read_vault(watch._vaults[v])
+    books, rates, _, _, _, _ = watch._read_vault(watch._vaults[v])
     debt = (books >> 112 & M112) * (rates & M112) // RAY
     factor, _, debt_cap, highest = watch.configs[v]
     watch.configs[v] = (factor, (books & M112) + debt - over, debt_cap, highest)
