@@ -252,7 +252,8 @@ class BackstopPool(Contract):
     ) -> Receipt:
         """Liquidates an account that was marked 10 minutes ago and seen liquidatable within the
         last 20, with the pool's cash and at the engine's terms. For anyone, who earns 0.25 % of
-        what is seized, at most half of the gain at spot. The engine's refusals come through.
+        what is seized, at most half of the gain at spot. The engine's refusals come through; a
+        settled debt is not bought ("asset is settled").
 
         collateral: What to seize, as for `CreditEngine.liquidate`.
         max_repay: [assets] a cap; what is left of the window's slice is one too.
