@@ -57,7 +57,7 @@ class Prober:
         return found
 
     def repay_and_add(self, promise: str, o: Observation, account: bytes) -> list[Trial]:
-        """Repaying a debt whole, and adding a unit of each collateral that is held, priced or not."""
+        """Repaying a debt whole, and adding a unit of a collateral that is held, priced or not."""
         found = []
         engine = self.stage.engine
         for tag, _ in legs(o.accounts[account]):
