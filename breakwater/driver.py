@@ -814,11 +814,11 @@ class Configurator(Contract):
         found: int = self._call("new_limit", ())
         return found
 
-    def growth_of(self, asset: Address) -> tuple[int, int, int]:
+    def schedule_of(self, asset: Address) -> tuple[int, int, int]:
         """When a new asset was listed [unix seconds], its target [token units] and what its cap
         was worth when it was last set [WAD]; zeros for any other.
         """
-        found: tuple[int, int, int] = self._call("growth_of", (asset,))
+        found: tuple[int, int, int] = self._call("schedule_of", (asset,))
         return found
 
     def next_step(self, asset: Address, lane: int) -> int:
