@@ -498,7 +498,7 @@ class CircuitBreaker(Contract):
         """Looks whether the protocol has what its books say of `asset`; where it hasn't, latches
         HALT of the asset and of its vault for a day, again with each call as long as it is so.
         Found sound, it shortens nothing. For anyone. A vault that is not itself short takes the
-        halt only while its hold budget lasts. Reverts while the lock of the credit engine or of
+        halt only while its latch budget lasts. Reverts while the lock of the credit engine or of
         a vault is held ("locked").
 
         Returns: What is missing [token units]: of what the credit engine holds for accounts, of

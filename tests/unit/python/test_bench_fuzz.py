@@ -274,9 +274,9 @@ EIGHT_DAYS = """\
 +++ b/contracts/modules/latch.vy
 @@ -32,2 +32,2 @@
 -MAX_LATCH: constant(uint256) = 7 * 86_400
--MAX_HOLD: constant(uint256) = 7 * 86_400
+-MAX_LATCHED: constant(uint256) = 7 * 86_400
 +MAX_LATCH: constant(uint256) = 8 * 86_400
-+MAX_HOLD: constant(uint256) = 8 * 86_400
++MAX_LATCHED: constant(uint256) = 8 * 86_400
 """
 LATCHES = ("CircuitBreaker", "RiskEngine", "LendingVault")
 PLANTED = {
