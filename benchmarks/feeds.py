@@ -9,6 +9,7 @@ mock, the Uniswap v3 pool is the real one with 200 observations.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from typing import Any, NamedTuple
@@ -160,6 +161,10 @@ def measure(host: NodeHost) -> dict[str, Gas]:
 
 def main() -> int:
     """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.feeds", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.parse_args()
     try:
         if not ARTIFACTS.is_dir():
             raise UserError("Uniswap's contracts are not installed: run `make node`")

@@ -53,7 +53,7 @@ from breakwater import artifacts
 from breakwater.errors import UserError
 from breakwater.fuzz import native
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--help" not in sys.argv:
     native.use()  # before what follows imports what it compiles
 
 from benchmarks import finding, rates

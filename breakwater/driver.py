@@ -252,7 +252,8 @@ class BackstopPool(Contract):
     ) -> Receipt:
         """Liquidates an account that was marked 10 minutes ago and seen liquidatable within the
         last 20, with the pool's cash and at the engine's terms. For anyone, who earns 0.25 % of
-        what is seized, at most half of the gain at spot. The engine's refusals come through.
+        what is seized, at most half of the gain at spot. The engine's refusals come through; a
+        settled debt is not bought ("asset is settled").
 
         collateral: What to seize, as for `CreditEngine.liquidate`.
         max_repay: [assets] a cap; what is left of the window's slice is one too.
@@ -497,7 +498,7 @@ class CircuitBreaker(Contract):
         """Looks whether the protocol has what its books say of `asset`; where it hasn't, latches
         HALT of the asset and of its vault for a day, again with each call as long as it is so.
         Found sound, it shortens nothing. For anyone. A vault that is not itself short takes the
-        halt only while its hold budget lasts. Reverts while the lock of the credit engine or of
+        halt only while its latch budget lasts. Reverts while the lock of the credit engine or of
         a vault is held ("locked").
 
         Returns: What is missing [token units]: of what the credit engine holds for accounts, of
@@ -814,11 +815,11 @@ class Configurator(Contract):
         found: int = self._call("new_limit", ())
         return found
 
-    def growth_of(self, asset: Address) -> tuple[int, int, int]:
+    def schedule_of(self, asset: Address) -> tuple[int, int, int]:
         """When a new asset was listed [unix seconds], its target [token units] and what its cap
         was worth when it was last set [WAD]; zeros for any other.
         """
-        found: tuple[int, int, int] = self._call("growth_of", (asset,))
+        found: tuple[int, int, int] = self._call("schedule_of", (asset,))
         return found
 
     def next_step(self, asset: Address, lane: int) -> int:

@@ -251,7 +251,7 @@ def new_limit() -> uint256:
 
 @view
 @external
-def growth_of(asset: address) -> (uint256, uint256, uint256):
+def schedule_of(asset: address) -> (uint256, uint256, uint256):
     """
     @notice When a new asset was listed [unix seconds], its target [token units] and what its cap
             was worth when it was last set [WAD]; zeros for any other.

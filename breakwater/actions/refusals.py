@@ -121,7 +121,7 @@ SENTENCES: Mapping[str, str] = {
     "level below the latched one": "The guardian holds a higher level already: reset it first.",
     "expiry before the latched one": "The guardian holds the level for longer already: reset it "
     "first.",
-    "hold budget is spent": "What a person holds and halts cover at most 7 days in any 30: that "
+    "latch budget is spent": "What a person holds and halts cover at most 7 days in any 30: that "
     "is spent.",
     "locked": "A call is in progress: the breaker waits for it.",
     "not connected": "The breaker is not connected yet.",

@@ -103,7 +103,10 @@ def command(
     if seconds is not None and not math.isfinite(seconds):
         raise click.BadParameter(f"{seconds} is no number of seconds", param_hint="--seconds")
     from breakwater.fuzz import native
+    from breakwater.fuzz.profiles import PROFILES
 
+    if profile not in PROFILES:  # before minutes of compiling
+        raise UserError(f"there is no profile {profile}: {', '.join(PROFILES)}")
     native.use()
     from breakwater.fuzz import campaign
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from breakwater.demo.stage import Stage
 from breakwater.host import Reverted
 from breakwater.observation import Observation, Trial, exposure
-from breakwater.observation.words import DEBT, M112, bits, legs, stamps
+from breakwater.observation.words import DEBT, M112, bits, legs, stamp, stamps
 from breakwater.promises.liveness import FLOOD, TOO_RECENT
 from breakwater.units import MAX_UINT256, WAD
 
@@ -57,7 +57,7 @@ class Prober:
         return found
 
     def repay_and_add(self, promise: str, o: Observation, account: bytes) -> list[Trial]:
-        """Repaying a debt whole, and adding a unit of a priced collateral that is held."""
+        """Repaying a debt whole, and adding a unit of a collateral that is held, priced or not."""
         found = []
         engine = self.stage.engine
         for tag, _ in legs(o.accounts[account]):
@@ -66,7 +66,7 @@ class Prober:
             if tag >= DEBT:
                 args: tuple[object, ...] = (account, asset.address, MAX_UINT256)
                 found.append(self._try(promise, f"repay {symbol}", engine, "repay", args))
-            elif asset.source.price:
+            elif not asset.is_settled:
                 book = o.books[asset.address]
                 if book & M112 < exposure.reachable(book, o.now):
                     args = (account, asset.address, 1)
@@ -77,7 +77,7 @@ class Prober:
     def liquidate(self, o: Observation, account: bytes) -> list[Trial]:
         """Some liquidation of an account below maintenance; none during the stated hold."""
         words = o.accounts[account]
-        if o.block & (2**20 - 1) in stamps(words):
+        if stamp(o.block) in stamps(words):
             return []
         debts = [o.by_id[tag & 127] for tag, _ in legs(words) if tag >= DEBT]
         held = [o.by_id[tag] for tag, _ in legs(words) if tag < DEBT]

@@ -16,7 +16,7 @@ from breakwater.fuzz.world import World
 from breakwater.model import vault_limits
 from breakwater.observation.observer import LEAST_FULL_RATE
 from breakwater.observation.words import M40, M64, M112, M128, decoded, mapped
-from breakwater.promises import catalogue
+from breakwater.promises.sentences import SENTENCES
 from breakwater.promises.verdicts import Violation
 from breakwater.units import BPS, RAY, YEAR
 
@@ -27,13 +27,6 @@ _OF_CONFIG: Final = 2**157 - 1
 """Bits of a vault's configuration that stand where the owner wrote them."""
 
 _FAR: Final = float("inf")
-
-SENTENCES = {promise.id: promise.sentence for promise in catalogue()}
-SENTENCES["SOLV-8"] = (
-    "Within one block no sequence of calls by any set of actors raises their joint net worth by"
-    " more than dust, liquidation of others and booked losses aside; and nobody loses who neither"
-    " acted nor agreed."
-)
 
 Grant = tuple[bytes, bytes, bytes]
 """Account, operator, asset (zero: any)."""

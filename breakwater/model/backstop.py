@@ -33,6 +33,8 @@ FIRST_SHARES = 10**6
 USED_UP = 10**12
 """Shares of a unit above which nothing is deposited."""
 SCALE = 2**150
+SOURCE = 2**160 - 1
+"""Of an asset's rules: none once it is settled."""
 MAX_ASSETS = MAX_AMOUNT
 
 
@@ -156,19 +158,16 @@ class BackstopPool(Contract):
             raise Refused("nothing to claim")
         self.put(0, "_owed", sender, asset)
         self.emit("Claim", owner=sender, asset=asset, receiver=receiver, amount=amount)
-        unmoved = min(amount, self.get("_unmoved", asset))
+        id = self.get("_ids", asset)
+        left = min(amount, self._received().get(id, 0))
         sent = 0
-        if unmoved:
-            self.put(self.get("_unmoved", asset) - unmoved, "_unmoved", asset)
-            sent = self._send(0, asset, unmoved, receiver)
-        if unmoved != amount:
-            sent += self._send(self.get("_ids", asset), asset, amount - unmoved, receiver)
+        for number, part in ((0, left), (id, amount - left)):
+            if part:
+                account = account_id(self.address, number)
+                sent += self._call(
+                    self._engine, "withdraw_collateral", account, asset, part, receiver
+                )
         return sent
-
-    def _send(self, number: int, asset: str, amount: int, receiver: str) -> int:
-        account = account_id(self.address, number)
-        args = account, asset, amount, receiver
-        return int(self._call(self._engine, "withdraw_collateral", *args))
 
     # ------------------------------------------------------------ liquidation
 
@@ -208,6 +207,11 @@ class BackstopPool(Contract):
         cap = min(max_repay, room * BPS // (BPS + MOST_FEE))
         if cap == 0:
             raise Refused("slice is used up")
+        if self._call(self._risk, "words_of", self._asset)[0] & SOURCE == 0:
+            raise Refused("asset is settled")
+        for id in self._received():
+            self._put_away(id)
+        before = self._received()
         self._call(self._asset, "approve", self._vault, room)
         paid, _ = self._call(
             self._engine, "liquidate",
@@ -217,30 +221,52 @@ class BackstopPool(Contract):
         exact.below(paid, room, "a purchase beyond the slice")
         self.put(cash - paid, "_cash")
         self.emit("Buy", account=account, collateral=collateral, caller=sender, paid=paid)
-        self._take(sender, paid)
+        self._take(sender, before, paid)
         if self._is_liquidatable(account):
             self.put(mark._replace(seen=now), "_marks", account)
         else:
             self._clear(account)
         return int(paid)
 
-    def _take(self, caller: str, paid: int) -> None:
-        """What came into the inbox, for the caller and all shares."""
-        found = []
+    def _received(self) -> dict[int, int]:
+        """Units by id in the account that receives."""
+        found = {}
         for word in self._call(self._engine, "words_of", self._inbox()):
             for side in (0, 1):
                 tag, amount = word >> (208 + 8 * side) & 255, word >> (104 * side) & MAX_AMOUNT
                 if tag:
-                    asset = self._call(self._risk, "asset_of", tag)
-                    found.append((tag, asset, amount - self.get("_unmoved", asset)))
-        value = sum(self._value(asset, amount, down) for _, asset, amount in found)
+                    found[tag] = amount
+        return found
+
+    def _put_away(self, id: int) -> bool:
+        """To the asset's own account, unless the engine refuses. A want of gas is not modelled."""
+        asset, shelf = self._call(self._risk, "asset_of", id), account_id(self.address, id)
+        try:
+            with self.chain.undone_if_refused():
+                self._call(
+                    self._engine, "move_collateral", self._inbox(), shelf, asset, MAX_UINT256
+                )
+        except Refused:
+            return False
+        return True
+
+    def _take(self, caller: str, before: dict[int, int], paid: int) -> None:
+        """What came into the inbox, for the caller and all shares."""
+        found, value = [], 0
+        for id, amount in self._received().items():
+            amount -= before.get(id, 0)
+            if amount == 0:
+                continue
+            asset = self._call(self._risk, "asset_of", id)
+            found.append((id, asset, amount))
+            if self._put_away(id):
+                value += self._value(asset, amount, down)
         cost = self._value(self._asset, paid, up)
         if value < cost:
             raise Refused("worth less than it costs")
         part = min(REWARD, (value - cost) * WAD // (2 * value)) if value else REWARD
         for id, asset, amount in found:
-            if amount:
-                self._distribute(caller, id, asset, amount, part)
+            self._distribute(caller, id, asset, amount, part)
 
     def _distribute(self, caller: str, id: int, asset: str, amount: int, part: int) -> None:
         if self.get("_ids", asset) == 0:
@@ -255,12 +281,6 @@ class BackstopPool(Contract):
             exact.at_most(int(told), amount - reward, 2, "what shares earn")
         self.put(self.get("_per_share", asset) + more, "_per_share", asset)
         self.emit("Take", asset=asset, amount=amount, reward=reward)
-        if self._call(self._risk, "words_of", asset)[0] % 2**160 == 0:
-            # it is wound down, and stays where it came in
-            self.put(self.get("_unmoved", asset) + amount, "_unmoved", asset)
-            return
-        shelf = account_id(self.address, id)
-        self._call(self._engine, "move_collateral", self._inbox(), shelf, asset, amount)
 
     def _value(self, asset: str, amount: int, round: Any) -> int:
         price = self._call(self._risk, "quote", asset)[0]

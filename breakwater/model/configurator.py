@@ -386,7 +386,7 @@ class Configurator(Vaults):
         return self.limit
 
     @view
-    def growth_of(self, sender: str, asset: str) -> tuple[int, int, int]:
+    def schedule_of(self, sender: str, asset: str) -> tuple[int, int, int]:
         """When a new asset was listed, its target, what its cap is worth."""
         if not self._is_new(asset):
             return 0, 0, 0

@@ -1,6 +1,6 @@
 """Model of levels that are latched until they expire, and of the budget of what may be held.
 
-Specification, "Latches and the hold budget". Times are seconds, spans half open: (start, end].
+Specification, "Latches and the latch budget". Times are seconds, spans half open: (start, end].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NORMAL, CAUTION, HALT = range(3)
 
 MAX_LATCH = 7 * DAY
 """Furthest that any expiry lies ahead."""
-MAX_HOLD = 7 * DAY
+MAX_LATCHED = 7 * DAY
 """Most that a key is held in any WINDOW."""
 WINDOW = 30 * DAY
 MAX_INTERVALS = 8
@@ -55,7 +55,7 @@ class Latch:
         self._contract = contract
 
     def set(self, key: str, caution: int, halt: int, held: int) -> None:
-        """Replace the expiries of a key. Refused: "latch is too long", "hold budget is spent"."""
+        """Replace the expiries of a key. Refused: "latch is too long", "latch budget is spent"."""
         now = self._contract.chain.now
         if max(caution, halt, held) > now + MAX_LATCH:
             raise Refused("latch is too long")
@@ -98,10 +98,10 @@ class Latch:
         else:
             earlier = tuple(hold for hold in holds if hold.end >= now - WINDOW)
             if len(earlier) == MAX_INTERVALS:
-                raise Refused("hold budget is spent")
+                raise Refused("latch budget is spent")
         holds = (*earlier, Hold(start, until))
-        if held_within(holds, until - WINDOW) > MAX_HOLD:
-            raise Refused("hold budget is spent")
+        if held_within(holds, until - WINDOW) > MAX_LATCHED:
+            raise Refused("latch budget is spent")
         self._write(key, holds)
 
     def _write(self, key: str, live: tuple[Hold, ...]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from breakwater.observation import Observation
 from breakwater.promises.gates import GuardianBudget, caps, cool_down, no_sudden_rules
 from breakwater.promises.liveness import no_arithmetic, tried
+from breakwater.promises.sentences import SENTENCES
 from breakwater.promises.solvency import (
     bystanders,
     custody,
@@ -30,7 +31,7 @@ from breakwater.promises.solvency import (
     sums,
     vault_books,
 )
-from breakwater.promises.verdicts import Promise, Violation
+from breakwater.promises.verdicts import Check, Promise, Violation
 
 
 @dataclass
@@ -87,113 +88,25 @@ class Ledger:
 
 def catalogue() -> list[Promise]:
     """Every promise that can be judged from what is observed, in the order of the design."""
-    return [
-        Promise(
-            "SOLV-1",
-            "Each contract's real balance of a token is at least what its books say.",
-            custody,
-        ),
-        Promise(
-            "SOLV-2",
-            "Cash, flash loans out and debt owed cover the claims of shares; no call lowers the"
-            " slack.",
-            vault_books,
-        ),
-        Promise(
-            "SOLV-3",
-            "Debt shares of all accounts are the vault's total, collateral of all accounts the"
-            " engine's; zero shares if and only if zero debt.",
-            sums,
-        ),
-        Promise(
-            "SOLV-4",
-            "A vault share's value falls only in a call that emits a loss, by exactly that loss;"
-            " indices never fall, zero time is zero growth, growth is at most exp(highest rate"
-            " × time).",
-            share_value,
-        ),
-        Promise(
-            "SOLV-5",
-            "Every account on which a call borrowed or withdrew meets its initial margin at the"
-            " end, or is safer than before.",
-            new_risk,
-        ),
-        Promise(
-            "SOLV-6",
-            "Only an account below maintenance is liquidated, within the terms quoted, and never"
-            " in the block in which it last raised its own risk.",
-            liquidated,
-        ),
-        Promise(
-            "SOLV-7",
-            "A liquidation never lowers health while C > (1 + tip)·D; an account above water stays"
-            " there.",
-            never_lowers_health,
-        ),
-        Promise(
-            "SOLV-9",
-            "What borrowers left unpaid is what the fund paid and what lenders lost, event by"
-            " event.",
-            losses,
-        ),
-        Promise(
-            "SOLV-10",
-            "Every conversion rounds in the vault's favour; a loan records a debt no smaller, and"
-            " at least one share.",
-            rounding,
-        ),
-        Promise(
-            "SOLV-11",
-            "Elapsed interest, ramps and prices aside, a call changes only the health of the"
-            " accounts it names.",
-            bystanders,
-        ),
-        Promise(
-            "LIVE-1",
-            "Repaying works in every state, and so does adding a collateral that is held and not"
-            " wound down.",
-            tried("LIVE-1"),
-        ),
-        Promise(
-            "LIVE-2",
-            "A lender can take out min(worth of his shares, cash within the outflow limit) in every"
-            " state but a halt of that vault.",
-            tried("LIVE-2"),
-        ),
-        Promise(
-            "LIVE-3",
-            "For every account below maintenance some liquidation call succeeds, from the block"
-            " after it last raised its own risk and outside a stated hold.",
-            tried("LIVE-3"),
-        ),
-        Promise(
-            "LIVE-4",
-            "Accrual, health, repay and liquidate have no reachable arithmetic revert.",
-            no_arithmetic,
-        ),
-        Promise(
-            "GATE-1",
-            "Guardians only tighten, at most 7 days in any 30 for each asset.",
-            GuardianBudget(),
-        ),
-        Promise(
-            "GATE-2",
-            "A breaker tightens at once and loosens only after its cool-down.",
-            cool_down,
-        ),
-        Promise(
-            "GATE-3",
-            "No change of parameters or feeds makes a healthy account liquidatable in that block.",
-            no_sudden_rules,
-        ),
-        Promise(
-            "GATE-4",
-            "Who cannot repay or top up cannot be liquidated.",
-            tried("GATE-4"),
-        ),
-        Promise(
-            "CAP-1",
-            "Caps and limits of a day or some hours hold on every path that raises exposure.",
-            caps,
-        ),
-    ]
+    checks: dict[str, Check] = {
+        "SOLV-1": custody,
+        "SOLV-2": vault_books,
+        "SOLV-3": sums,
+        "SOLV-4": share_value,
+        "SOLV-5": new_risk,
+        "SOLV-6": liquidated,
+        "SOLV-7": never_lowers_health,
+        "SOLV-9": losses,
+        "SOLV-10": rounding,
+        "SOLV-11": bystanders,
+        "LIVE-1": tried("LIVE-1"),
+        "LIVE-2": tried("LIVE-2"),
+        "LIVE-3": tried("LIVE-3"),
+        "LIVE-4": no_arithmetic,
+        "GATE-1": GuardianBudget(),
+        "GATE-2": cool_down,
+        "GATE-3": no_sudden_rules,
+        "GATE-4": tried("GATE-4"),
+        "CAP-1": caps,
+    }
+    return [Promise(id, SENTENCES[id], check) for id, check in checks.items()]

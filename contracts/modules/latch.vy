@@ -11,12 +11,12 @@
         ahead than MAX_LATCH.
 
         BUDGET
-        A key is held until held_until, and for at most MAX_HOLD in any WINDOW, whoever calls.
+        A key is held until held_until, and for at most MAX_LATCHED in any WINDOW, whoever calls.
         What counts as held is the deployable's to say: what a person latched, and at a vault
         every halt but one that found it short. The held time is kept as at most 8 disjoint
         intervals, oldest first; only the last can still run.
 
-        Let f(t) be the held time in (t - WINDOW, t]. Claim: f(t) <= MAX_HOLD for every t. Only
+        Let f(t) be the held time in (t - WINDOW, t]. Claim: f(t) <= MAX_LATCHED for every t. Only
         f(end of the last interval) is checked, because
         1. outside the intervals f does not rise, and inside one its slope is 1 or 0, so over
            each interval f is greatest at that interval's end;
@@ -32,7 +32,7 @@
 from contracts.modules import legs
 
 MAX_LATCH: constant(uint256) = 7 * 86_400  # [s]
-MAX_HOLD: constant(uint256) = 7 * 86_400  # [s]
+MAX_LATCHED: constant(uint256) = 7 * 86_400  # [s]
 WINDOW: constant(uint256) = 30 * 86_400  # [s]
 MAX_INTERVALS: constant(uint256) = 8
 MASK: constant(uint256) = 2**64 - 1
@@ -87,7 +87,7 @@ def _hold(key: address, end: uint256):
             if (hold & MASK) + WINDOW >= block.timestamp:
                 kept.append(hold)
         if len(kept) >= MAX_INTERVALS:
-            legs._fail("hold budget is spent")
+            legs._fail("latch budget is spent")
         kept.append(block.timestamp << 64 | end)
         holds = kept
 
@@ -95,8 +95,8 @@ def _hold(key: address, end: uint256):
     for hold: uint256 in holds:
         start: uint256 = max((hold >> 64) + WINDOW, end) - WINDOW
         held += max(hold & MASK, start) - start
-    if held > MAX_HOLD:
-        legs._fail("hold budget is spent")
+    if held > MAX_LATCHED:
+        legs._fail("latch budget is spent")
     self._holds[key] = holds
 
 

@@ -33,7 +33,7 @@ LOSS_PART: constant(uint256) = 100  # losses above this part of the total are fo
 ASSET: immutable(address)
 
 _breaker: address
-# end of a halt that found the vault short and spends none of the hold budget [unix seconds]
+# end of a halt that found the vault short and spends none of the latch budget [unix seconds]
 _short_until: uint256
 # bits 0-39 end of CAUTION after losses, 40-79 when the last was booked [unix seconds]
 # 80-207 those that no CAUTION has followed, faded until then [assets]

@@ -8,9 +8,9 @@
         `cash` belongs to the shares, `waiting` to deposits that have not joined. Both are counted,
         never read from `balanceOf`: a donation changes nothing. The collateral bought stays with
         the engine, in accounts of the pool, one for each asset: no token can block a purchase, and
-        what one of them refuses delays the claims on it alone. What is wound down cannot be moved
-        and stays where it came in. Each unit bought goes to the shares of that moment, through a
-        sum per share.
+        what one of them refuses delays the claims on it alone. What was settled, or is held and new
+        to the pool, stays in the account that receives, and is claimed from there (`shelves`).
+        Each unit bought goes to the shares of that moment, through a sum per share.
 
         ENTRY
         What is deposited in window w joins at the start of window w + 2, all at one price: it has
@@ -36,7 +36,8 @@
 
         REFUSALS
         Whatever the engine refuses, and what at spot is worth less than it costs: the engine values
-        for the borrower where a jump is young or sources disagree.
+        for the borrower where a jump is young or sources disagree. What stays where it was received
+        counts for nothing there, and a settled debt is not paid: its price has ended.
 
         ROUNDING
         Against who calls and who claims. No owner, nothing to set.
@@ -48,35 +49,14 @@
 
 from contracts.interfaces import IBackstopPool
 from contracts.interfaces import IRiskEngine
-from contracts.modules import asset_config
 from contracts.modules import legs
+from contracts.modules import shelves
 from ethereum.ercs import IERC20
 
 implements: IBackstopPool
 
-
-interface ICreditEngineCalls:
-    def liquidate(
-        account: bytes32,
-        debt_asset: address,
-        collateral: address,
-        max_repay: uint256,
-        min_seized: uint256,
-        receiver: address,
-        credit: bytes32,
-        data: Bytes[1_024],
-    ) -> (uint256, uint256): nonpayable
-    def move_collateral(
-        source: bytes32, target: bytes32, asset: address, amount: uint256
-    ) -> uint256: nonpayable
-    def withdraw_collateral(
-        account: bytes32, asset: address, amount: uint256, receiver: address
-    ) -> uint256: nonpayable
-    def words_of(account: bytes32) -> uint256[4]: view
-    def position_of(account: bytes32) -> uint256[4]: view
-    def debt_of(asset: address) -> (uint256, address, uint256): view
-    def risk_engine() -> address: view
-
+# its accounts in the engine, and what it asks there
+initializes: shelves
 
 WAD: constant(uint256) = 10**18
 BPS: constant(uint256) = 10_000
@@ -107,8 +87,6 @@ struct Books:
 
 
 ASSET: immutable(address)
-ENGINE: immutable(address)
-RISK_ENGINE: immutable(address)
 VAULT: immutable(address)
 
 _cash: uint256  # [assets] of all shares
@@ -127,7 +105,6 @@ _per_share: HashMap[address, uint256]  # [units * SCALE per share] since the fir
 _opening: HashMap[uint256, HashMap[address, uint256]]  # that sum when a batch joined
 _settled: HashMap[address, HashMap[address, uint256]]  # that sum when an owner was settled
 _owed: HashMap[address, HashMap[address, uint256]]  # [units] earned until then, and rewards
-_unmoved: HashMap[address, uint256]  # [units] that stay in the account that receives
 
 
 @deploy
@@ -140,12 +117,11 @@ def __init__(engine: address, asset: address):
     id: uint256 = 0
     vault: address = empty(address)
     min_debt: uint256 = 0
-    id, vault, min_debt = staticcall ICreditEngineCalls(engine).debt_of(asset)
+    id, vault, min_debt = staticcall shelves.ICreditEngine(engine).debt_of(asset)
     assert id != 0, "asset is no debt asset"
-    ENGINE = engine
+    shelves.__init__(engine)
     ASSET = asset
     VAULT = vault
-    RISK_ENGINE = staticcall ICreditEngineCalls(engine).risk_engine()
     self._window = block.timestamp // WINDOW
 
 
@@ -230,18 +206,7 @@ def claim(asset: address, receiver: address) -> uint256:
         self._fail("nothing to claim")
     self._owed[msg.sender][asset] = 0
     log IBackstopPool.Claim(owner=msg.sender, asset=asset, receiver=receiver, amount=amount)
-    unmoved: uint256 = min(amount, self._unmoved[asset])
-    sent: uint256 = 0
-    if unmoved != 0:
-        self._unmoved[asset] -= unmoved
-        sent = extcall ICreditEngineCalls(ENGINE).withdraw_collateral(
-            self._account(0), asset, unmoved, receiver
-        )
-    if unmoved != amount:
-        sent += extcall ICreditEngineCalls(ENGINE).withdraw_collateral(
-            self._account(self._ids[asset]), asset, amount - unmoved, receiver
-        )
-    return sent
+    return shelves._send(asset, self._ids[asset], amount, receiver)
 
 
 # ------------------------------------------------------------------ liquidation
@@ -249,7 +214,7 @@ def claim(asset: address, receiver: address) -> uint256:
 
 @external
 def mark(account: bytes32):
-    if not self._is_liquidatable(account):
+    if not shelves._is_liquidatable(account):
         self._fail("account is healthy")
     mark: IBackstopPool.Mark = self._marks[account]
     if block.timestamp > mark.seen + MARK_LASTS:
@@ -263,7 +228,7 @@ def mark(account: bytes32):
 def unmark(account: bytes32):
     if self._marks[account].since == 0:
         self._fail("account is not marked")
-    if self._is_liquidatable(account):
+    if shelves._is_liquidatable(account):
         self._fail("account is liquidatable")
     self._clear(account)
 
@@ -285,19 +250,22 @@ def buy(account: bytes32, collateral: address, max_repay: uint256) -> uint256:
         self._fail("zero assets")
     if cap == 0:
         self._fail("slice is used up")
+    if shelves._is_settled(ASSET):
+        self._fail("asset is settled")
 
-    inbox: bytes32 = self._account(0)
+    inbox: bytes32 = shelves._account(0)
+    before: uint256[4] = shelves._cleared(inbox)
     extcall IERC20(ASSET).approve(VAULT, room, default_return_value=True)
     paid: uint256 = (
-        extcall ICreditEngineCalls(ENGINE).liquidate(
+        extcall shelves.ICreditEngine(shelves.ENGINE).liquidate(
             account, ASSET, collateral, cap, 0, self, inbox, b""
         )
     )[0]
     extcall IERC20(ASSET).approve(VAULT, 0, default_return_value=True)
     self._cash -= paid
     log IBackstopPool.Buy(account=account, collateral=collateral, caller=msg.sender, paid=paid)
-    self._take(inbox, paid)
-    if self._is_liquidatable(account):
+    self._take(inbox, before, paid)
+    if shelves._is_liquidatable(account):
         self._marks[account].seen = block.timestamp
     else:
         self._clear(account)
@@ -318,7 +286,7 @@ def asset() -> address:
 @external
 @reentrant
 def engine() -> address:
-    return ENGINE
+    return shelves.ENGINE
 
 
 @view
@@ -506,13 +474,6 @@ def _room(cash: uint256, shares: uint256, start_cash: uint256, start_shares: uin
 # ------------------------------------------------------------------ marks and purchases
 
 
-@view
-@internal
-def _is_liquidatable(account: bytes32) -> bool:
-    position: uint256[4] = staticcall ICreditEngineCalls(ENGINE).position_of(account)
-    return (staticcall IRiskEngine(RISK_ENGINE).health_of(position)).health_factor < WAD
-
-
 @internal
 def _clear(account: bytes32):
     self._marks[account] = empty(IBackstopPool.Mark)
@@ -520,45 +481,38 @@ def _clear(account: bytes32):
 
 
 @internal
-def _take(inbox: bytes32, paid: uint256):
+def _take(inbox: bytes32, before: uint256[4], paid: uint256):
     """
-    @dev Puts what was credited away, asset by asset, for the caller and for all shares. At spot it
-         must be worth what was paid.
+    @dev Shares out what was credited since `before`, asset by asset, between the caller and all
+         shares. What of it could be put away must at spot be worth what was paid.
     """
-    words: uint256[4] = staticcall ICreditEngineCalls(ENGINE).words_of(inbox)
+    words: uint256[4] = staticcall shelves.ICreditEngine(shelves.ENGINE).words_of(inbox)
     assets: address[8] = empty(address[8])
     amounts: uint256[8] = empty(uint256[8])
-    ended: bool[8] = empty(bool[8])
     value: uint256 = 0  # [WAD]
     for i: uint256 in range(8):
         id: uint256 = legs._tag(words, i)
         if id == 0:
             break
-        assets[i] = staticcall IRiskEngine(RISK_ENGINE).asset_of(id)
-        amounts[i] = legs._amount(words, i) - self._unmoved[assets[i]]
-        price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(assets[i])).price
-        rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(assets[i]))[0]
-        value += asset_config._value_down(amounts[i], price, rule)
-        # without a source it is wound down
-        ended[i] = convert(rule & (2**160 - 1), address) == empty(address)
-    cost: uint256 = self._cost(paid)
+        amounts[i] = legs._amount(words, i) - shelves._amount_of(before, id)
+        if amounts[i] == 0:
+            continue
+        assets[i] = staticcall IRiskEngine(shelves.RISK_ENGINE).asset_of(id)
+        if shelves._put_away(inbox, assets[i], id):
+            value += shelves._value(assets[i], amounts[i], False)
+    cost: uint256 = shelves._value(ASSET, paid, True)
     if value < cost:
         self._fail("worth less than it costs")
     part: uint256 = REWARD  # [WAD]
     if value != 0:
         part = min(REWARD, (value - cost) * WAD // (2 * value))
     for i: uint256 in range(8):
-        id: uint256 = legs._tag(words, i)
-        if id == 0:
-            break
         if amounts[i] != 0:
-            self._distribute(inbox, assets[i], id, amounts[i], part, ended[i])
+            self._distribute(assets[i], legs._tag(words, i), amounts[i], part)
 
 
 @internal
-def _distribute(
-    inbox: bytes32, asset: address, id: uint256, amount: uint256, part: uint256, ended: bool
-):
+def _distribute(asset: address, id: uint256, amount: uint256, part: uint256):
     if self._ids[asset] == 0:
         self._ids[asset] = id
         self._collaterals.append(asset)
@@ -566,32 +520,6 @@ def _distribute(
     self._owed[msg.sender][asset] += reward
     self._per_share[asset] += (amount - reward) * SCALE // self._shares
     log IBackstopPool.Take(asset=asset, amount=amount, reward=reward)
-    if ended:
-        self._unmoved[asset] += amount
-    else:
-        extcall ICreditEngineCalls(ENGINE).move_collateral(
-            inbox, self._account(id), asset, amount
-        )
-
-
-@view
-@internal
-def _cost(paid: uint256) -> uint256:
-    """
-    @dev [WAD] at spot; 0 where there is no price.
-    """
-    price: uint256 = (staticcall IRiskEngine(RISK_ENGINE).quote(ASSET)).price
-    rule: uint256 = (staticcall IRiskEngine(RISK_ENGINE).words_of(ASSET))[0]
-    return asset_config._value_up(paid, price, rule)
-
-
-@view
-@internal
-def _account(number: uint256) -> bytes32:
-    """
-    @dev Of the pool in the engine: 0 receives, the others hold one asset each, by its id.
-    """
-    return convert(convert(self, uint256) << 96 | number, bytes32)
 
 
 @internal

@@ -37,7 +37,7 @@ def test_exit_is_closed(lending):
         lending.host.advance(DAY)
     leave(lending)
     for _ in range(2):
-        with refuses("hold budget is spent"):
+        with refuses("latch budget is spent"):
             lending.breaker.trip(usdc, 2, DAY, sender=lending.guardian)
         lending.host.advance(11 * DAY)
 

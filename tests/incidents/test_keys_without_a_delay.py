@@ -280,7 +280,7 @@ def test_guardian_tightens_at_once():
     rule.host.advance(7 * DAY + 1)
     rule.protocol.refresh(sender=me)
     assert rule.protocol.lens.quote(weth).level == 0
-    with refuses("hold budget is spent"):
+    with refuses("latch budget is spent"):
         breaker.trip(weth, 2, DAY, sender=me)
 
 

@@ -7,7 +7,7 @@ from breakwater.units import DAY, HOUR
 from tests.market import Market, refuses
 
 HALT = 2
-SPENT = "hold budget is spent"
+SPENT = "latch budget is spent"
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def standing(world):
             # which may be given ether: its price then is what a poke sees, paid by who gave it
             found["range", name] = world.breaker.range_of(asset)
         found["steps", name] = [world.configurator.next_step(asset, i) for i in range(LANES)]
-        found["new", name] = world.configurator.growth_of(asset)
+        found["new", name] = world.configurator.schedule_of(asset)
         found["blend", name] = world.configurator.blend_of(asset)
     for name in LENT:
         vault = world.assets[name].vault

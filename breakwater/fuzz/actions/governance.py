@@ -30,7 +30,7 @@ def trip(p: Player, g: Gene) -> list[Call]:
         id, level = p.held(g[2], p.legs(i)), 2
     calls = [p.call(g, "guardian", "breaker", "trip", p.token(id), level, duration)]
     if g[4] & 3 == 0:
-        # once more when it has ended, and again: the hold budget, mostly all of it at once
+        # once more when it has ended, and again: the latch budget, mostly all of it at once
         longest = duration if g[5] & 12 == 12 else 7 * 86_400
         again = ("guardian", "breaker", "trip", (p.token(id), level, longest))
         calls += [(*again, duration + 60, duration // 12)] * (1 + (g[5] & 3))

@@ -5,7 +5,7 @@ import pytest
 from tests.backstop import Backstop
 from tests.market import Market
 
-MARK, BUY, FIRST = 126_842, 252_542, 496_197
+MARK, BUY, FIRST = 126_842, 254_606, 498_261
 
 
 @pytest.mark.ape

@@ -110,9 +110,9 @@ def test_check_solvency__twice_in_a_block_changes_nothing(sound):
 
 
 def test_check_solvency__vault_that_refuses_spares_the_asset_nothing(sound):
-    """A vault whose hold budget is spent stays open; the asset is halted, and reset works."""
+    """A vault whose latch budget is spent stays open; the asset is halted, and reset works."""
     break_it(sound, "engine")
-    sound.vault.send("set_refusal", "hold budget is spent")
+    sound.vault.send("set_refusal", "latch budget is spent")
     sound.check()
     assert sound.levels() == (2, 2, 0)
     sound.host.advance(HOUR)
@@ -125,7 +125,7 @@ def test_check_solvency__vault_that_refuses_spares_the_asset_nothing(sound):
 
 def test_check_solvency__vault_that_took_none_is_pushed_none(sound):
     break_it(sound, "engine")
-    sound.vault.send("set_refusal", "hold budget is spent")
+    sound.vault.send("set_refusal", "latch budget is spent")
     sound.check()
     sound.vault.send("set_refusal", "")
     sound.trip(1, HOUR)

@@ -84,7 +84,7 @@ def test_trip__seven_days_in_thirty(world):
     world.trip(1, 7 * DAY)
     world.host.advance(7 * DAY)
     reason = world.refused("trip", world.asset, 1, HOUR, sender=world.guardian)
-    assert reason == "hold budget is spent"
+    assert reason == "latch budget is spent"
     assert world.levels() == (0, 0, 0)
 
 
@@ -127,7 +127,7 @@ def test_reset__lifted_time_is_given_back(world):
     world.send("reset", world.asset, sender=world.guardian)
     assert world.levels() == (0, 0, 0)
     assert world.refused("trip", world.asset, 2, 7 * DAY, sender=world.guardian) == (
-        "hold budget is spent"
+        "latch budget is spent"
     )
     world.trip(2, 7 * DAY - HOUR)
 

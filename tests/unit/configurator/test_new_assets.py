@@ -45,7 +45,7 @@ def test_list_asset__begins_with_a_thousandth(sealed, new):
     assert (event.asset, event.cap, event.value) == (token.address, first, first * 5)
     assert sealed.engine.book_of(token) == (5, 0, kept(first), False)
     assert sealed.risk.words_of(token)[1] & IS_NEW
-    assert sealed.configurator.growth_of(token)[1:] == (TARGET, first * 5)
+    assert sealed.configurator.schedule_of(token)[1:] == (TARGET, first * 5)
 
 
 def test_list_asset__at_genesis_with_its_whole_cap(market, new):
@@ -53,7 +53,7 @@ def test_list_asset__at_genesis_with_its_whole_cap(market, new):
         token = new(2**100)
         assert cap_of(market, token) == kept(2**100)
         assert not market.risk.words_of(token)[1] & IS_NEW
-        assert market.configurator.growth_of(token) == (0, 0, 0)
+        assert market.configurator.schedule_of(token) == (0, 0, 0)
 
 
 def test_list_asset__without_a_cap_is_no_collateral(sealed, new):
@@ -161,7 +161,7 @@ def test_grow__doubles_every_three_days(sealed, new, periods):
     cap = TARGET >> (10 - periods)
     assert (event.cap, event.value) == (cap, cap * 5)
     assert cap_of(sealed, token) == cap
-    assert configurator.growth_of(token)[2] == cap * 5
+    assert configurator.schedule_of(token)[2] == cap * 5
 
 
 def test_grow__ends_after_thirty_days(sealed, new):
@@ -211,11 +211,11 @@ def test_grow__all_new_assets_have_one_limit(sealed, new):
     wait(sealed, one, 22 * DAY)  # 29 and 22 days old
     wait(sealed, two, 0)
     grow(one, sender=sealed.other)
-    assert sealed.configurator.growth_of(one)[2] == kept(target // 2) * 5
+    assert sealed.configurator.schedule_of(one)[2] == kept(target // 2) * 5
     grow(two, sender=sealed.other)  # a half and an eighth
     wait(sealed, two, 5 * DAY)  # the first is not counted any more: it is 34 days old
     grow(two, sender=sealed.other)
-    assert sealed.configurator.growth_of(two)[2] == kept(target // 2) * 5
+    assert sealed.configurator.schedule_of(two)[2] == kept(target // 2) * 5
 
 
 def test_grow__at_the_limit(sealed, new):
@@ -228,7 +228,7 @@ def test_grow__at_the_limit(sealed, new):
         sealed.configurator.grow(token, sender=sealed.other)
     token.feed.set(10 * 10**8, sender=sealed.owner)
     sealed.configurator.grow(token, sender=sealed.other)
-    assert sealed.configurator.growth_of(token)[2] == kept(target // 2) * 10
+    assert sealed.configurator.schedule_of(token)[2] == kept(target // 2) * 10
 
 
 def test_set_cap__of_a_new_asset_only_falls(sealed, new):
@@ -237,7 +237,7 @@ def test_set_cap__of_a_new_asset_only_falls(sealed, new):
     with refuses("cap follows its schedule"):
         sealed.configurator.set_cap(token, first + 1, sender=owner)
     sealed.configurator.set_cap(token, first // 2, sender=owner)
-    assert sealed.configurator.growth_of(token)[1] == first // 2
+    assert sealed.configurator.schedule_of(token)[1] == first // 2
     wait(sealed, token, 29 * DAY)
     with refuses("nothing to grow yet"):
         sealed.configurator.grow(token, sender=sealed.other)

@@ -321,14 +321,14 @@ def test_steer__cap_of_a_new_asset_only_falls(sealed, new):
     token = new(borrow_ltv=7_000)
     sealed.configurator.set_steward(sealed.other, sender=sealed.owner)
     sealed.host.advance(INTERVAL)
-    cap, target = sealed.engine.book_of(token)[2], sealed.configurator.growth_of(token)[1]
+    cap, target = sealed.engine.book_of(token)[2], sealed.configurator.schedule_of(token)[1]
     sealed.configurator.steer(token, cap, 7_001, sender=sealed.other)
-    assert sealed.configurator.growth_of(token)[1] == target
+    assert sealed.configurator.schedule_of(token)[1] == target
     sealed.host.advance(INTERVAL)
     with refuses("cap follows its schedule"):
         sealed.configurator.steer(token, cap + cap // 10, 7_000, sender=sealed.other)
     sealed.configurator.steer(token, cap * 9 // 10, 7_050, sender=sealed.other)
-    assert sealed.configurator.growth_of(token)[1] == target * (cap * 9 // 10) // cap
+    assert sealed.configurator.schedule_of(token)[1] == target * (cap * 9 // 10) // cap
 
 
 @pytest.mark.parametrize("target", [2**77, 3 * 10**23 + 1])
@@ -341,7 +341,7 @@ def test_steer__target_falls_by_the_part_of_the_cap(sealed, new, target):
     token.feed.set(token.feed.answer(), sender=sealed.owner)
     configurator.steer(token, cap * 4 // 5 + 1, 7_000, sender=sealed.other)
     left = target * (cap * 4 // 5 + 1) // cap
-    assert configurator.growth_of(token)[1] == left
+    assert configurator.schedule_of(token)[1] == left
     configurator.grow(token, sender=sealed.other)
     grown = sealed.engine.book_of(token)[2]
     assert (left >> 9) * 0.9999 < grown <= left >> 9
@@ -354,4 +354,4 @@ def test_steer__no_cap_is_left(sealed, new):
     sealed.host.advance(INTERVAL)
     configurator.set_cap(token, 0, sender=sealed.owner)
     configurator.steer(token, 0, 7_001, sender=sealed.other)
-    assert configurator.growth_of(token)[1] == 0
+    assert configurator.schedule_of(token)[1] == 0

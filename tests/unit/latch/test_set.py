@@ -70,7 +70,7 @@ def test_set__budget_is_spent_and_comes_back(new_latch):
         latch.host.advance(wait)
         with pytest.raises(Reverted) as failure:
             hold(1)
-        assert failure.value.reason == "hold budget is spent"
+        assert failure.value.reason == "latch budget is spent"
     # 30 days after the start one second may be held for each that leaves the window
     latch.host.advance(WINDOW - MAX - 10 * DAY - 1)
     hold(DAY)
@@ -99,7 +99,7 @@ def test_set__extensions_count_once(new_latch):
     latch.set_in(None, None, MAX // 2)
     with pytest.raises(Reverted) as failure:
         latch.set_in(None, None, MAX // 2 + 1)
-    assert failure.value.reason == "hold budget is spent"
+    assert failure.value.reason == "latch budget is spent"
 
 
 def test_set__ninth_interval_in_thirty_days_reverts(new_latch):
@@ -109,7 +109,7 @@ def test_set__ninth_interval_in_thirty_days_reverts(new_latch):
         latch.host.advance(DAY)
     with pytest.raises(Reverted) as failure:
         latch.set_in(None, None, 60)
-    assert failure.value.reason == "hold budget is spent"
+    assert failure.value.reason == "latch budget is spent"
     # what nobody holds is no interval
     latch.set_in(DAY, DAY, None)
     latch.host.advance(22 * DAY + 61)
@@ -166,4 +166,4 @@ def test_set__accepts_exactly_what_every_window_allows(new_latch, seed):
         else:
             with pytest.raises(Reverted) as failure:
                 latch.set(0, halt, held)
-            assert failure.value.reason == "hold budget is spent"
+            assert failure.value.reason == "latch budget is spent"

@@ -1,10 +1,10 @@
-"""`set_level`: which halts spend the hold budget, 7 days in any 30 (LIVE-2)."""
+"""`set_level`: which halts spend the latch budget, 7 days in any 30 (LIVE-2)."""
 
 import pytest
 
 HOUR = 3_600
 DAY = 86_400
-SPENT = "hold budget is spent"
+SPENT = "latch budget is spent"
 
 
 @pytest.fixture

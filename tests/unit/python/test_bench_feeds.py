@@ -14,6 +14,17 @@ SNAPSHOT = json.loads(feeds.SNAPSHOT.read_text(encoding="utf-8"))
 README = (artifacts.ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_main__help_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["feeds", "--help"])
+    monkeypatch.setattr(feeds, "anvil", lambda: pytest.fail("measures"))
+    with pytest.raises(SystemExit) as ended:
+        feeds.main()
+    assert ended.value.code == 0
+    assert "Gas of one quote" in capsys.readouterr().out
+
+
 def test_readme__shows_what_was_measured() -> None:
     table = README.split("| `gas_limit` |")[1].split("\n\n")[0]
     shown = [

@@ -274,9 +274,9 @@ EIGHT_DAYS = """\
 +++ b/contracts/modules/latch.vy
 @@ -34,2 +34,2 @@
 -MAX_LATCH: constant(uint256) = 7 * 86_400  # [s]
--MAX_HOLD: constant(uint256) = 7 * 86_400  # [s]
+-MAX_LATCHED: constant(uint256) = 7 * 86_400  # [s]
 +MAX_LATCH: constant(uint256) = 8 * 86_400  # [s]
-+MAX_HOLD: constant(uint256) = 8 * 86_400  # [s]
++MAX_LATCHED: constant(uint256) = 8 * 86_400  # [s]
 """
 LATCHES = ("CircuitBreaker", "RiskEngine", "LendingVault")
 PLANTED = {

@@ -53,7 +53,7 @@ def test_model__tokens_are_lost_and_minted(seed: int) -> None:
         if step % 40 == 0:
             assert pair.comparison.everything() is None
     assert pair.comparison.everything() is None
-    assert pair.reasons["hold budget is spent"]
+    assert pair.reasons["latch budget is spent"]
     assert pair.passed["check_solvency"] > 40
     assert pair.events["Trip"] > 20
 

@@ -8,7 +8,7 @@ import pytest
 
 from breakwater.host import Reverted
 from breakwater.model.chain import ZERO_ADDRESS, Refused
-from breakwater.model.latch import MAX_HOLD, NO_HOLDS, WINDOW, held_within
+from breakwater.model.latch import MAX_LATCHED, NO_HOLDS, WINDOW, held_within
 from breakwater.model.vault import LendingVault
 from breakwater.units import DAY, HOUR, MAX_UINT256, YEAR
 from tests.unit.python.vault_market import ACTORS, PROFILES, Market, play
@@ -57,7 +57,7 @@ def test_vault__hold_budget():
     for _ in range(400):
         now = market.chain.now
         holds = market.chain.state.get((market.vault, "_holds", market.vault), NO_HOLDS).live
-        left = MAX_HOLD - held_within(holds, now + pick((0, HOUR, 7 * DAY)) - WINDOW)
+        left = MAX_LATCHED - held_within(holds, now + pick((0, HOUR, 7 * DAY)) - WINDOW)
         ahead = (-1, 0, 1, 2, 9, DAY, 3 * DAY, 7 * DAY, 7 * DAY + 1, left, left, left + 1, left - 1)
         ends = [max(now + pick(ahead), 0) * pick((0, 1, 1)) for _ in range(3)]
         reasons.add(market.call(market.accounts["breaker"], market.vault, "set_level", *ends))
@@ -65,7 +65,7 @@ def test_vault__hold_budget():
         market.compare("holds")
         out = holds[0].end + WINDOW - now if holds else 0
         market.wait(pick((0, 0, 1, 2, 9, HOUR, DAY, max(out, 0), max(out + 1, 0), 4 * DAY)))
-    assert {None, "hold budget is spent", "vault is halted", "latch is too long"} <= reasons
+    assert {None, "latch budget is spent", "vault is halted", "latch is too long"} <= reasons
 
 
 def test_vault__gains_without_a_fee():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from breakwater import markets
+from breakwater import artifacts, markets
 from breakwater.demo.script import script
 from breakwater.demo.simulation import Settings, Simulation
 from breakwater.evm import EvmHost
@@ -17,6 +18,7 @@ from breakwater.observation import Observation, Timed, Trial
 from breakwater.observation.words import DEBT, legs, stamp
 from breakwater.promises import Ledger, catalogue
 from breakwater.promises.gates import DAY, GuardianBudget
+from breakwater.promises.sentences import SENTENCES
 from breakwater.promises.verdicts import Held, Promise, Violation
 from breakwater.units import HOUR
 
@@ -574,3 +576,11 @@ def test_never_lowers_health__a_leg_without_a_price(seen: list[Observation]):
     gone = replace(gone, source=gone.source._replace(low=0, price=0, high=0, status=0))
     assets = {**o.previous.assets, log.collateral: gone}
     assert judged("SOLV-7", replace(o, previous=replace(o.previous, assets=assets))) is None
+
+
+def test_sentences__are_those_of_the_readme() -> None:
+    """Each promise is told once; where it is told again it is the same text, in the same order."""
+    readme = (artifacts.ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-Z]+-\d+) \| (.*?) \|", readme, re.MULTILINE)
+    assert rows == list(SENTENCES.items())
+    assert [promise.id for promise in catalogue()] == [id for id in SENTENCES if id != "SOLV-8"]

@@ -1,7 +1,5 @@
 """The watch on backstop pools with one function changed, and their lenders' trials."""
 
-from dataclasses import replace
-
 import pytest
 
 from breakwater.evm import EvmHost
@@ -10,7 +8,7 @@ from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.model.backstop import WAIT, WINDOW
 from tests.mutants import Mutant, broken, changed, check_seen, check_silent
-from tests.planted.sequences import ALL, DAY, call, price, ruled, usdc
+from tests.planted.sequences import ALL, call, price, usdc
 
 ACCOUNT = "borrower_1#0"
 HOME = "periphery/BackstopPool"
@@ -42,25 +40,7 @@ JOINED = [*MARKED, pool("keeper", "mark", ACCOUNT, wait=1_200, blocks=100)] + [
 ]
 """Two hours and a third later."""
 
-_ANNOUNCED = ruled("configurator", "announce_settlement", "@token.WETH", 900 * 10**18)
-_SETTLED = ruled("configurator", "settle", "@token.WETH")
-POKE = call("keeper", "breaker", "poke", "@token.WETH", wait=900, blocks=75)
-ENDED = [
-    *FALL, POKE, POKE,
-    *_ANNOUNCED[:2], *price("WETH", 900, 3), replace(_SETTLED[0], wait=DAY), _SETTLED[1],
-    *price("USDC", 1, 2),
-    pool("keeper", "mark", ACCOUNT, blocks=1),
-    buy(usdc(1_000), wait=WAIT, blocks=50),
-]  # fmt: skip
-"""WETH is wound down, and the pool buys some."""
-
 MUTANTS = {
-    "what is wound down taken twice": Mutant(
-        "BackstopPool", HOME, "_distribute", "self._unmoved[asset] += amount",
-        "self._unmoved[asset] += reward",
-        [*ENDED, buy(usdc(1_000))],
-        "SOLV-1",
-    ),
     "exit that burns too little": Mutant(
         "BackstopPool", HOME, "withdraw", "self._ceil_div(sent * shares, cash)",
         "sent * shares // cash",
@@ -115,13 +95,13 @@ MUTANTS = {
         "SOLV-6",
     ),
     "mark on a healthy account": Mutant(
-        "BackstopPool", HOME, "mark", "not self._is_liquidatable(account)",
+        "BackstopPool", HOME, "mark", "not shelves._is_liquidatable(account)",
         "account == empty(bytes32)",
         [pool("keeper", "mark", ACCOUNT)],
         "SOLV-6",
     ),
     "mark taken off a weak account": Mutant(
-        "BackstopPool", HOME, "unmark", "self._is_liquidatable(account)",
+        "BackstopPool", HOME, "unmark", "shelves._is_liquidatable(account)",
         "account == empty(bytes32)",
         [*MARKED, pool("keeper", "unmark", ACCOUNT)],
         "SOLV-6",
