@@ -124,7 +124,7 @@ def test_hold__others_and_all_else_go_on(held):
 
 @pytest.mark.parametrize("name", ["WETH", "USDC"])
 def test_hold__no_new_risk_beside_what_is_held(market, name):
-    """Collateral or debt, until the grace is over: who has it is not liquidated for anything else."""
+    """Collateral or debt, until the grace is over: it would shield the account."""
     account, me = market.account(), market.borrower
     weth, dai = market.assets["WETH"], market.assets["DAI"]
     market.deposit("WETH", 10)
