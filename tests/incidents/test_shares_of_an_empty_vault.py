@@ -28,8 +28,11 @@ NO_VIRTUAL_SHARES = bug(
         "VIRTUAL_SHARES: constant(uint256) = 0\nVIRTUAL_ASSETS: constant(uint256) = 0\n",
     ),
     (
-        "        unsafe_add(unsafe_sub(total, self._fee(total, claims, config)), VIRTUAL_ASSETS),\n"
-        "        unsafe_add(claims & M128, VIRTUAL_SHARES),\n",
+        "        unsafe_add(\n"
+        "            unsafe_sub(total, self._fee(total, claims, config)),\n"
+        "            unsafe_add(paid >> 128, VIRTUAL_ASSETS),\n"
+        "        ),\n"
+        "        unsafe_add(claims & M128, unsafe_add(paid & M128, VIRTUAL_SHARES)),\n",
         "        max(unsafe_sub(total, self._fee(total, claims, config)), 1),\n"
         "        max(claims & M128, 1),\n",
     ),
