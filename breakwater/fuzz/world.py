@@ -555,7 +555,7 @@ class World:
                 self._do(f"vault.{symbol}", "deposit", amount, self.roles[lender], sender=lender)
             stake = listing.amount(listing.cash // 50) * 10**6
             self._do(f"fund.{symbol}", "deposit", stake, self.roles["staker"], sender="staker")
-        if self.profile != "default":
+        if self.profile not in ("default", "backstop"):
             pairs = product(self.collaterals, self.debts)
             for account, (held, owed) in zip(_FIRST, pairs, strict=False):
                 self._hold(account, **{held: 20_000})

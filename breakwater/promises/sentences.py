@@ -50,10 +50,10 @@ SENTENCES: dict[str, str] = {
         " below the least debt may be closed whole."
     ),
     "LIVE-2": (
-        "A lender can take out min(his claim, cash within the outflow limit) in every state"
-        " but a halt of that vault; halts end by themselves, and cover at most 7 days in any"
-        " 30 while the vault holds what its books say. Of a vault that is wound down he gets"
-        " his part of the cash, whoever came before him."
+        "A lender can take out min(his claim, cash within the outflow limit) in every state but a"
+        " halt of that vault; halts end by themselves, and cover at most 7 days in any 30 while the"
+        " vault holds what its books say. Of a vault that is wound down each share gets the same"
+        " part of the cash in all, whoever came before him, and before or after which loss."
     ),
     "LIVE-3": (
         "For every account below maintenance some liquidation passes, from the block after it"

@@ -78,12 +78,13 @@ class Crash:
     def terms(self, room):
         """Repaid, paid with the fund's part [units], seized [WEI], by hand for a tenth of the pool.
 
-        Incentive 1 % and what health lacks; a tenth of what it is above the tip goes to the fund.
+        Incentive 1 % and 0.15 of what health lacks; a tenth of what is above the tip goes to the
+        fund.
         """
         debt = Fraction(self.protocol.lens.account(self.account).health.debt_value, WAD)
         health = Fraction(100 * PRICE * 83, 100) / debt
-        incentive = Fraction(1, 100) + 1 - health
-        assert Fraction(2, 100) < incentive < Fraction(5, 100)
+        incentive = Fraction(1, 100) + Fraction(15, 100) * (1 - health)
+        assert Fraction(101, 10_000) < incentive < Fraction(2, 100)
         repaid = Fraction(room) / Fraction(105, 100)
         fee = repaid * (incentive - Fraction(1, 100)) / 10
         return repaid, repaid + fee, repaid * (1 + incentive) / UNIT / PRICE * WAD
@@ -152,7 +153,8 @@ def test_run__each_leaves_with_his_part(crash):
     more = two.event("Take").amount - two.event("Take").reward
     cash, weth = crash.leave(last)
     assert abs(cash - (left - two.value)) <= 1
-    assert abs(weth - (Fraction(net, 2) + more)) <= 2
+    # less than a unit of cash stayed in the second one's shares, and earned its part
+    assert 0 <= Fraction(net, 2) + more - weth <= more / left + 2
     assert crash.usdc.balanceOf(crash.pool) <= 1
     with pytest.raises(Reverted, match="nothing to claim"):
         crash.pool.claim(crash.weth, first, sender=first)

@@ -5,7 +5,7 @@ import pytest
 from tests.backstop import Backstop
 from tests.market import Market
 
-MARK, BUY, FIRST = 126_842, 254_606, 498_261
+MARK, BUY, FIRST = 126_397, 250_242, 493_838
 
 
 @pytest.mark.ape

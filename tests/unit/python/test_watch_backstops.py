@@ -7,7 +7,7 @@ from breakwater.fuzz.steps import Step
 from breakwater.fuzz.watch import Watch
 from breakwater.fuzz.world import World
 from breakwater.model.backstop import WAIT, WINDOW
-from tests.mutants import Mutant, broken, changed, check_seen, check_silent
+from tests.mutants import Mutant, changed, check_seen, check_silent
 from tests.planted.sequences import ALL, call, price, usdc
 
 ACCOUNT = "borrower_1#0"
@@ -156,15 +156,6 @@ def test_watch__sees_a_mutant(name):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__is_silent_without_the_mutant(sound, name):
     check_silent(sound, MUTANTS[name])
-
-
-def test_watch__purchase_of_what_is_wound_down(sound):
-    """It stays where it came in, and is claimed from there."""
-    snapshot = sound.host.snapshot()
-    found, reasons = broken(sound, [*ENDED, buy(usdc(1_000)), claim("lender_1"), claim("keeper")])
-    sound.host.restore(snapshot)
-    assert not found
-    assert not any(reasons[-4:]), reasons
 
 
 STUCK = {
