@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 from breakwater import artifacts, mocks
@@ -33,7 +32,7 @@ from breakwater.driver import (
     VaultConfig,
 )
 from breakwater.errors import UserError
-from breakwater.fuzz import pools, pricing
+from breakwater.fuzz import opening, pools, pricing
 from breakwater.fuzz.observing import MockObserver
 from breakwater.fuzz.profiles import (
     ACCOUNTS,
@@ -48,17 +47,10 @@ from breakwater.fuzz.signing import sign_operator, sign_permit
 from breakwater.fuzz.steps import Step, StepError
 from breakwater.fuzz.tokens import market
 from breakwater.host import Host, Log, Reverted, interface_of
-from breakwater.model.backstop import WINDOW
 from breakwater.observation.observer import Observer
-from breakwater.units import DAY, MAX_UINT256, account_id
+from breakwater.units import DAY, account_id
 
 ZERO = "0x" + "00" * 20
-
-_WEALTH = 2_000_000
-"""Dollars of each asset that everyone starts with; the keeper, who tries things out, has more."""
-
-_FIRST = ("borrower_1#0", "borrower_2#0", "borrower_3#0", "attacker#0")
-"""Who owes from the start, in markets of few assets: one each of every pair."""
 
 _ACCOUNT_NAME = re.compile(r"^(?P<owner>[a-z_0-9]+|backstop\.\w+)#(?P<number>\d{1,28})$")
 
@@ -144,9 +136,7 @@ class World:
             engine, token = self.contracts["engine"], self.contracts[f"token.{symbol}"]
             self._deploy(f"backstop.{symbol}", BackstopPool, engine, token)
         self._hand_over()
-        self._spread()
-        self._stand_by()
-        self._begin()
+        opening.begin(self)
 
     # ------------------------------------------------------------ names
 
@@ -514,83 +504,6 @@ class World:
         self._do("configurator", "seal")
         for name in ("configurator", "breaker"):
             self._do(name, "transfer_ownership", timelock)
-
-    def _spread(self) -> None:
-        """Tokens for everyone, and the approvals that let sequences begin at once."""
-        actors = [role for role in ROLES if role not in ("owner", "governor", "guardian")]
-        for symbol, listing in self.listings.items():
-            token = f"token.{symbol}"
-            for actor in (*actors, "attacker"):
-                dollars = _WEALTH * 1_000 if actor == "keeper" else _WEALTH
-                self._do(token, "mint", self.address(actor), listing.amount(dollars))
-                self._do(token, "approve", self.contracts["engine"], MAX_UINT256, sender=actor)
-                if listing.cash:
-                    vault = self.contracts[f"vault.{symbol}"]
-                    self._do(token, "approve", vault, MAX_UINT256, sender=actor)
-                if listing.backstop:
-                    pool = self.contracts[f"backstop.{symbol}"]
-                    self._do(token, "approve", pool, MAX_UINT256, sender=actor)
-        for symbol in self.debts:
-            fund = self.contracts[f"fund.{symbol}"]
-            for actor in ("lender_1", "staker", "attacker"):
-                self._do(f"vault.{symbol}", "approve", fund, MAX_UINT256, sender=actor)
-
-    def _stand_by(self) -> None:
-        """Lenders of last resort, whose deposits have joined, and one whose deposit waits."""
-        for joins in (True, False):
-            for symbol in self.pools:
-                for lender, dollars in (("lender_1", 30_000), ("lender_2", 20_000)):
-                    amount = self.listings[symbol].amount(dollars)
-                    if joins or lender == "lender_2":
-                        self._do(f"backstop.{symbol}", "deposit", amount, sender=lender)
-            if joins and self.pools:
-                self.host.advance(2 * WINDOW, 600)
-
-    def _begin(self) -> None:
-        """First deposits, stakes and loans."""
-        for symbol in self.debts:
-            listing = self.listings[symbol]
-            for lender, part in (("lender_1", 50), ("lender_2", 30), ("staker", 5)):
-                amount = listing.amount(listing.cash * part // 100)
-                self._do(f"vault.{symbol}", "deposit", amount, self.roles[lender], sender=lender)
-            stake = listing.amount(listing.cash // 50) * 10**6
-            self._do(f"fund.{symbol}", "deposit", stake, self.roles["staker"], sender="staker")
-        if self.profile not in ("default", "backstop"):
-            pairs = product(self.collaterals, self.debts)
-            for account, (held, owed) in zip(_FIRST, pairs, strict=False):
-                self._hold(account, **{held: 20_000})
-                self._owe(account, **{owed: 10_000})
-        else:
-            self._hold("borrower_1#0", WETH=20_000)
-            self._owe("borrower_1#0", USDC=8_000)
-            self._hold("borrower_1#1", ODD=15_000, HOOK=10_000)
-            self._owe("borrower_1#1", USDC=3_000)
-            self._hold("borrower_2#0", WBTC=50_000, wstETH=10_000)
-            self._owe("borrower_2#0", WETH=20_000, HOOK=2_000)
-            self._hold("borrower_2#1", HOOK=5_000, WETH=1_000)
-            self._owe("borrower_2#1", USDC=2_800)
-            self._hold("borrower_3#0", USDC=20_000)
-            self._owe("borrower_3#0", WBTC=8_000)
-            self._hold("attacker#0", WETH=10_000, USDC=5_000)
-            self._owe("attacker#0", USDC=2_000)
-        self.host.advance(12, 1)
-
-    def _hold(self, account: str, **dollars: int) -> None:
-        owner = account.split("#")[0]
-        for symbol, worth in dollars.items():
-            self._do(
-                "engine", "deposit_collateral", self.account(account),
-                self.contracts[f"token.{symbol}"], self.listings[symbol].amount(worth),
-                sender=owner,
-            )  # fmt: skip
-
-    def _owe(self, account: str, **dollars: int) -> None:
-        owner = account.split("#")[0]
-        for symbol, worth in dollars.items():
-            self._do(
-                "engine", "borrow", self.account(account), self.contracts[f"token.{symbol}"],
-                self.listings[symbol].amount(worth), self.address(owner), sender=owner,
-            )  # fmt: skip
 
 
 def _decoded(decode: Callable[[], Any]) -> Any:
