@@ -6,6 +6,7 @@
         its own.
 """
 
+
 interface IToken:
     def decimals() -> uint8: view
     def balanceOf(owner: address) -> uint256: view
