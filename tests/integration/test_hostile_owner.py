@@ -28,7 +28,7 @@ from breakwater.host import Reverted, interface_of
 from breakwater.mocks import AggregatorMock, BadFeedMock, TokenMock
 from breakwater.units import DAY, HOUR, MAX_UINT256, WAD, account_id
 from tests.incidents.ledger import bug as lacking
-from tests.incidents.ledger import stripped
+from tests.incidents.ledger import joined, stripped
 from tests.market import ZERO
 
 LENT = 10**7
@@ -420,6 +420,7 @@ def test_no_plan_takes_more_than_what_is_scheduled(plan: Callable[[Thief], None]
 CONFIGURATOR, SCHEDULE = "contracts/Configurator.vy", "contracts/modules/new_assets.vy"
 RULES, FEEDS = "contracts/modules/asset_rules.vy", "contracts/modules/feed_change.vy"
 BLEND, MARGIN = "contracts/feeds/BlendFeed.vy", "contracts/modules/maintenance.vy"
+BREAKER = "contracts/CircuitBreaker.vy"
 
 
 def without(name: str, plan: Callable[[Thief], None], path: str, *changes: tuple[str, str]) -> Any:
@@ -433,6 +434,16 @@ def without(name: str, plan: Callable[[Thief], None], path: str, *changes: tuple
 def gone(line: str) -> tuple[str, str]:
     """A statement that says nothing any more."""
     return line + "\n", line[: len(line) - len(line.lstrip())] + "pass\n"
+
+
+DEAR = lacking(
+    "dear", "what is lent is settled at any price that pokes saw", "CircuitBreaker", BREAKER,
+    ("        high = min(high, max(quote.high, quote.average))\n", "        pass\n"),
+)  # fmt: skip
+AT_ONCE = lacking(
+    "at_once", "without a day's notice", "Configurator", FEEDS,
+    gone("    steps._check_due(announced.ready_at)"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -461,10 +472,11 @@ def gone(line: str) -> tuple[str, str]:
         without("a new source says what the old one says", feed, BLEND, (
             "        if not self._agree(old.price, new.price, BAND):\n", "        if False:\n")),
         without("a new source blends in for a day", feed, BLEND, (
-            "    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW\n",
+            "    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW "
+            "and self._is_calm()\n",
             "    return True\n")),
-        without("a settlement is announced a day before", settle, FEEDS, gone(
-            "    steps._check_due(announced.ready_at)")),
+        pytest.param(joined("settled_dear_at_once", DEAR, AT_ONCE), settle,
+            id="a settlement is announced, and is not dear"),
         without("vaults come at genesis", vault, CONFIGURATOR, (
             "def _list_debt(vault: address, min_debt: uint256):\n"
             "    rulebook._check_genesis()\n",

@@ -97,6 +97,7 @@ MISTAKES = {
     "coverage": ("none.json", "cannot read none.json"),
     "demo": ("--prices DOGE=none.csv", "unknown asset DOGE"),
     "devnet": ("--market none.yaml", "there is no such market file"),
+    "economics": ("none", "there is no such folder"),
     "fuzz": ("--planted nothing --no-coverage --calls 1", "there is no planted bug nothing"),
     "keeper": ("--market none.yaml", "there is no such market file"),
     "mutate": ("--only Nothing", "there is no contract Nothing"),

@@ -22,7 +22,8 @@ def settled(dollars, notice=DAY, last=2_000):
     announced = ruled("configurator", "announce_settlement", "@token.WETH", dollars * 10**18)
     done = ruled("configurator", "settle", "@token.WETH")
     seen = [one for at in (3_900 - last, last) for one in (*price("WETH", at, 3), POKE)]
-    return [*seen, *announced, replace(done[0], wait=notice), *done[1:]]
+    fresh = [*price("WETH", last, 3), *price("USDC", 1, 2)]
+    return [*seen, *announced, replace(done[0], wait=notice), *fresh, *done[1:]]
 
 
 FIRST = ruled("configurator", "set_growth", "@token.WETH", 10)
@@ -76,10 +77,10 @@ MUTANTS = {
         "RiskEngine", "modules/initial_margin", "_initial",
         "nobody may pay\n        if rule << 96 == 0", "nobody may pay\n        if rule == 1",
         [
-            add("borrower_2#0", "USDC", 40_000 * 10**6),
-            borrow("borrower_2#0", "WETH", 10**18),
+            add("borrower_1#1", "USDC", 40_000 * 10**6),
+            borrow("borrower_1#1", "WETH", 10**18),
             *settled(1_950),
-            borrow("borrower_2#0", "USDC", 10**9),
+            borrow("borrower_1#1", "USDC", 10**9),
         ],
         "SOLV-5",
     ),
