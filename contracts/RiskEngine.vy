@@ -205,6 +205,10 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
         rule: uint256 = price_oracle.rules[id]
         if rest & legs.DEBT != 0:
             initial_margin._check_not_held(id, rule)
+        elif rule << 96 == 0 and initial_margin._held(after, id) == 0:
+            # all of what is settled may leave
+            rest = rest >> 8
+            continue
         rest = rest >> 8
         state: uint256 = price_oracle._read(id, rule)[4]
         if state >> 2 & 3 > level:
