@@ -201,12 +201,16 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
     for i: uint256 in range(32):
         if rest == 0:
             break
-        id: uint256 = rest & 127
+        tag: uint256 = rest & 255
+        id: uint256 = tag & 127
         rule: uint256 = price_oracle.rules[id]
-        if rest & legs.DEBT != 0:
+        if tag >= legs.DEBT:
             initial_margin._check_not_held(id, rule)
         rest = rest >> 8
         state: uint256 = price_oracle._read(id, rule)[4]
+        if state & 12 == 12 and tag < legs.DEBT and initial_margin._held(after, tag) == 0:
+            # all of what is settled may leave
+            continue
         if state >> 2 & 3 > level:
             level = state >> 2 & 3
             why = initial_margin._level_reason(state)

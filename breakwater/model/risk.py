@@ -212,14 +212,18 @@ class RiskEngine(Owned):
     def check_batch(self, sender: str, before: Position, after: Position, touched: int) -> bool:
         """Whether `after` passes by its initial margin; else that it is safer than `before`."""
         level, why = NORMAL, None
+        legs = legs_of(after)
+        kept = {leg.asset for leg in legs if not leg.is_debt}
         while touched:
-            if touched & DEBT and self._is_held(touched & 127):
+            id, is_debt = touched & 127, touched & DEBT
+            touched >>= 8
+            if is_debt and self._is_held(id):
                 raise Refused("asset is held")
-            read = self._read(touched & 127)
+            read = self._read(id)
+            if read.level == WIND_DOWN and not is_debt and id not in kept:
+                continue  # all of what is settled may leave
             if read.level > level:
                 level, why = read.level, read.trouble
-            touched >>= 8
-        legs = legs_of(after)
         if level == NORMAL:
             why = self._outage() or self._initial(legs, 0)
         if why is None:
