@@ -195,7 +195,8 @@ class Order(NamedTuple):
     condition: int
     watched: str
     trigger: int
-    target: int
+    least_after: int
+    most_after: int
     slippage: int
     fee: int
     epoch: int
@@ -1930,12 +1931,12 @@ class LeverageRouter(Contract):
         return self._transact("cancel_orders", (), sender)
 
     def check_order(self, order: Order) -> bool:
-        """`check_order((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
+        """`check_order((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
         found: bool = self._call("check_order", (order,))
         return found
 
     def order_hash(self, order: Order) -> bytes:
-        """`order_hash((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
+        """`order_hash((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
         found: bytes = self._call("order_hash", (order,))
         return found
 

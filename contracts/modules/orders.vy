@@ -38,7 +38,7 @@ DOMAIN_TYPE: constant(bytes32) = keccak256(
 NAME: constant(bytes32) = keccak256("Breakwater LeverageRouter")
 VERSION: constant(bytes32) = keccak256("1")
 ORDER_TYPE: constant(bytes32) = keccak256(
-    "Order(bytes32 account,address sell,address buy,bool exact_output,uint256 amount,uint256 condition,address watched,uint256 trigger,uint256 target,uint256 slippage,uint256 fee,uint256 epoch,uint256 nonce,uint256 deadline)"
+    "Order(bytes32 account,address sell,address buy,bool exact_output,uint256 amount,uint256 condition,address watched,uint256 trigger,uint256 least_after,uint256 most_after,uint256 slippage,uint256 fee,uint256 epoch,uint256 nonce,uint256 deadline)"
 )
 
 CREDIT_ENGINE: immutable(address)
@@ -194,10 +194,10 @@ def _check_outcome(order: ILeverageRouter.Order, sold: uint256, bought: uint256)
         health: uint256 = (
             staticcall RISK_ENGINE.health_of(self._position(order.account))
         ).health_factor
-        if health <= order.trigger:
+        if health < order.least_after:
             legs._fail("health is still too low")
-        if health > order.target:
-            legs._fail("health is above the target")
+        if health > order.most_after:
+            legs._fail("health would be too high")
 
 
 @view

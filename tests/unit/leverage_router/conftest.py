@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.uniswap import FEE
+from breakwater.foreign import FEE
 from breakwater.driver import Grant, LeverageRouter, Order, Path, Permit, Trade
 from breakwater.units import MAX_UINT256, WAD, account_id
 from tests.market import BORROW, DEPOSIT, WITHDRAW, ZERO
@@ -108,24 +108,22 @@ class World(Pools):
         order = Order(
             account=self.account, sell=assets[sell].address, buy=assets[buy].address,
             exact_output=False, amount=amount, condition=condition,
-            watched=assets[named].address if named else ZERO, trigger=trigger, target=0,
-            slippage=100, fee=0, epoch=0, nonce=1, deadline=FAR,
+            watched=assets[named].address if named else ZERO, trigger=trigger, least_after=0,
+            most_after=0, slippage=100, fee=0, epoch=0, nonce=1, deadline=FAR,
         )  # fmt: skip
         return order._replace(**changes)
 
 
-@pytest.fixture
-def world(market):
+def opened(world):
     """An account without anything, whose owner lets the router act; a pool at the prices set."""
-    made = World(market)
-    made.grant()
-    made.weth_usdc = made.pool("WETH", "USDC", liquidity=10**20)
-    return made
+    world.grant()
+    world.weth_usdc = world.pool("WETH", "USDC", liquidity=10**20)
+    return world
 
 
-@pytest.fixture
-def long(world):
+def leveraged(world):
     """10 WETH at 2,000 against 10,000 USDC: health 1.66, twice leveraged."""
+    opened(world)
     world.market.deposit("WETH", 10)
     world.market.borrow("USDC", 10_000)
     # what was borrowed is spent
@@ -135,8 +133,18 @@ def long(world):
     return world
 
 
+@pytest.fixture
+def world(market):
+    return opened(World(market))
+
+
+@pytest.fixture
+def long(market):
+    return leveraged(World(market))
+
+
 __all__ = [
     "ALL", "DECREASE", "FAR", "HEALTH_AT_MOST", "INCREASE", "PRICE_AT_LEAST", "PRICE_AT_MOST",
-    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "paid_out",
+    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "leveraged", "opened", "paid_out",
     "taken_in",
 ]  # fmt: skip
