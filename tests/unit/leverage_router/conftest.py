@@ -2,8 +2,8 @@
 
 import pytest
 
-from breakwater.foreign import FEE
 from breakwater.driver import Grant, LeverageRouter, Order, Path, Permit, Trade
+from breakwater.foreign import FEE
 from breakwater.units import MAX_UINT256, WAD, account_id
 from tests.market import BORROW, DEPOSIT, WITHDRAW, ZERO
 from tests.unit.flash_liquidator.conftest import World as Pools
@@ -16,17 +16,22 @@ FAR = 10**12
 RIGHTS = DEPOSIT | WITHDRAW | BORROW
 
 
+def up(numerator, denominator):
+    """Their quotient, rounded up."""
+    return (numerator + denominator - 1) // denominator
+
+
 def taken_in(pool, token, amount):
     """What a pool takes for `amount` of a token, by hand, where all its liquidity is in range."""
     liquidity, price = pool.liquidity, pool.sqrt_price
     shifted = liquidity << 96
     if token.address == pool.tokens[1].address:
-        after = price - -(-(amount << 96) // liquidity)
-        taken = -(-(-(-shifted * (price - after) // price)) // after)
+        after = price - up(amount << 96, liquidity)
+        taken = up(up(shifted * (price - after), price), after)
     else:
-        after = -(-shifted * price // (shifted - amount * price))
-        taken = -(-liquidity * (after - price) // 2**96)
-    return taken + -(-taken * pool.fee // (10**6 - pool.fee))
+        after = up(shifted * price, shifted - amount * price)
+        taken = up(liquidity * (after - price), 2**96)
+    return taken + up(taken * pool.fee, 10**6 - pool.fee)
 
 
 class World(Pools):
@@ -145,6 +150,6 @@ def long(market):
 
 __all__ = [
     "ALL", "DECREASE", "FAR", "HEALTH_AT_MOST", "INCREASE", "PRICE_AT_LEAST", "PRICE_AT_MOST",
-    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "leveraged", "opened", "paid_out",
-    "taken_in",
+    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "leveraged", "opened",
+    "paid_out", "taken_in",
 ]  # fmt: skip

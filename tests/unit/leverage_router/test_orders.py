@@ -170,10 +170,10 @@ def test_execute__stop_loss_of_a_short(market):
 
 
 def test_execute__health_is_kept(long):
-    """At 1,300 health is 1.08: 3,000 of debt are repaid, which makes 1.2 of it."""
+    """At 1,300 health is 1.08: 3,000 of debt are repaid, which makes 1.18 of it."""
     path = fall(long, 1_300)
     order = long.order(
-        HEALTH_AT_MOST, 11 * WAD // 10, exact_output=True, least_after=12 * WAD // 10,
+        HEALTH_AT_MOST, 11 * WAD // 10, exact_output=True, least_after=117 * WAD // 100,
         most_after=13 * WAD // 10, fee=5 * USD,
     )  # fmt: skip
     assert WAD < long.health() < order.trigger
@@ -448,8 +448,8 @@ def test_execute__only_what_the_owner_signed(long):
     changed = {
         "account": account_id(long.owner, 1), "sell": order.buy, "buy": order.sell,
         "exact_output": True, "amount": WAD, "condition": PRICE_AT_LEAST, "watched": order.buy,
-        "trigger": 1_600 * WAD, "least_after": 1, "most_after": 1, "slippage": 200, "fee": 1, "nonce": 2,
-        "deadline": order.deadline + 1,
+        "trigger": 1_600 * WAD, "least_after": 1, "most_after": 1, "slippage": 200, "fee": 1,
+        "nonce": 2, "deadline": order.deadline + 1,
     }  # fmt: skip
     assert set(changed) | {"epoch"} == set(order._fields)
     for name, other in changed.items():

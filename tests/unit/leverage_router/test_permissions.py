@@ -53,7 +53,7 @@ PERMIT = {
 
 @pytest.fixture
 def signed(host):
-    """An owner with a key and 10 WETH, a token with permits; he has granted and approved nothing."""
+    """An owner with a key and 10 WETH, which has permits; he has granted and approved nothing."""
     token = PermitTokenMock.deploy(host, "WETH", "WETH", 18, sender=host.account("owner"))
     market = Market(host, {**ASSETS, "WETH": {**ASSETS["WETH"], "token": token}})
     world = World(market, KEY.address)
