@@ -22,7 +22,6 @@ from tests.unit.leverage_router.conftest import (
     INCREASE,
     PRICE_AT_MOST,
     SWAP_COLLATERAL,
-    SWAP_DEBT,
     WAD,
     World,
     paid_out,
@@ -295,8 +294,8 @@ class Hostile:
         market.engine.set_operator(mine, world.router, ZERO, 7, ALL, FAR, sender=self.me)
         for name in market.assets:
             market.assets[name].token.approve(world.router, ALL, sender=self.me)
-        self.accounts = [mine, account_id(self.me, 1), bytes(32),
-                         *(account_id(victim, n) for victim in self.victims for n in (0, 1))]  # fmt: skip
+        theirs = (account_id(victim, n) for victim in self.victims for n in (0, 1))
+        self.accounts = [mine, account_id(self.me, 1), bytes(32), *theirs]
         self.tokens = [
             *(asset.address for asset in market.assets.values()), usdc.vault.address,
             weth.vault.address, market.engine.address, world.router.address,
@@ -356,27 +355,28 @@ class Hostile:
         middle = pick.choice([ZERO, ZERO, ZERO, *self.tokens])
         return Path(pick.choice([500, 3_000, 10_000, 1]), middle, pick.choice([500, 3_000]))
 
-    def job(self):
+    def plausible(self):
+        """A trade that the engine would let through, were the account the caller's."""
         pick = self.random
-        mostly = pick.random() < 0.5
         usdc, weth = (self.world.market.assets[name].address for name in ("USDC", "WETH"))
-        sell, buy = pick.choice([(usdc, weth), (weth, usdc)]) if mostly else (
-            pick.choice(self.tokens), pick.choice(self.tokens)
-        )  # fmt: skip
-        amount = pick.randrange(1, 1_000) * (USD if sell == usdc else WAD // 1_000)
-        exact_output = pick.random() < 0.5
-        if mostly and pick.random() < 0.7:
-            return Trade(
-                kind=INCREASE if sell == usdc else DECREASE, account=self.accounts[0], sell=sell,
-                buy=buy, path=Path(3_000, ZERO, 0), exact_output=False, amount=amount, limit=0,
-                own_sell=pick.choice([0, amount // 2]), own_buy=0, withdraw=pick.choice([0, 5]),
-                deadline=FAR,
-            )  # fmt: skip
+        kind = pick.choice([INCREASE, DECREASE])
+        amount = pick.randrange(1, 1_000) * (USD if kind == INCREASE else WAD // 1_000)
+        # his own, or a victim's that has a position
+        account = pick.choice([self.accounts[0], pick.choice(self.accounts[3::2])])
         return Trade(
-            kind=pick.choice([1, 2, 4, 8]), account=pick.choice(self.accounts[:1] if mostly
-                                                                 else self.accounts),
-            sell=sell, buy=buy, path=Path(3_000, ZERO, 0) if mostly else self.path(),
-            exact_output=exact_output, amount=self.amount(), limit=pick.choice([0, ALL]),
+            kind=kind, account=account, sell=usdc if kind == INCREASE else weth,
+            buy=weth if kind == INCREASE else usdc, path=Path(3_000, ZERO, 0), exact_output=False,
+            amount=amount, limit=0, own_sell=pick.choice([0, amount // 2]), own_buy=0, withdraw=0,
+            deadline=FAR,
+        )  # fmt: skip
+
+    def job(self):
+        """Any trade at all."""
+        pick = self.random
+        return Trade(
+            kind=pick.choice([1, 2, 4, 8]), account=pick.choice(self.accounts),
+            sell=pick.choice(self.tokens), buy=pick.choice(self.tokens), path=self.path(),
+            exact_output=pick.random() < 0.5, amount=self.amount(), limit=pick.choice([0, ALL]),
             own_sell=pick.choice([0, self.amount()]), own_buy=pick.choice([0, self.amount()]),
             withdraw=pick.choice([0, 0, 0, self.amount()]), deadline=FAR,
         )  # fmt: skip
@@ -397,16 +397,23 @@ class Hostile:
         pick, router = self.random, self.world.router
         which = pick.random()
         try:
-            if which < 0.7:
+            if which < 0.3:
+                router.trade(self.plausible(), [], [], sender=self.me)
+            elif which < 0.7:
                 router.trade(self.job(), self.permits(), self.grants(), sender=self.me)
             elif which < 0.9:
+                plain = pick.random() < 0.5
+                amount = pick.randrange(10**15, 10**17) if plain else self.amount()
                 order = self.world.order(
-                    pick.choice([PRICE_AT_MOST, HEALTH_AT_MOST]), ALL, self.amount(),
+                    pick.choice([PRICE_AT_MOST, HEALTH_AT_MOST]), 10**30, ALL if plain else amount,
                     account=pick.choice(self.accounts), slippage=ALL, most_after=ALL,
-                    nonce=pick.randrange(5), fee=pick.choice([0, self.amount()]),
+                    nonce=pick.randrange(100), fee=0 if plain else self.amount(),
                 )  # fmt: skip
+                if order.condition == PRICE_AT_MOST:
+                    order = order._replace(amount=amount)
                 signed = signature(self.world, order, self.key)
-                router.execute(order, signed, self.amount(), self.path(), sender=self.me)
+                path = Path(3_000, ZERO, 0) if plain else self.path()
+                router.execute(order, signed, amount, path, sender=self.me)
             else:
                 data = pick.choice([b"", bytes(32), pick.choice(self.accounts) + bytes(32 * 13)])
                 router.uniswapV3SwapCallback(self.amount() % 2**200, -1, data, sender=self.me)
