@@ -49,6 +49,7 @@ SOURCES = {
     "share": ["lending_vault"],
     "steps": ["configurator"],
     "supply_growth": ["circuit_breaker"],
+    "trades": ["leverage_router"],
     "vault_config": ["lending_vault", "configurator"],
     "vault_level": ["lending_vault"],
     "vault_rules": ["configurator"],
