@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from breakwater.actions.refusals import LEVELS, STATUSES, latched
 from breakwater.actions.session import Session
-from breakwater.driver import LegState
+from breakwater.driver import LegState, Quote
 from breakwater.keeper.chain import Chain
 from breakwater.keeper.store import Store
 from breakwater.keeper.watch import Watch
@@ -55,7 +55,7 @@ class AssetLine(NamedTuple):
     """That was written off since the chain began."""
     level: int
     reasons: tuple[str, ...]
-    """Why the level is above NORMAL."""
+    """Why its level, or its vault's, is above NORMAL."""
     vault_level: int | None
     """None: no vault."""
 
@@ -195,16 +195,16 @@ class Reader:
             vault.debt if vault else 0,
             sum(one.bad_debt for one in self._store.liquidations(ours=False) if one.debt == symbol),
             quote.level,
-            tuple(self._reasons(token, quote.level, quote.status)),
+            tuple(self._reasons(token, quote, vault.level if vault else 0)),
             vault.level if vault else None,
         )
 
-    def _reasons(self, token: Any, level: int, status: int) -> Sequence[str]:
-        if level == 0:
+    def _reasons(self, token: Any, quote: Quote, vault_level: int) -> Sequence[str]:
+        if quote.level == 0 and vault_level == 0:
             return []
-        if level == _SETTLED:
+        if quote.level == _SETTLED:
             return ["it has its settlement price for good"]
-        prices = [f"its price is {STATUSES[status]}"] if status else []
+        prices = [f"its price is {STATUSES[quote.status]}"] if quote.status else []
         return [*prices, *latched(self._session, token)]
 
 

@@ -128,7 +128,7 @@ class Alerts:
             self._lines.delivered(taken)
         if failed:
             left = len(self._lines.waiting())
-            self._say(f"the webhook takes no alerts, {left:,} wait ({failed[-1]})")
+            self._say(f"the webhook failed, alerts that wait: {left:,} ({failed[-1]})")
 
     def end(self) -> None:
         """A last try; what is left is delivered by the next watch."""
@@ -138,7 +138,7 @@ class Alerts:
         self.listen()
         left = len(self._lines.waiting())
         if left:
-            self._say(f"{left:,} alerts wait for the next watch with a webhook")
+            self._say(f"alerts that wait for the next watch with a webhook: {left:,}")
 
 
 def run(settings: Settings, say: Say, display: Show) -> None:

@@ -157,7 +157,7 @@ def as_table(session: Session, report: Report) -> Group:
     parts: list[Any] = [_accounts(session, report)]
     if report.watched > len(report.rows):
         more = report.watched - len(report.rows)
-        parts.append(Text(f"and {more:,} accounts more, each healthier"))
+        parts.append(Text(f"and {more:,} more, each healthier"))
     parts += [Text(""), _assets(session, report), Text(""), *map(Text, _systemic(report))]
     return Group(*parts)
 

@@ -97,9 +97,12 @@ class Webhook:
                     self._news.put(why)
                     return
                 self._news.put(f"{why}: trying again in {wait:.0f} s")
-                self._ends.wait(wait)
+                self._pause(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
             self._news.put(number)
+
+    def _pause(self, seconds: float) -> None:
+        self._ends.wait(seconds)
 
     def _post(self, body: str) -> str | None:
         """Why it was not taken; None: it was."""
