@@ -95,9 +95,9 @@ def test_look__row_by_hand(world):
 
 
 def test_look__depends_on_what_lifts_health_most(world):
-    """A bitcoin's twentieth of 60,000 at its threshold, beside an ether of 3,500."""
+    """3,000 USD of bitcoin at 78 % count for 2,340, an ether of 2,900 at 83 % for 2,407."""
     world.borrow(0, 3_000, WETH=1, WBTC=0.05)
-    world.price("WETH", 3_500)
+    world.price("WETH", 2_900)
     assert reader(world).look().rows[0].depends_on == "WETH"
     world.price("WETH", 2_500)
     row = reader(world).look().rows[0]
