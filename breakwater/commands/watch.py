@@ -135,7 +135,10 @@ class _Output:
         if self._console.is_terminal and not self._as_json and not self._once:
             # what goes to a file stays out of the terminal
             self._live = Live(
-                console=self._console, auto_refresh=False, redirect_stderr=sys.stderr.isatty()
+                "looking for the node and its accounts",
+                console=self._console,
+                auto_refresh=False,
+                redirect_stderr=sys.stderr.isatty(),
             )
             self._live.start()
         return self

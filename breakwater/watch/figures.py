@@ -127,6 +127,8 @@ class Velocity:
     """How fast total leverage moves over the span that was watched."""
 
     def __init__(self) -> None:
+        self.span = 0
+        """Seconds that the last answer is about."""
         self._first: tuple[int, int] | None = None
         """Time [unix seconds] and leverage."""
 
@@ -141,7 +143,8 @@ class Velocity:
         if self._first is None or now < self._first[0]:
             self._first = (now, leverage)
         since, before = self._first
-        if now == since:
+        self.span = now - since
+        if self.span == 0:
             return None
-        moved = abs(leverage - before) * HOUR // (now - since)
+        moved = abs(leverage - before) * HOUR // self.span
         return moved if leverage >= before else -moved

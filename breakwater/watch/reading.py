@@ -72,7 +72,9 @@ class Report:
     rows: tuple[Row, ...]
     systemic: Systemic
     velocity: int | None
-    """Change of total leverage an hour [WAD]."""
+    """Change of total leverage an hour [WAD]; None while there is none to tell."""
+    span: int
+    """Seconds over which that was seen."""
     assets: tuple[AssetLine, ...]
     crossings: tuple[Crossing, ...] = ()
     standings: Mapping[bytes, Standing] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class Reader:
             rows=tuple(self._row(one.account, prices) for one in told),
             systemic=total,
             velocity=self._velocity.add(now, total.leverage),
+            span=self._velocity.span,
             assets=tuple(self._asset(symbol) for symbol in self._protocol.tokens),
             standings=chosen,
         )

@@ -71,6 +71,7 @@ def as_json(session: Session, report: Report) -> dict[str, Any]:
             "equity": _exact(total.equity),
             "leverage": _ratio(total.leverage) if total.accounts else None,
             "leverage_per_hour": None if report.velocity is None else _exact(report.velocity),
+            "span_seconds": report.span,
             "liquidatable_share": _exact(total.share(total.liquidatable)),
             "share_within_percent": {
                 str(fall): _exact(total.share(debt)) for fall, debt in total.near.items()
@@ -214,12 +215,14 @@ def _systemic(report: Report) -> list[str]:
         return ["nobody owes anything"]
     leverage = "no equity" if total.leverage == MAX_UINT256 else f"{from_wad(total.leverage, 4)} x"
     if report.velocity is not None:
-        leverage += f", {'+' if report.velocity >= 0 else ''}{from_wad(report.velocity, 4)} an hour"
+        sign = "+" if report.velocity >= 0 else ""
+        leverage += f", {sign}{from_wad(report.velocity, 4)} an hour over {report.span:,} s"
     near = ", ".join(
         f"{_percent(total.share(debt))} within {fall} %" for fall, debt in total.near.items()
     )
+    who = "1 account owes" if total.accounts == 1 else f"{total.accounts:,} accounts owe"
     lines = [
-        f"{total.accounts:,} accounts owe {from_wad(total.debt, 2)} USD against "
+        f"{who} {from_wad(total.debt, 2)} USD against "
         f"{from_wad(total.exposure, 2)} USD; total leverage {leverage}",
         f"of the debt {_percent(total.share(total.liquidatable))} is liquidatable, {near}",
     ]

@@ -109,6 +109,7 @@ def test_velocity__change_an_hour_over_the_span():
     # half an hour later half an x more: one x an hour; after two hours a quarter
     assert clock.add(11_800, 25 * WAD // 10) == WAD
     assert clock.add(17_200, 25 * WAD // 10) == WAD // 4
+    assert clock.span == 7_200
     assert clock.add(17_200, MAX_UINT256) is None
     assert clock.add(17_200, WAD) == -WAD // 2
     # 7 more in 7,201 s: cut towards zero on either side
