@@ -10,7 +10,7 @@ RATES, calls per CPU second, each without its set-up
     hypothesis  the stateful machine of `make test`
     forge       Foundry's invariant runner, with an empty invariant and with the promises; counted
                 are the calls of the market that its handler's calls make; takes turns with the fast
-                lane, and the fastest turn of each counts
+                lane, and all of them count
     ape         the fast lane's calls, sent to anvil through ape; anvil's CPU counts
     jobs        a campaign of two searches against one of one search, on this machine, by the clock;
                 they take short turns, the other one stopped meanwhile, and the first quarter of
