@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from breakwater import markets
-from breakwater.actions.refusals import explain, refusal
+from breakwater.actions.figures import Figures, table
+from breakwater.actions.refusals import NOTHING, Attempt, explain, refusal
+from breakwater.actions.simulation import Simulation
 from breakwater.cli import Mistake
 from breakwater.errors import UserError
 from breakwater.host import Host, Reverted
 from breakwater.units import MAX_UINT256, format_units, parse_units
 
-_ALL = "all"
+ALL, MOST = "all", "max"
+
+
+class Amount(NamedTuple):
+    """An amount of an asset."""
+
+    value: int
+    """Token units; MAX_UINT256 for a word."""
+    symbol: str
+    word: str = ""
+    """ALL: everything, or a refusal; MOST: as much as works now."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A deployed protocol, and who acts."""
+    """A deployed protocol, and who acts. Over a `Simulation` nothing is sent."""
 
     host: Host
     market: markets.Market
@@ -53,19 +66,19 @@ class Session:
                 f"{symbol} has no vault here: {', '.join(self.protocol.vaults)} have"
             ) from None
 
-    def amount(self, text: str, *, all_of: bool = False) -> tuple[int, str]:
-        """An amount with its symbol; "all WETH" as MAX_UINT256 where that is allowed."""
+    def amount(self, text: str, *, words: bool = False) -> Amount:
+        """An amount with its symbol; with `words` also "all WETH" and "max WETH"."""
         parts = text.split()
         if len(parts) != 2:
-            more = ' or "all WETH"' if all_of else ""
+            more = ', "max WETH" or "all WETH"' if words else ""
             raise UserError(f'an amount is written like "1.5 WETH"{more}, not "{text}"')
         number, symbol = parts[0], self.symbol(parts[1])
-        if all_of and number.lower() == _ALL:
-            return MAX_UINT256, symbol
+        if words and number.lower() in (ALL, MOST):
+            return Amount(MAX_UINT256, symbol, number.lower())
         amount = parse_units(number.replace(",", ""), self.market.decimals(symbol))
         if amount <= 0:
             raise UserError(f"the amount must be above zero, not {number}")
-        return amount, symbol
+        return Amount(amount, symbol)
 
     def show(self, amount: int, symbol: str, places: int | None = None) -> str:
         """An amount with its symbol."""
@@ -73,6 +86,10 @@ class Session:
         if amount < 10 ** max(0, decimals - (places or 0)):
             places = None  # zero, or too small for that many digits
         return f"{format_units(amount, decimals, places)} {symbol}"
+
+    def brief(self, amount: int, symbol: str) -> str:
+        """An amount with its symbol, cut off behind the digits that matter: cents, or six."""
+        return self.show(amount, symbol, 2 if self.market.decimals(symbol) <= 6 else 6)
 
     def pay(self, symbol: str, amount: int, spender: Any, to_do: str) -> None:
         """See that the sender holds `amount` and that `spender` may take it."""
@@ -86,6 +103,42 @@ class Session:
         if token.allowance(self.sender, spender) < amount:
             token.approve(spender, amount, sender=self.sender)
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether what is done is only tried."""
+        return isinstance(self.host, Simulation)
+
+    def report(self, did: str, before: Figures, after: Figures, *then: str) -> None:
+        """What was done or would be, the figures on both sides of it, and what one runs next."""
+        self.say(f"{did}, as {self.name(self.sender)}")
+        for line in table(before, after):
+            self.say(line)
+        if self.is_dry:
+            self.say("a dry run: nothing was sent. Add --yes to send it.")
+        else:
+            self.say("sent.")
+            self.next(*then)
+
+    def next(self, *then: str) -> None:
+        """What one may run next."""
+        for command in then:
+            self.say(f"next: ape run {command}")
+
+    @contextlib.contextmanager
+    def explained(self, attempt: Attempt) -> Iterator[None]:
+        """A refusal of what is tried within, with the numbers that matter."""
+        try:
+            yield
+        except Reverted as error:
+            raise UserError(refusal(self, error, attempt)) from None
+
+    def label(self, address: str) -> str:
+        """What stands for an address in a command."""
+        for label, known in self.protocol.accounts.items():
+            if known == address:
+                return label
+        return address
+
     def name(self, address: str) -> str:
         """Label of an address where it has one."""
         for label, known in self.protocol.accounts.items():
@@ -98,29 +151,39 @@ def run(
     act: Callable[[Session], None],
     network: str,
     account: str,
+    yes: bool = True,
     path: Path | None = None,
 ) -> None:
-    """Connect, load the protocol from the address book, act; any failure becomes one sentence."""
+    """Connect, load the protocol from the address book, act; any failure becomes one sentence.
+    Without `yes` everything is tried on a `Simulation`, and nothing sent.
+    """
 
     def inside(host: Host, market: markets.Market) -> None:
-        from breakwater import addresses, deploy
-
-        chain = addresses.identify(host)
-        where = addresses.path_for(market.name, chain)
-        if not where.exists():
-            raise UserError(
-                f"nothing is deployed on chain {chain.id} yet: `ape run deploy` does it, or "
-                "`make devnet` on a local one"
-            )
-        book = addresses.AddressBook.open(where, host, market.name)
-        protocol = deploy.load(host, market, book)
-        session = Session(host, market, protocol, resolve(account, protocol.accounts))
+        if not yes:
+            host = Simulation(host)  # type: ignore[arg-type]
+        session = load(host, market, account)
         try:
             act(session)
         except Reverted as error:
-            raise UserError(refusal(session, error)) from None
+            raise UserError(refusal(session, error, NOTHING)) from None
 
     connected(inside, network, path)
+
+
+def load(host: Host, market: markets.Market, account: str) -> Session:
+    """A session over what the address book says. UserError where nothing is deployed."""
+    from breakwater import addresses, deploy
+
+    chain = addresses.identify(host)
+    where = addresses.path_for(market.name, chain)
+    if not where.exists():
+        raise UserError(
+            f"nothing is deployed on chain {chain.id} yet: `ape run deploy` does it, or "
+            "`make devnet` on a local one"
+        )
+    book = addresses.AddressBook.open(where, host, market.name)
+    protocol = deploy.load(host, market, book)
+    return Session(host, market, protocol, resolve(account, protocol.accounts))
 
 
 def connected(
