@@ -8,7 +8,7 @@ from typing import Any
 from breakwater.actions import margin
 from breakwater.actions.figures import of_account
 from breakwater.actions.margin import BORROW, DEPOSIT, WITHDRAW
-from breakwater.actions.positions import account_of, debt_in, flags, held_in, whose
+from breakwater.actions.positions import account_of, debt_in, flags, held_in, whose, within
 from breakwater.actions.refusals import Attempt, Step
 from breakwater.actions.session import ALL, MOST, Amount, Session
 from breakwater.errors import UserError
@@ -40,7 +40,7 @@ def borrow(
         for step in reversed(steps)
     ]
     session.report(
-        f"{', '.join(did)} in {whose(session, account)}",
+        f"{', '.join(did)}{within(session, account)}",
         before,
         of_account(session, account, named),
         f"position {session.label(session.sender)}{flags(number)}",
@@ -64,7 +64,7 @@ def repay(session: Session, text: str, take_back: Sequence[str], number: int, of
         did.append(_repay(session, account, paid))
     did += [_take_out(session, account, one) for one in taken]
     session.report(
-        f"{', '.join(did)} in {whose(session, account)}",
+        f"{', '.join(did)}{within(session, account)}",
         before,
         of_account(session, account, named),
         f"position {session.label(session.sender)}{flags(number)}",

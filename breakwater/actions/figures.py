@@ -113,13 +113,13 @@ def table(before: Figures, after: Figures) -> list[str]:
     return columns([("", "before", "after"), *rows])
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows under each other, never cut: the first column to the left, figures to the right."""
+def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Rows under each other, never cut: the first columns to the left, figures to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            cell.ljust(width) if index == 0 else cell.rjust(width)
+            cell.ljust(width) if index < left else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

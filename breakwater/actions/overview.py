@@ -67,6 +67,6 @@ def show_accounts(session: Session) -> None:
             health(state.health.health_factor) if state.legs else "-",
             leverage(state.leverage) if state.legs else "-",
         ))  # fmt: skip
-    for line in columns(rows):
+    for line in columns(rows, left=4):
         session.say(line)
     session.next("position borrower")

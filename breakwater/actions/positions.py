@@ -74,6 +74,12 @@ def whose(session: Session, account: bytes) -> str:
     return f"account {number} of {session.name(account_owner(account))}"
 
 
+def within(session: Session, account: bytes) -> str:
+    """What tells an account from the sender's first in a sentence."""
+    first = account == account_id(session.sender, 0)
+    return "" if first else f" in {whose(session, account)}"
+
+
 def _state_amount(session: Session, account: bytes, symbol: str, debt: bool) -> int:
     address = session.token(symbol).address
     for leg in session.protocol.lens.account(account).legs:
