@@ -186,6 +186,71 @@ class VaultState(NamedTuple):
     level: int
 
 
+class Order(NamedTuple):
+    account: bytes
+    sell: str
+    buy: str
+    exact_output: bool
+    amount: int
+    condition: int
+    watched: str
+    trigger: int
+    least_after: int
+    most_after: int
+    slippage: int
+    fee: int
+    epoch: int
+    nonce: int
+    deadline: int
+
+
+class Path(NamedTuple):
+    fee: int
+    middle: str
+    middle_fee: int
+
+
+class Trade(NamedTuple):
+    kind: int
+    account: bytes
+    sell: str
+    buy: str
+    path: Path
+    exact_output: bool
+    amount: int
+    limit: int
+    own_sell: int
+    own_buy: int
+    withdraw: int
+    deadline: int
+
+
+class Permit(NamedTuple):
+    token: str
+    amount: int
+    deadline: int
+    v: int
+    r: bytes
+    s: bytes
+
+
+class Grant(NamedTuple):
+    asset: str
+    actions: int
+    amount: int
+    expiry: int
+    nonce: int
+    deadline: int
+    signature: bytes
+
+
+class Preview(NamedTuple):
+    sell_amount: int
+    buy_amount: int
+    health_factor: int
+    leverage: int
+
+
 class Terms(NamedTuple):
     repay: int
     fund_fee: int
@@ -1841,6 +1906,122 @@ class Lens(Contract):
         """The vault that lends `asset`; zeros when there is none."""
         found = self._call("vault", (asset,))
         return VaultState(*found)
+
+
+class LeverageRouter(Contract):
+    """Opens, raises, lowers and closes leverage in one call, swaps collateral or debt, and does
+    so for a keeper under an order that the account's owner signed.
+    """
+
+    NAME = "LeverageRouter"
+
+    @classmethod
+    def deploy(
+        cls, host: Host, credit_engine: Address, factory: Address, *, sender: Address
+    ) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (credit_engine, factory), sender)
+
+    def cancel_order(self, nonce: int, *, sender: Address) -> Receipt:
+        """`cancel_order(uint256)`"""
+        return self._transact("cancel_order", (nonce,), sender)
+
+    def cancel_orders(self, *, sender: Address) -> Receipt:
+        """`cancel_orders()`"""
+        return self._transact("cancel_orders", (), sender)
+
+    def check_order(self, order: Order) -> bool:
+        """`check_order((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
+        found: bool = self._call("check_order", (order,))
+        return found
+
+    def order_hash(self, order: Order) -> bytes:
+        """`order_hash((bytes32,address,address,bool,uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256))`"""
+        found: bytes = self._call("order_hash", (order,))
+        return found
+
+    def is_nonce_used(self, owner: Address, nonce: int) -> bool:
+        """`is_nonce_used(address, uint256)`"""
+        found: bool = self._call("is_nonce_used", (owner, nonce))
+        return found
+
+    def epoch_of(self, owner: Address) -> int:
+        """`epoch_of(address)`"""
+        found: int = self._call("epoch_of", (owner,))
+        return found
+
+    def DOMAIN_SEPARATOR(self) -> bytes:
+        """`DOMAIN_SEPARATOR()`"""
+        found: bytes = self._call("DOMAIN_SEPARATOR", ())
+        return found
+
+    def trade(
+        self, trade: Trade, permits: Sequence[Permit], grants: Sequence[Grant], *, sender: Address
+    ) -> Receipt:
+        """Trades within an account of the caller. Initial margin, levels and limits are the
+        engine's, the vault's and the risk engine's, with their reasons.
+
+        trade: See `ILeverageRouter.Trade`. `limit` bounds what a pool may take, or must give.
+        permits: Of the caller to this contract, for `own_sell` and `own_buy`; one that fails is
+            left alone.
+        grants: Of the caller to this contract for the account; one that fails is left alone.
+        Returns: Units of `sell` that were sold, units of `buy` that were bought.
+        """
+        return self._transact("trade", (trade, permits, grants), sender)
+
+    def execute(
+        self, order: Order, signature: bytes, amount: int, path: Path, *, sender: Address
+    ) -> Receipt:
+        """Executes an order of an account's owner, whose condition holds, and pays the caller
+        its fee. For anyone, once.
+
+        signature: The owner's over `order_hash`.
+        amount: How much to trade, for HEALTH_AT_MOST alone: at most the order's amount.
+        path: Pools of the caller's choice; what they give is bounded by the order's slippage.
+        Returns: Units of `sell` that were sold, units of `buy` that were bought, the fee
+            included.
+        """
+        return self._transact("execute", (order, signature, amount, path), sender)
+
+    def uniswapV3SwapCallback(
+        self, amount0: int, amount1: int, data: bytes, *, sender: Address
+    ) -> Receipt:
+        """For the pool that is swapped in, which has paid: goes on with the trade, and pays it."""
+        return self._transact("uniswapV3SwapCallback", (amount0, amount1, data), sender)
+
+    def preview(self, trade: Trade, other: int) -> Preview:
+        """What the account would be after a trade; whether the engine lets it through is not
+        looked at (`Lens.margin_of`).
+
+        other: What the pools would take for an exact output, or give for an exact input.
+        """
+        found = self._call("preview", (trade, other))
+        return Preview(*found)
+
+    def debt_for_leverage(
+        self, account: bytes, debt_asset: Address, own_value: int, leverage: int
+    ) -> tuple[int, int]:
+        """How much of a debt to borrow, or to repay, for exposure / equity to be `leverage`, at
+        liquidation prices and as if trading cost nothing.
+
+        own_value: [WAD] of what the owner brings.
+        leverage: [WAD] at least 1.
+        Returns: Assets to borrow, assets to repay; rounded down, one of them 0.
+        """
+        found: tuple[int, int] = self._call(
+            "debt_for_leverage", (account, debt_asset, own_value, leverage)
+        )
+        return found
+
+    def credit_engine(self) -> str:
+        """Whose accounts are traded for."""
+        found: str = self._call("credit_engine", ())
+        return found
+
+    def factory(self) -> str:
+        """Whose pools are traded in."""
+        found: str = self._call("factory", ())
+        return found
 
 
 class MedianFeed(Contract):

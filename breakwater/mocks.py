@@ -770,6 +770,94 @@ class OddTokenMock(Contract):
         return found
 
 
+class PermitTokenMock(Contract):
+    """A token mock with ERC-2612 permits."""
+
+    NAME = "PermitTokenMock"
+
+    @classmethod
+    def deploy(cls, host: Host, name: str, symbol: str, decimals: int, *, sender: Address) -> Self:
+        """Deploy a new one."""
+        return cls._deploy(host, (name, symbol, decimals), sender)
+
+    def name(self) -> str:
+        """`name()`"""
+        found: str = self._call("name", ())
+        return found
+
+    def symbol(self) -> str:
+        """`symbol()`"""
+        found: str = self._call("symbol", ())
+        return found
+
+    def decimals(self) -> int:
+        """`decimals()`"""
+        found: int = self._call("decimals", ())
+        return found
+
+    def totalSupply(self) -> int:
+        """`totalSupply()`"""
+        found: int = self._call("totalSupply", ())
+        return found
+
+    def balanceOf(self, arg0: Address) -> int:
+        """`balanceOf(address)`"""
+        found: int = self._call("balanceOf", (arg0,))
+        return found
+
+    def allowance(self, arg0: Address, arg1: Address) -> int:
+        """`allowance(address, address)`"""
+        found: int = self._call("allowance", (arg0, arg1))
+        return found
+
+    def approve(self, spender: Address, amount: int, *, sender: Address) -> Receipt:
+        """`approve(address, uint256)`"""
+        return self._transact("approve", (spender, amount), sender)
+
+    def mint(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
+        """`mint(address, uint256)`"""
+        return self._transact("mint", (receiver, amount), sender)
+
+    def burn(self, owner: Address, amount: int, *, sender: Address) -> Receipt:
+        """`burn(address, uint256)`"""
+        return self._transact("burn", (owner, amount), sender)
+
+    def transfer(self, receiver: Address, amount: int, *, sender: Address) -> Receipt:
+        """`transfer(address, uint256)`"""
+        return self._transact("transfer", (receiver, amount), sender)
+
+    def transferFrom(
+        self, owner: Address, receiver: Address, amount: int, *, sender: Address
+    ) -> Receipt:
+        """`transferFrom(address, address, uint256)`"""
+        return self._transact("transferFrom", (owner, receiver, amount), sender)
+
+    def permit(
+        self,
+        owner: Address,
+        spender: Address,
+        amount: int,
+        deadline: int,
+        v: int,
+        r: bytes,
+        s: bytes,
+        *,
+        sender: Address,
+    ) -> Receipt:
+        """`permit(address, address, uint256, uint256, uint8, bytes32, bytes32)`"""
+        return self._transact("permit", (owner, spender, amount, deadline, v, r, s), sender)
+
+    def DOMAIN_SEPARATOR(self) -> bytes:
+        """`DOMAIN_SEPARATOR()`"""
+        found: bytes = self._call("DOMAIN_SEPARATOR", ())
+        return found
+
+    def nonces(self, arg0: Address) -> int:
+        """`nonces(address)`"""
+        found: int = self._call("nonces", (arg0,))
+        return found
+
+
 class StakedTokenMock(Contract):
     """An ERC-4626 share of a token with 18 decimals: worth its part of the token's balance here
     (a donation raises it), or what `set_rate` says. The first share is worth one whole token.

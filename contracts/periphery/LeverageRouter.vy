@@ -1,0 +1,617 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Leverage router
+@license MIT
+@notice Opens, raises, lowers and closes leverage in one call, swaps collateral or debt, and does
+        so for a keeper under an order that the account's owner signed.
+
+        TRADES
+        Four kinds, one flow. A pool of Uniswap v3 pays what is bought before it is paid: meanwhile
+        a batch of the credit engine adds that to the account, as collateral or as a payment, and
+        what is sold leaves the account straight to the pool, as a withdrawal or as a loan. So no
+        flash loan is needed, and a trade that makes an account safer works where the engine's
+        batches do. Where both sides are one token the batch alone does it.
+
+        PERMISSIONS
+        The caller is the owner of the account; or the owner has signed the order (`orders`). An
+        operator of the account is not let in: what he may take is counted by the engine, which
+        sees this contract. That needs to be an operator too, by a grant that stands or by one that
+        comes signed with the call, as permits for the owner's own tokens do. Either may have been
+        sent by someone else before: one that fails is left alone, what lacks shows later.
+
+        ACCOUNTING
+        Nothing is kept between calls, neither tokens nor allowances: what is left of a trade goes
+        to the owner of the account. What somebody sends here stays: a call that ends with less
+        here of a token it touched than it began with is undone.
+
+        CALLS IN
+        A swap's callback takes the word of the pool that is swapped in, once. Pools are those of
+        one factory; what is in a callback's data was written here. Nothing else comes in meanwhile.
+
+        TOKEN ASSUMPTIONS
+        None of a token that takes a fee: the pool, the vault or the last check refuses it. A token
+        in the middle of a path may be anyone's; it sees nothing that a trade has not fixed.
+
+        ROLES
+        None: nothing can be set.
+"""
+
+from contracts.interfaces import ICreditEngine
+from contracts.interfaces import ILeverageRouter
+from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
+from contracts.modules import legs
+from contracts.modules import orders
+from ethereum.ercs import IERC20
+
+
+# what owners sign, and when it may be executed
+initializes: orders
+
+exports: (
+    orders.cancel_order,
+    orders.cancel_orders,
+    orders.check_order,
+    orders.order_hash,
+    orders.is_nonce_used,
+    orders.epoch_of,
+    orders.DOMAIN_SEPARATOR,
+)
+
+
+interface ICreditEngineCalls:
+    def debt_of(asset: address) -> (uint256, address, uint256): view
+    def batch(steps: DynArray[ICreditEngine.Leg, 16], data: Bytes[1_024]): nonpayable
+
+
+interface IFactory:
+    def getPool(token: address, other: address, fee: uint24) -> address: view
+
+
+interface IPool:
+    def swap(
+        receiver: address,
+        zero_for_one: bool,
+        amount: int256,
+        limit: uint160,
+        data: Bytes[JOB_SIZE],
+    ) -> (int256, int256): nonpayable
+
+
+WAD: constant(uint256) = 10**18
+JOB_SIZE: constant(uint256) = 448
+# the prices [square root, 2**96] that a pool never reaches
+LOWEST: constant(uint160) = 4_295_128_739
+HIGHEST: constant(uint160) = 1_461_446_703_485_210_103_287_273_052_203_988_822_378_723_970_342
+
+FACTORY: immutable(address)
+
+
+# A trade as the callbacks see it.
+struct Job:
+    account: bytes32
+    sell: address
+    buy: address
+    middle: address  # empty: one pool
+    second: address  # the pool that is swapped in within the first one's callback; empty: none
+    exact_output: bool
+    borrows: bool  # what is sold is a loan, else collateral
+    vault: address  # that is repaid; empty: what is bought becomes collateral
+    owed: uint256  # [units of buy] all of that debt
+    own_sell: uint256
+    own_buy: uint256
+    withdraw: uint256
+    fee: uint256  # [units of buy] what is not the account's
+    bought: uint256  # [units of buy] by the first pool of an exact output
+
+
+# The pool that may call back now.
+pool: transient (address)
+# What the present trade did.
+sold: transient (uint256)
+bought: transient (uint256)
+used: transient (uint256)  # of `buy`, by the account
+
+
+@deploy
+def __init__(credit_engine: address, factory: address):
+    """
+    @param credit_engine Whose accounts are traded for.
+    @param factory Of Uniswap v3, for its pools.
+    """
+    orders.__init__(credit_engine)
+    if not factory.is_contract:
+        legs._fail("factory has no code")
+    FACTORY = factory
+
+
+@external
+def trade(
+    trade: ILeverageRouter.Trade,
+    permits: DynArray[ILeverageRouter.Permit, 2],
+    grants: DynArray[ILeverageRouter.Grant, 3],
+) -> (uint256, uint256):
+    """
+    @notice Trades within an account of the caller. Initial margin, levels and limits are the
+            engine's, the vault's and the risk engine's, with their reasons.
+    @param trade See `ILeverageRouter.Trade`. `limit` bounds what a pool may take, or must give.
+    @param permits Of the caller to this contract, for `own_sell` and `own_buy`; one that fails is
+           left alone.
+    @param grants Of the caller to this contract for the account; one that fails is left alone.
+    @return Units of `sell` that were sold, units of `buy` that were bought.
+    """
+    if msg.sender != orders._owner(trade.account):
+        legs._fail("caller is not account owner")
+    if block.timestamp > trade.deadline:
+        legs._fail("deadline has passed")
+    done: bool = False
+    for permit: ILeverageRouter.Permit in permits:
+        if permit.token != trade.sell and permit.token != trade.buy:
+            legs._fail("permit of another token")
+        done = raw_call(
+            permit.token,
+            abi_encode(
+                msg.sender,
+                self,
+                permit.amount,
+                permit.deadline,
+                permit.v,
+                permit.r,
+                permit.s,
+                method_id=method_id(
+                    "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"
+                ),
+            ),
+            revert_on_failure=False,
+        )
+    for grant: ILeverageRouter.Grant in grants:
+        done = raw_call(
+            orders.CREDIT_ENGINE,
+            abi_encode(
+                trade.account,
+                self,
+                grant.asset,
+                grant.actions,
+                grant.amount,
+                grant.expiry,
+                grant.nonce,
+                grant.deadline,
+                grant.signature,
+                method_id=method_id(
+                    "set_operator_by_signature(bytes32,address,address,uint256,uint256,uint256,uint256,uint256,bytes)"
+                ),
+            ),
+            revert_on_failure=False,
+        )
+    return self._trade(trade, 0)
+
+
+@external
+def execute(
+    order: ILeverageRouter.Order,
+    signature: Bytes[65],
+    amount: uint256,
+    path: ILeverageRouter.Path,
+) -> (uint256, uint256):
+    """
+    @notice Executes an order of an account's owner, whose condition holds, and pays the caller its
+            fee. For anyone, once.
+    @param signature The owner's over `order_hash`.
+    @param amount How much to trade, for HEALTH_AT_MOST alone: at most the order's amount.
+    @param path Pools of the caller's choice; what they give is bounded by the order's slippage.
+    @return Units of `sell` that were sold, units of `buy` that were bought, the fee included.
+    """
+    orders._use(order, signature)
+    orders._check_condition(order)
+    chosen: uint256 = order.amount
+    if order.condition == ILeverageRouter.Condition.HEALTH_AT_MOST:
+        if amount > order.amount:
+            legs._fail("amount is above the order's")
+        chosen = amount
+    sold: uint256 = 0
+    bought: uint256 = 0
+    sold, bought = self._trade(
+        ILeverageRouter.Trade(
+            kind=ILeverageRouter.Kind.DECREASE,
+            account=order.account,
+            sell=order.sell,
+            buy=order.buy,
+            path=path,
+            exact_output=order.exact_output,
+            amount=chosen,
+            limit=max_value(uint256) if order.exact_output else 0,
+            own_sell=0,
+            own_buy=0,
+            withdraw=0,
+            deadline=order.deadline,
+        ),
+        order.fee,
+    )
+    orders._check_outcome(order, sold, bought)
+    log ILeverageRouter.ExecuteOrder(
+        account=order.account, keeper=msg.sender, nonce=order.nonce, fee=order.fee
+    )
+    return sold, bought
+
+
+@external
+@reentrant
+def uniswapV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[JOB_SIZE]):
+    """
+    @notice For the pool that is swapped in, which has paid: goes on with the trade, and pays it.
+    """
+    if msg.sender != self.pool:
+        legs._fail("caller is not the pool")
+    self.pool = empty(address)
+    asked: uint256 = convert(max(amount0, amount1), uint256)
+    paid: uint256 = convert(-min(amount0, amount1), uint256)
+    if len(data) == 32:
+        # the second pool of an exact input: what it is paid the first one gave
+        self._send(abi_decode(data, address), msg.sender, asked)
+        return
+    job: Job = abi_decode(data, Job)
+    if job.second == empty(address):
+        self._settle(job, asked, paid if job.bought == 0 else job.bought, msg.sender)
+    elif job.exact_output:
+        # what this pool asks for comes from the one before it
+        second: address = job.second
+        job.second = empty(address)
+        job.bought = paid
+        self._swap(
+            second, job.sell, job.middle, -convert(asked, int256), msg.sender, abi_encode(job)
+        )
+    else:
+        bought: uint256 = self._swap(
+            job.second, job.middle, job.buy, convert(paid, int256), self, abi_encode(job.middle)
+        )
+        self._settle(job, asked, bought, msg.sender)
+
+
+# ------------------------------------------------------------------ views
+
+
+@view
+@external
+def preview(trade: ILeverageRouter.Trade, other: uint256) -> ILeverageRouter.Preview:
+    """
+    @notice What the account would be after a trade; whether the engine lets it through is not
+            looked at (`Lens.margin_of`).
+    @param other What the pools would take for an exact output, or give for an exact input.
+    """
+    position: uint256[4] = orders._position(trade.account)
+    job: Job = self._job(trade, 0, position)
+    amount: uint256 = self._amount(trade, job, position)
+    sold: uint256 = other if trade.exact_output else amount
+    bought: uint256 = amount if trade.exact_output else other
+    used: uint256 = bought + trade.own_buy
+    sell_tag: uint256 = staticcall orders.RISK_ENGINE.id_of(trade.sell)
+    buy_tag: uint256 = staticcall orders.RISK_ENGINE.id_of(trade.buy)
+    if job.vault == empty(address):
+        position = legs._add(position, legs._find(position, buy_tag), buy_tag, used)
+    else:
+        buy_tag |= legs.DEBT
+        leg: uint256 = legs._find(position, buy_tag)
+        position = legs._sub(position, leg, min(used, job.owed))
+    drawn: uint256 = sold - min(trade.own_sell, sold)
+    if job.borrows:
+        sell_tag |= legs.DEBT
+        position = legs._add(position, legs._find(position, sell_tag), sell_tag, drawn)
+    else:
+        held: uint256 = self._held(position, sell_tag)
+        if drawn > held:
+            legs._fail("not enough collateral")
+        drawn += min(trade.withdraw, held - drawn)
+        if drawn != 0:
+            position = legs._sub(position, legs._find(position, sell_tag), drawn)
+    health: IRiskEngine.Health = staticcall orders.RISK_ENGINE.health_of(position)
+    leverage: uint256 = WAD
+    if health.debt_value != 0:
+        leverage = max_value(uint256)
+        if health.collateral_value > health.debt_value:
+            leverage = (
+                health.collateral_value * WAD // (health.collateral_value - health.debt_value)
+            )
+    return ILeverageRouter.Preview(
+        sell_amount=self._held(position, sell_tag),
+        buy_amount=self._held(position, buy_tag),
+        health_factor=health.health_factor,
+        leverage=leverage,
+    )
+
+
+@view
+@external
+def debt_for_leverage(
+    account: bytes32, debt_asset: address, own_value: uint256, leverage: uint256
+) -> (uint256, uint256):
+    """
+    @notice How much of a debt to borrow, or to repay, for exposure / equity to be `leverage`, at
+            liquidation prices and as if trading cost nothing.
+    @param own_value [WAD] of what the owner brings.
+    @param leverage [WAD] at least 1.
+    @return Assets to borrow, assets to repay; rounded down, one of them 0.
+    """
+    if leverage < WAD:
+        legs._fail("leverage is below 1")
+    health: IRiskEngine.Health = staticcall orders.RISK_ENGINE.health_of(orders._position(account))
+    if health.collateral_value + own_value <= health.debt_value:
+        legs._fail("account has no equity")
+    equity: uint256 = health.collateral_value + own_value - health.debt_value
+    wanted: uint256 = equity * (leverage - WAD) // WAD
+    one: uint256 = 10**asset_config._decimals(
+        (staticcall orders.RISK_ENGINE.words_of(debt_asset))[0]
+    )
+    price: uint256 = orders._values(debt_asset, one, debt_asset, one).debt_value
+    if wanted >= health.debt_value:
+        return (wanted - health.debt_value) * one // price, 0
+    return 0, (health.debt_value - wanted) * one // price
+
+
+@view
+@external
+@reentrant
+def credit_engine() -> address:
+    """
+    @notice Whose accounts are traded for.
+    """
+    return orders.CREDIT_ENGINE
+
+
+@view
+@external
+@reentrant
+def factory() -> address:
+    """
+    @notice Whose pools are traded in.
+    """
+    return FACTORY
+
+
+# ------------------------------------------------------------------ internals
+
+
+@internal
+def _trade(trade: ILeverageRouter.Trade, fee: uint256) -> (uint256, uint256):
+    """
+    @dev For an account whose owner wants it; `fee` of what is bought goes to the caller.
+    """
+    owner: address = orders._owner(trade.account)
+    tokens: address[3] = [trade.sell, trade.buy, trade.path.middle]
+    before: uint256[3] = self._balances(tokens)
+    position: uint256[4] = orders._position(trade.account)
+    job: Job = self._job(trade, fee, position)
+    amount: uint256 = self._amount(trade, job, position)
+    if trade.own_sell != 0:
+        self._pull(trade.sell, trade.own_sell)
+    if trade.own_buy != 0:
+        self._pull(trade.buy, trade.own_buy)
+    if trade.sell == trade.buy:
+        self._settle(job, amount, amount, self)
+    else:
+        self._swap_along(job, trade.path, amount)
+
+    sold: uint256 = self.sold
+    bought: uint256 = self.bought
+    if trade.exact_output:
+        if sold > trade.limit:
+            legs._fail("too much would be sold")
+    elif bought < trade.limit:
+        legs._fail("too little would be bought")
+    log ILeverageRouter.LeverageTrade(
+        account=trade.account,
+        sell=trade.sell,
+        buy=trade.buy,
+        kind=trade.kind,
+        sold=sold,
+        bought=bought,
+    )
+    self._send(trade.buy, msg.sender, fee)
+    self._send(trade.buy, owner, bought + trade.own_buy - fee - self.used)
+    self._send(trade.sell, owner, trade.own_sell - min(trade.own_sell, sold))
+    after: uint256[3] = self._balances(tokens)
+    for i: uint256 in range(3):
+        if after[i] < before[i]:
+            legs._fail("token takes a fee")
+    return sold, bought
+
+
+@internal
+def _swap_along(job: Job, path: ILeverageRouter.Path, amount: uint256):
+    """
+    @dev Swaps in the pool whose callback comes first: the one that sells, or where the output is
+         exact the one that buys; the other one is swapped in meanwhile.
+    """
+    started: Job = job
+    units: int256 = convert(amount, int256)
+    if path.middle == empty(address):
+        first: address = self._pool(job.sell, job.buy, path.fee)
+        exact: int256 = -units if job.exact_output else units
+        self._swap(first, job.sell, job.buy, exact, self, abi_encode(started))
+        return
+    sells: address = self._pool(job.sell, path.middle, path.fee)
+    buys: address = self._pool(path.middle, job.buy, path.middle_fee)
+    if job.exact_output:
+        started.second = sells
+        self._swap(buys, path.middle, job.buy, -units, self, abi_encode(started))
+    else:
+        started.second = buys
+        self._swap(sells, job.sell, path.middle, units, self, abi_encode(started))
+
+
+@internal
+def _settle(job: Job, sold: uint256, bought: uint256, payee: address):
+    """
+    @dev What is bought is here; `sold` is owed to `payee`, which is this contract where the batch
+         itself exchanges the two.
+    """
+    total: uint256 = bought + job.own_buy
+    if total < job.fee:
+        legs._fail("fee is more than is bought")
+    used: uint256 = total - job.fee
+    gets: ICreditEngine.Leg = empty(ICreditEngine.Leg)
+    gets.account = job.account
+    gets.asset = job.buy
+    if job.vault == empty(address):
+        gets.action = ICreditEngine.Action.DEPOSIT
+        self._approve(job.buy, orders.CREDIT_ENGINE, used)
+    else:
+        used = min(used, job.owed)
+        gets.action = ICreditEngine.Action.REPAY
+        self._approve(job.buy, job.vault, used)
+    gets.amount = used
+    self.sold = sold
+    self.bought = bought
+    self.used = used
+
+    own: uint256 = min(job.own_sell, sold)
+    gives: ICreditEngine.Leg = empty(ICreditEngine.Leg)
+    gives.account = job.account
+    gives.asset = job.sell
+    gives.action = ICreditEngine.Action.WITHDRAW
+    if job.borrows:
+        gives.action = ICreditEngine.Action.BORROW
+    gives.amount = sold - own
+    gives.receiver = payee
+    steps: DynArray[ICreditEngine.Leg, 16] = []
+    if payee != self:
+        steps.append(gets)
+    if own != sold:
+        steps.append(gives)
+    if payee == self:
+        steps.append(gets)
+    if job.withdraw != 0:
+        gives.action = ICreditEngine.Action.WITHDRAW
+        gives.amount = job.withdraw
+        gives.receiver = orders._owner(job.account)
+        steps.append(gives)
+    extcall ICreditEngineCalls(orders.CREDIT_ENGINE).batch(steps, b"")
+    if payee != self:
+        self._send(job.sell, payee, own)
+
+
+@internal
+def _swap(
+    pool: address,
+    sells: address,
+    buys: address,
+    amount: int256,
+    receiver: address,
+    data: Bytes[JOB_SIZE],
+) -> uint256:
+    """
+    @dev Sells `amount`, or buys it where it is negative, and no less; what was bought.
+    """
+    zero_for_one: bool = convert(sells, uint160) < convert(buys, uint160)
+    amount0: int256 = 0
+    amount1: int256 = 0
+    self.pool = pool
+    amount0, amount1 = extcall IPool(pool).swap(
+        receiver, zero_for_one, amount, LOWEST + 1 if zero_for_one else HIGHEST - 1, data
+    )
+    taken: int256 = amount0 if zero_for_one else amount1
+    given: int256 = amount1 if zero_for_one else amount0
+    if amount != (taken if amount > 0 else given):
+        legs._fail("pool has too little")
+    return convert(-given, uint256)
+
+
+@view
+@internal
+def _job(trade: ILeverageRouter.Trade, fee: uint256, position: uint256[4]) -> Job:
+    job: Job = empty(Job)
+    job.account = trade.account
+    job.sell = trade.sell
+    job.buy = trade.buy
+    job.middle = trade.path.middle
+    job.exact_output = trade.exact_output
+    kinds: ILeverageRouter.Kind = trade.kind
+    if kinds == ILeverageRouter.Kind.INCREASE or kinds == ILeverageRouter.Kind.SWAP_DEBT:
+        job.borrows = True
+    elif kinds != ILeverageRouter.Kind.DECREASE and kinds != ILeverageRouter.Kind.SWAP_COLLATERAL:
+        legs._fail("unknown kind")
+    if kinds == ILeverageRouter.Kind.DECREASE or kinds == ILeverageRouter.Kind.SWAP_DEBT:
+        id: uint256 = 0
+        min_debt: uint256 = 0
+        id, job.vault, min_debt = staticcall ICreditEngineCalls(orders.CREDIT_ENGINE).debt_of(
+            trade.buy
+        )
+        job.owed = self._held(position, id | legs.DEBT)
+        if job.owed == 0:
+            legs._fail("account has no such debt")
+    if trade.sell == trade.buy and job.borrows == (job.vault != empty(address)):
+        legs._fail("tokens are the same")
+    job.own_sell = trade.own_sell
+    job.own_buy = trade.own_buy
+    job.withdraw = trade.withdraw
+    job.fee = fee
+    return job
+
+
+@view
+@internal
+def _amount(trade: ILeverageRouter.Trade, job: Job, position: uint256[4]) -> uint256:
+    """
+    @dev What is to be sold, or for an exact output bought, the fee included.
+    """
+    amount: uint256 = trade.amount
+    if amount == max_value(uint256):
+        if trade.exact_output and job.vault != empty(address):
+            amount = job.owed - min(trade.own_buy, job.owed)
+        elif not trade.exact_output and not job.borrows:
+            id: uint256 = staticcall orders.RISK_ENGINE.id_of(trade.sell)
+            amount = self._held(position, id) + trade.own_sell
+    if amount == 0:
+        legs._fail("amount is zero")
+    if amount > legs.MAX_AMOUNT or job.fee > legs.MAX_AMOUNT:
+        legs._fail("amount is too large")
+    return amount + job.fee if trade.exact_output else amount
+
+
+@view
+@internal
+def _pool(token: address, other: address, fee: uint24) -> address:
+    pool: address = staticcall IFactory(FACTORY).getPool(token, other, fee)
+    if pool == empty(address):
+        legs._fail("there is no such pool")
+    return pool
+
+
+@view
+@internal
+def _balances(tokens: address[3]) -> uint256[3]:
+    balances: uint256[3] = [0, 0, 0]
+    for i: uint256 in range(3):
+        if tokens[i] != empty(address):
+            balances[i] = staticcall IERC20(tokens[i]).balanceOf(self)
+    return balances
+
+
+@pure
+@internal
+def _held(position: uint256[4], tag: uint256) -> uint256:
+    """
+    @dev Amount of the leg with `tag`; 0 when there is none.
+    """
+    leg: uint256 = legs._find(position, tag)
+    return 0 if tag == 0 or leg == legs.MAX_LEGS else legs._amount(position, leg)
+
+
+@internal
+def _approve(asset: address, spender: address, amount: uint256):
+    # a refusal shows when the spender is not paid
+    extcall IERC20(asset).approve(spender, amount, default_return_value=True)
+
+
+@internal
+def _pull(asset: address, amount: uint256):
+    if not extcall IERC20(asset).transferFrom(msg.sender, self, amount, default_return_value=True):
+        legs._fail("token transfer failed")
+
+
+@internal
+def _send(asset: address, receiver: address, amount: uint256):
+    if amount != 0 and not extcall IERC20(asset).transfer(
+        receiver, amount, default_return_value=True
+    ):
+        legs._fail("token transfer failed")
