@@ -15,12 +15,12 @@ import sys
 from typing import Any, NamedTuple
 
 from benchmarks.node import NodeHost, anvil
-from benchmarks.uniswap import ARTIFACTS, Pool
-from breakwater import artifacts
+from breakwater import artifacts, foreign
 from breakwater.abi import Interface
 from breakwater.driver import CheckedFeed, CurveEmaFeed, MedianFeed, NavFeed, RateFeed
 from breakwater.driver import UniswapTwapFeed as TwapFeed
 from breakwater.errors import UserError
+from breakwater.foreign import Pool
 from breakwater.mocks import (
     AggregatorMock,
     BadFeedMock,
@@ -166,7 +166,7 @@ def main() -> int:
     )
     parser.parse_args()
     try:
-        if not ARTIFACTS.is_dir():
+        if not foreign.is_installed():
             raise UserError("Uniswap's contracts are not installed: run `make node`")
         with anvil() as host:
             found = measure(host)

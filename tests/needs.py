@@ -49,9 +49,9 @@ def _forge() -> bool:
 
 
 def _uniswap() -> bool:
-    from benchmarks import uniswap
+    from breakwater import foreign
 
-    return uniswap.ARTIFACTS.is_dir()
+    return foreign.is_installed()
 
 
 _INSTALLED = {"anvil": _anvil, "forge": _forge, "uniswap": _uniswap}

@@ -7,10 +7,10 @@ times its price.
 
 import pytest
 
-from benchmarks.uniswap import Pool
 from breakwater import artifacts
 from breakwater.driver import CheckedFeed, NavFeed, UniswapTwapFeed
 from breakwater.evm import EvmHost
+from breakwater.foreign import Pool
 from breakwater.units import WAD
 from tests.incidents.conftest import harm
 

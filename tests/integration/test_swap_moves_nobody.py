@@ -4,9 +4,9 @@ test_nothing_moves_in_a_block.
 
 import pytest
 
-from benchmarks.uniswap import Pool
 from breakwater.driver import MedianFeed, UniswapTwapFeed
 from breakwater.evm import EvmHost
+from breakwater.foreign import Pool
 from breakwater.mocks import AggregatorMock
 from breakwater.units import DAY, WAD
 from tests.market import ASSETS, Market

@@ -4,8 +4,8 @@ from math import floor, log
 
 import pytest
 
-from benchmarks.uniswap import FEE, Pool, factory
 from breakwater.driver import FlashLiquidator, Route
+from breakwater.foreign import FEE, Pool, factory
 from tests.market import ZERO
 
 

@@ -6,8 +6,8 @@ from math import floor, log
 
 import pytest
 
-from benchmarks.uniswap import FEE, Pool, factory
 from breakwater.driver import FlashLiquidator
+from breakwater.foreign import FEE, Pool, factory
 from breakwater.keeper.store import Store
 from breakwater.units import WAD, account_id
 from tests.keeper_world import World

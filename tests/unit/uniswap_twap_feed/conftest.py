@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.uniswap import Pool
 from breakwater.driver import UniswapTwapFeed
 from breakwater.evm import EvmHost
+from breakwater.foreign import Pool
 from breakwater.mocks import TokenMock, UniswapPoolMock
 from breakwater.units import WAD
 from tests.feeds import FeedWorld

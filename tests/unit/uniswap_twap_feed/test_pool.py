@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.uniswap import WIDE, Pool
+from breakwater.foreign import WIDE, Pool
 from breakwater.host import Reverted
 from breakwater.units import WAD
 from tests.feeds import NOTHING
