@@ -195,7 +195,7 @@ def connected(
     try:
         market = markets.load(path or markets.DEFAULT)
         with devnet.connect(network) as host:
-            act(host, market)
+            act(host, devnet.on_node(market) if isinstance(host, devnet.DevnetHost) else market)
     except UserError as error:
         raise Mistake(str(error)) from None
     except Reverted as error:

@@ -222,8 +222,8 @@ def test_load__supply_limit(tmp_path: Path) -> None:
         ("wstETH: 1.2 x", "WBTC: 1.2 x", "is not an asset with a feed of kind rate"),
         (
             "liquidator: [2_000_000 USDC",
-            "keeper: [2_000_000 USDC",
-            "devnet.balances.keeper is no account",
+            "watcher: [2_000_000 USDC",
+            "devnet.balances.watcher is no account",
         ),
         ("deployer: [10_000 USDC", "deployer: [10_000 USDT", "must be in one of USDC, WETH"),
         ("accounts: [deployer", "accounts: [deployers", "has no deployer"),
