@@ -46,7 +46,7 @@ def names() -> dict[str, Any]:
         node = contextlib.ExitStack()
         host = node.enter_context(devnet.connect())
         atexit.register(node.close)
-        session = load(host, markets.load(), "TEST::3")
+        session = load(host, devnet.on_node(markets.load()), "TEST::3")
     except UserError as error:
         print(error)
         return dict.fromkeys(_Console.OFFERED, _Missing(str(error)))

@@ -9,7 +9,7 @@ from breakwater import deploy, foreign
 from breakwater.addresses import AddressBook
 from breakwater.ape_host import FailedOnNode
 from breakwater.deploy.protocol import ZERO
-from breakwater.driver import FlashLiquidator
+from breakwater.driver import FlashLiquidator, LeverageRouter
 from breakwater.errors import UserError
 from breakwater.foreign import WETH9, Uniswap
 from breakwater.host import Host, Reverted
@@ -154,8 +154,8 @@ def target(protocol: deploy.Protocol, pool: Pool, prices: tuple[int, int]) -> in
 def build(
     protocol: deploy.Protocol, book: AddressBook, progress: deploy.Progress
 ) -> Exchange | None:
-    """Deploy Uniswap, the market's pools with their first positions, and a `FlashLiquidator` over
-    them, or what is left of it; None where the market has no pools.
+    """Deploy Uniswap, the market's pools with their first positions, a `FlashLiquidator` and a
+    `LeverageRouter` over them, or what is left of it; None where the market has no pools.
     """
     devnet, host = protocol.market.devnet, protocol.host
     if devnet is None or not devnet.pools:
@@ -176,11 +176,16 @@ def build(
     quoter = part("quoter", "QuoterV2", factory, weth)
     uniswap = Uniswap(host, weth, factory, router, positions, quoter)
 
-    done = "flash_liquidator" in book
-    if not done:
-        flash = FlashLiquidator.deploy(host, protocol.credit_engine, factory, sender=me)
-        book.add("flash_liquidator", FlashLiquidator.NAME, flash.address, host)
-    progress("flash_liquidator", not done)
+    over: tuple[tuple[str, type[FlashLiquidator] | type[LeverageRouter]], ...] = (
+        ("flash_liquidator", FlashLiquidator),
+        ("leverage_router", LeverageRouter),
+    )
+    for key, kind in over:
+        done = key in book
+        if not done:
+            made = kind.deploy(host, protocol.credit_engine, factory, sender=me)
+            book.add(key, kind.NAME, made.address, host)
+        progress(key, not done)
 
     for pool in devnet.pools:
         _open(protocol, book, uniswap, pool, progress)
