@@ -140,7 +140,7 @@ def _prices(session: Session, attempt: Attempt) -> str:
             lines.append(
                 f"{symbol} is at {usd(quote.price)}, {_apart(quote)} from its average of "
                 f"{usd(quote.average)}, and {percent(band * WAD // 10_000, 1)} is the most; at "
-                f"that price it lasts about {span(ends)} more."
+                f"that price, poked now and then, it lasts about {span(ends)} more."
             )
         elif quote.status:
             lines.append(
@@ -158,9 +158,10 @@ def _catches_up(price: int, average: int, band: int) -> int:
     from math import log
 
     gap = abs(price - average) / price
-    allowed = band / 10_000
-    # (1 - gap·e^(-t/τ)) of the price is within the band of itself
-    seconds = AVERAGE_TIME * log(max(gap * (1 + allowed) / allowed, 1))
+    # the band is of the average, which ends above a price that fell
+    part = band / 10_000
+    allowed = part / (1 - part if price < average else 1 + part)
+    seconds = AVERAGE_TIME * log(max(gap / allowed, 1))
     return max(60, -(-int(seconds) // 60) * 60)
 
 

@@ -161,6 +161,28 @@ _FUNDS = {
     "here.",
 }  # fmt: skip
 
+_TRADES = {
+    "there is no such pool": "There is no pool of those tokens with that fee.",
+    "pool has too little": "The pool has less than that.",
+    "too much would be sold": "The pools ask for more than the limit: a higher --slippage "
+    "allows it.",
+    "too little would be bought": "The pools give less than the limit: a higher --slippage "
+    "allows it.",
+    "deadline has passed": "The trade came too late: it is good for ten minutes.",
+    "leverage is below 1": "Leverage is 1 or more.",
+    "account has no equity": "The account owes all it has: there is nothing to leverage.",
+    "fee is more than is bought": "The order's fee is more than the trade brings.",
+    "amount is above the order's": "That is more than the order allows.",
+    "trade loses too much": "The pools give less than the order's slippage allows.",
+    "condition does not hold": "What the order waits for has not come.",
+    "health would be too high": "The trade would lift health above what the order asks for: trade "
+    "less.",
+    "health is still too low": "The trade would leave health where it triggers the order: trade "
+    "more.",
+    "order has expired": "The order has expired.",
+    "order is cancelled": "The order is cancelled, or was executed.",
+}  # fmt: skip
+
 _GOVERNANCE = {
     "ownable: caller is not the owner": "Only the owner, which is the timelock, may do this: "
     "`ape run timelock propose` asks it.",
@@ -242,6 +264,7 @@ SENTENCES: Mapping[str, str] = {
     **_LIQUIDATION,
     **_BREAKER,
     **_FUNDS,
+    **_TRADES,
     **_GOVERNANCE,
 }
 """Every reason that one of the commands can meet."""

@@ -53,7 +53,8 @@ def test_borrow__says_what_is_impossible_and_until_when(session, level, says):
     said = str(error.value)
     assert says in said
     name = level.upper()
-    assert said.endswith(f"USDC is at level {name}: {name} by guardian for 2 h more.")
+    assert f"USDC is at level {name}: {name} by guardian for 2 h more." in said
+    assert said.endswith("The guardian lifts what it raised early: `ape run breaker reset`.")
     assert "for now" not in said
 
 
@@ -67,9 +68,9 @@ def test_withdraw__says_what_binds(session):
     lender = session("lender")
     actions.supply(lender, "4000000 USDC")
     lender.host.advance(12 * 3_600)
-    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours, the next begins in"):
         actions.withdraw(lender, "all USDC")
-    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours, the next begins in"):
         actions.withdraw(lender, "3900000 USDC")
     actions.breaker_trip(session("guardian"), "USDC", "halt", "2 h")
     with pytest.raises(UserError, match=r"withdrawn from it.* HALT by guardian for 2 h more"):
@@ -81,7 +82,7 @@ def test_refusal__a_level_that_a_price_makes(session):
     borrower.host.advance(5 * 3_600)  # every price is stale by then, and nothing is latched yet
     said = actions.refusal(borrower, Reverted("asset is halted"))
     assert "WETH is at level HALT: its price is stale." in said
-    assert actions.refusal(borrower, Reverted("not enough cash")).endswith("less cash than that.")
+    assert actions.refusal(borrower, Reverted("not enough cash")).endswith("the rest is on loan.")
 
 
 @pytest.mark.parametrize(
