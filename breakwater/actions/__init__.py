@@ -42,8 +42,16 @@ from breakwater.actions.governance import (
     timelock_propose,
 )
 from breakwater.actions.lending import supply, withdraw
+from breakwater.actions.leverage import (
+    leverage_close,
+    leverage_decrease,
+    leverage_increase,
+    leverage_swap_collateral,
+    leverage_swap_debt,
+)
 from breakwater.actions.liquidation import liquidate
 from breakwater.actions.operators import ACTIONS, operator_grant, operator_revoke, operator_show
+from breakwater.actions.orders import order_cancel, order_execute, order_list, order_sign
 from breakwater.actions.overview import show_accounts, show_markets
 from breakwater.actions.positions import position
 from breakwater.actions.prices import set_price
@@ -72,6 +80,11 @@ __all__ = [
     "fund_show",
     "fund_stake",
     "fund_unstake",
+    "leverage_close",
+    "leverage_decrease",
+    "leverage_increase",
+    "leverage_swap_collateral",
+    "leverage_swap_debt",
     "liquidate",
     "number_option",
     "of_option",
@@ -79,6 +92,10 @@ __all__ = [
     "operator_revoke",
     "operator_show",
     "options",
+    "order_cancel",
+    "order_execute",
+    "order_list",
+    "order_sign",
     "position",
     "refusal",
     "repay",

@@ -87,12 +87,12 @@ def most(session: Session, position: Mapping[int, int], action: int, symbol: str
     else:
         highest = position.get(tag, 0)
     lowest = 0
-    if _passes(session, moved(position, action, tag, highest), tag):
+    if passes(session, moved(position, action, tag, highest), tag):
         return highest
     step = highest
     while highest - lowest > max(1, step // _PRECISION):
         middle = (lowest + highest) // 2
-        if _passes(session, moved(position, action, tag, middle), tag):
+        if passes(session, moved(position, action, tag, middle), tag):
             lowest = middle
         else:
             highest = middle
@@ -104,7 +104,8 @@ def safely(amount: int) -> int:
     return amount - amount // _MARGIN_OF_ERROR
 
 
-def _passes(session: Session, position: Mapping[int, int], tag: int) -> bool:
+def passes(session: Session, position: Mapping[int, int], tag: int) -> bool:
+    """Whether a position meets its initial margin after the risk of one leg was raised."""
     if len(position) > 8 or max(position.values(), default=0) > _MASK:
         return False
     if not any(one & _DEBT for one in position):

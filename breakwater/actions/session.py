@@ -16,6 +16,7 @@ from breakwater.actions.figures import Figures, table
 from breakwater.actions.refusals import NOTHING, Attempt, explain, refusal
 from breakwater.actions.simulation import Simulation
 from breakwater.cli import Mistake
+from breakwater.driver import LeverageRouter
 from breakwater.errors import UserError
 from breakwater.host import Host, Reverted
 from breakwater.units import MAX_UINT256, format_units, parse_units
@@ -41,6 +42,8 @@ class Session:
     market: markets.Market
     protocol: Any
     sender: str
+    book: Any = None
+    """The address book, for what is beside the protocol; None: there is nothing."""
 
     def say(self, text: str) -> None:
         """One line for the person at the keyboard."""
@@ -65,6 +68,15 @@ class Session:
             raise UserError(
                 f"{symbol} has no vault here: {', '.join(self.protocol.vaults)} have"
             ) from None
+
+    @property
+    def router(self) -> LeverageRouter:
+        """The leverage router. UserError where there is none."""
+        if self.book is None or "leverage_router" not in self.book:
+            raise UserError(
+                "there is no leverage router here: `breakwater devnet --fresh` deploys one"
+            )
+        return LeverageRouter.at(self.host, self.book.address("leverage_router"))
 
     def amount(self, text: str, *, words: bool = False) -> Amount:
         """An amount with its symbol; with `words` also "all WETH" and "max WETH"."""
@@ -183,7 +195,7 @@ def load(host: Host, market: markets.Market, account: str) -> Session:
         )
     book = addresses.AddressBook.open(where, host, market.name)
     protocol = deploy.load(host, market, book)
-    return Session(host, market, protocol, resolve(account, protocol.accounts))
+    return Session(host, market, protocol, resolve(account, protocol.accounts), book)
 
 
 def connected(

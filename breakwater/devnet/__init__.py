@@ -45,6 +45,9 @@ BOT = "price_bot"
 ADDRESSES = "addresses.json"
 """What is where, for people and scripts, beside the state: see `write_addresses`."""
 
+ORDERS = "orders.json"
+"""What `ape run order` has signed, beside the state."""
+
 KEEPER_STATE = "keeper.duckdb"
 """What `breakwater keeper` remembers, beside the state."""
 
@@ -189,7 +192,7 @@ def _by_whom(port: int) -> str:
 
 def forget(market: Market) -> None:
     """Remove the state, the address books, and what a keeper remembers of them."""
-    for name in ("state.json", ADDRESSES, KEEPER_STATE, f"{KEEPER_STATE}.wal"):
+    for name in ("state.json", ADDRESSES, ORDERS, KEEPER_STATE, f"{KEEPER_STATE}.wal"):
         (folder() / name).unlink(missing_ok=True)
     chain = addresses.Chain(addresses.DEVELOPMENT_CHAINS[-1], "")
     addresses.path_for(market.name, chain).unlink(missing_ok=True)
