@@ -7,8 +7,9 @@ Where an action is only tried, the figures after it are read from the simulated 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from breakwater.actions import margin
 from breakwater.units import BPS, DAY, HOUR, MAX_UINT256, MINUTE, WAD, YEAR, from_wad
 
 if TYPE_CHECKING:
@@ -25,21 +26,44 @@ def of_account(session: Session, account: bytes, symbols: Sequence[str] = ()) ->
     protocol = session.protocol
     state = protocol.lens.account(account)
     shown: Figures = {}
-    prices: Figures = {}
     rated = [symbol for symbol in symbols if symbol in protocol.vaults]
     for leg in sorted(state.legs, key=lambda one: bool(one.is_debt)):
         symbol = protocol.symbol_of(leg.asset)
         shown[f"{'owes' if leg.is_debt else 'holds'} {symbol}"] = session.brief(leg.amount, symbol)
         if leg.is_debt and symbol not in rated:
             rated.append(symbol)
-        if leg.liquidation_price:
-            prices[f"liquidation price of {symbol}"] = usd(leg.liquidation_price)
     shown["health factor"] = health(state.health.health_factor)
     shown["leverage"] = leverage(state.leverage)
-    shown |= prices
+    shown |= liquidation_prices(session, state)
     for symbol in rated:
         shown[f"borrow rate of {symbol}"] = borrow_rate(session, symbol)
     return shown
+
+
+def liquidation_prices(session: Session, state: Any) -> Figures:
+    """At which price of each leg's asset health is 1, all else equal. Of pegged assets only where
+    there is no other: nobody watches a dollar beside ether.
+    """
+    found: dict[bool, Figures] = {False: {}, True: {}}
+    for leg in state.legs:
+        symbol = session.protocol.symbol_of(leg.asset)
+        price = _debt_price(session, state, leg, symbol) if leg.is_debt else leg.liquidation_price
+        if price:
+            pegged = session.market.assets[symbol].feed.pegged
+            found[pegged][f"liquidation price of {symbol}"] = usd(price)
+    return found[False] or found[True]
+
+
+def _debt_price(session: Session, state: Any, leg: Any, symbol: str) -> int:
+    """What the Lens tells of collaterals, for a debt: price · (L − D + d) ÷ d, rounded down."""
+    tag = margin.tag_of(session, margin.BORROW, symbol)
+    alone = session.protocol.risk_engine.health_of(margin.pack({tag: leg.amount}))
+    own, health = alone.weighted_debt, state.health
+    if own == 0:
+        return 0
+    room = health.weighted_collateral - health.weighted_debt + own
+    price = alone.debt_value * 10 ** session.market.decimals(symbol) // leg.amount
+    return int(max(0, room) * price // own)
 
 
 def of_lender(session: Session, symbol: str) -> Figures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from breakwater.actions.figures import borrow_rate, leverage, usd
+from breakwater.actions.figures import borrow_rate, leverage, liquidation_prices, usd
 from breakwater.actions.session import Session, resolve
 from breakwater.units import WAD, account_id, account_owner, from_wad
 
@@ -20,6 +20,7 @@ def position(session: Session, of: str, number: int) -> None:
         session.say("holds nothing and owes nothing")
         session.next(f'borrow "1000 USDC" --collateral "1 WETH" --account {session.label(owner)}')
         return
+    prices = liquidation_prices(session, state)
     for leg in sorted(state.legs, key=lambda one: bool(one.is_debt)):
         symbol = protocol.symbol_of(leg.asset)
         value = leg.amount * leg.price // 10 ** session.market.decimals(symbol)
@@ -27,9 +28,10 @@ def position(session: Session, of: str, number: int) -> None:
         line += f" = {usd(value)}, at {usd(leg.price)}" if leg.price else ", no valid price"
         if leg.is_debt:
             line += f"; {borrow_rate(session, symbol)} a year"
-        elif leg.liquidation_price:
-            line += f"; liquidation price {usd(leg.liquidation_price)}"
-        elif state.health.debt_value:
+        price = prices.get(f"liquidation price of {symbol}")
+        if price:
+            line += f"; liquidation price {price}"
+        elif not leg.is_debt and state.health.debt_value and not leg.liquidation_price:
             line += "; no price of it alone leads to liquidation"
         session.say(line)
     session.say(health_line(session, account))
