@@ -1,6 +1,7 @@
 """A local chain that stays: anvil with a state file, and the keeper that keeps its prices alive.
 
-TIME runs as on a public chain: a block has the time of the clock, also after a restart. Of the
+TIME runs as on a public chain: a block has the time of the clock, also after a restart, or goes on
+from the last block's where the clock had been moved beyond. Of the
 market file nothing is relaxed for the devnet but the timelock's delay. A keeper repeats each
 aggregator's answer at least once a heartbeat, pokes each asset, and one that is not at status VALID
 once a minute, as keepers do elsewhere; and it swaps in pools that are away from the feeds. While
@@ -92,6 +93,12 @@ class DevnetHost(ApeHost):
         self._provider.make_request("evm_increaseTime", [seconds])
         if blocks:
             self._provider.make_request("anvil_mine", [hex(blocks)])
+
+    def catch_up(self) -> None:
+        """Move a clock on that is behind the last block: anvil forgets that it had been moved."""
+        behind = int(self._web3.eth.get_block("latest")["timestamp"]) + 1 - self.now
+        if behind > 0:
+            self.advance(behind, blocks=0)
 
     def _set_time(self, timestamp: int) -> None:
         """The clock is the node's own."""
@@ -232,6 +239,8 @@ def serve(
     if fresh:
         forget(market)
     with running(port), connect(NETWORK) as host:
+        assert isinstance(host, DevnetHost)
+        host.catch_up()
         path = addresses.path_for(market.name, addresses.identify(host))
         book = addresses.AddressBook.open(path, host, market.name)
         found = bool(book.entries)
@@ -246,6 +255,18 @@ def serve(
             ) from error
         write_addresses(made)
         yield made
+
+
+def load(host: Host, market: Market) -> Devnet:
+    """What was deployed on the running devnet. DevnetError where nothing was."""
+    path = addresses.path_for(market.name, addresses.identify(host))
+    if not path.exists():
+        raise DevnetError(
+            f"nothing of {market.path.name} is deployed on this devnet: `breakwater devnet` does it"
+        )
+    book = addresses.AddressBook.open(path, host, market.name)
+    protocol = deploy.load(host, on_node(market), book)
+    return Devnet(protocol, book, Exchange.load(protocol, book))
 
 
 def _deploy(
