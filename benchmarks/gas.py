@@ -115,7 +115,20 @@ OPERATIONS = (
     Operation("flash_loan", "flash loan", 56_000, 55_302, None, 138_052, 64_828),
     Operation("price_1", "price check, 1 source", 12_000, None, None, None, None),
     Operation("price_2", "price check, 2 sources", 20_000, None, None, None, None),
+    Operation("leverage_open", "leverage, open", 270_000, None, None, None, None),
+    Operation("leverage_raise", "leverage, raise", 230_000, None, None, None, None),
+    Operation("leverage_lower", "leverage, lower", 240_000, None, None, None, None),
+    Operation("leverage_close", "leverage, close", 225_000, None, None, None, None),
+    Operation("leverage_swap_collateral", "swap of collateral", 245_000, None, None, None, None),
+    Operation("leverage_swap_debt", "swap of debt", 285_000, None, None, None, None),
+    Operation("order_execute", "order, stop-loss", 325_000, None, None, None, None),
 )
+LEVERAGE = tuple(
+    operation.name for operation in OPERATIONS if operation.name.startswith(("leverage_", "order_"))
+)
+"""Measured with a router and pools, see `benchmarks.leverage`."""
+PRECOMPILES = 0x11
+"""The last address that runs no steps."""
 CHECKS = ("price_1", "price_2")
 """Measured without the transaction's own cost."""
 
@@ -337,12 +350,17 @@ def measure(
 ) -> dict[str, Measurement]:
     """Every operation by name, each from the same state; the fullest account has its own."""
     from benchmarks.fullest import FullestWorld
+    from benchmarks.leverage import LeverageWorld
 
-    worlds = {"": World(host), "liquidate_fullest": FullestWorld(host)}
+    worlds: dict[str, World] = {"": World(host), "liquidate_fullest": FullestWorld(host)}
     functions = _functions()
     start = host.snapshot()
     found = {}
     for operation in OPERATIONS:
+        if operation.name == LEVERAGE[0]:
+            # built when the others are done: what it does takes time, and opens windows
+            worlds |= dict.fromkeys(LEVERAGE, LeverageWorld(host))
+            start = host.snapshot()
         world = worlds.get(operation.name, worlds[""])
         if operation.name == "liquidate":
             world.crash()
@@ -404,7 +422,8 @@ def _calls(
     contract = names.get(checksum(call["to"]), "?")
     yield Frame(depth, contract, functions.get(selector, selector), 0)
     for child in call.get("calls", []):
-        yield from _calls(child, names, functions, depth + 1)
+        if int(child["to"], 16) > PRECOMPILES:
+            yield from _calls(child, names, functions, depth + 1)
 
 
 def _intrinsic(data: str) -> int:

@@ -186,24 +186,6 @@ class VaultState(NamedTuple):
     level: int
 
 
-class Order(NamedTuple):
-    account: bytes
-    sell: str
-    buy: str
-    exact_output: bool
-    amount: int
-    condition: int
-    watched: str
-    trigger: int
-    least_after: int
-    most_after: int
-    slippage: int
-    fee: int
-    epoch: int
-    nonce: int
-    deadline: int
-
-
 class Path(NamedTuple):
     fee: int
     middle: str
@@ -225,6 +207,31 @@ class Trade(NamedTuple):
     deadline: int
 
 
+class Preview(NamedTuple):
+    sell_amount: int
+    buy_amount: int
+    health_factor: int
+    leverage: int
+
+
+class Order(NamedTuple):
+    account: bytes
+    sell: str
+    buy: str
+    exact_output: bool
+    amount: int
+    condition: int
+    watched: str
+    trigger: int
+    least_after: int
+    most_after: int
+    slippage: int
+    fee: int
+    epoch: int
+    nonce: int
+    deadline: int
+
+
 class Permit(NamedTuple):
     token: str
     amount: int
@@ -242,13 +249,6 @@ class Grant(NamedTuple):
     nonce: int
     deadline: int
     signature: bytes
-
-
-class Preview(NamedTuple):
-    sell_amount: int
-    buy_amount: int
-    health_factor: int
-    leverage: int
 
 
 class Terms(NamedTuple):
@@ -1922,6 +1922,22 @@ class LeverageRouter(Contract):
         """Deploy a new one."""
         return cls._deploy(host, (credit_engine, factory), sender)
 
+    def preview(self, trade: Trade, other: int) -> Preview:
+        """`preview((uint256,bytes32,address,address,(uint24,address,uint24),bool,uint256,uint256,uint256,uint256,uint256,uint256),
+        uint256)`
+        """
+        found = self._call("preview", (trade, other))
+        return Preview(*found)
+
+    def debt_for_leverage(
+        self, account: bytes, debt_asset: Address, own_value: int, leverage: int
+    ) -> tuple[int, int]:
+        """`debt_for_leverage(bytes32, address, uint256, uint256)`"""
+        found: tuple[int, int] = self._call(
+            "debt_for_leverage", (account, debt_asset, own_value, leverage)
+        )
+        return found
+
     def cancel_order(self, nonce: int, *, sender: Address) -> Receipt:
         """`cancel_order(uint256)`"""
         return self._transact("cancel_order", (nonce,), sender)
@@ -1988,30 +2004,6 @@ class LeverageRouter(Contract):
     ) -> Receipt:
         """For the pool that is swapped in, which has paid: goes on with the trade, and pays it."""
         return self._transact("uniswapV3SwapCallback", (amount0, amount1, data), sender)
-
-    def preview(self, trade: Trade, other: int) -> Preview:
-        """What the account would be after a trade; whether the engine lets it through is not
-        looked at (`Lens.margin_of`).
-
-        other: What the pools would take for an exact output, or give for an exact input.
-        """
-        found = self._call("preview", (trade, other))
-        return Preview(*found)
-
-    def debt_for_leverage(
-        self, account: bytes, debt_asset: Address, own_value: int, leverage: int
-    ) -> tuple[int, int]:
-        """How much of a debt to borrow, or to repay, for exposure / equity to be `leverage`, at
-        liquidation prices and as if trading cost nothing.
-
-        own_value: [WAD] of what the owner brings.
-        leverage: [WAD] at least 1.
-        Returns: Assets to borrow, assets to repay; rounded down, one of them 0.
-        """
-        found: tuple[int, int] = self._call(
-            "debt_for_leverage", (account, debt_asset, own_value, leverage)
-        )
-        return found
 
     def credit_engine(self) -> str:
         """Whose accounts are traded for."""

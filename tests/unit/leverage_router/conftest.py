@@ -150,6 +150,6 @@ def long(market):
 
 __all__ = [
     "ALL", "DECREASE", "FAR", "HEALTH_AT_MOST", "INCREASE", "PRICE_AT_LEAST", "PRICE_AT_MOST",
-    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "leveraged", "opened",
-    "paid_out", "taken_in",
+    "RIGHTS", "SWAP_COLLATERAL", "SWAP_DEBT", "WAD", "Grant", "Permit", "World", "leveraged",
+    "opened", "paid_out", "taken_in",
 ]  # fmt: skip

@@ -413,6 +413,13 @@ FIGURES = {
     "flash loan": "flash_loan",
     "price check of an asset, 1 source": "price_1",
     "price check of an asset, 2 sources": "price_2",
+    "leverage, open with own collateral": "leverage_open",
+    "leverage, raise": "leverage_raise",
+    "leverage, lower": "leverage_lower",
+    "leverage, close": "leverage_close",
+    "swap of collateral in an account": "leverage_swap_collateral",
+    "swap of debt in an account": "leverage_swap_debt",
+    "order of an owner, by a keeper": "order_execute",
 }
 """Rows of the table of gas, and their keys in snapshots/gas.json."""
 
