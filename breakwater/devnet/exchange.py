@@ -23,7 +23,7 @@ SIDE = 200
 """What a pool over all prices holds on each side, for a swap of 1 to move the price by 1 %: the
 root of 1.01 is half a percent above 1."""
 
-_NEAR = 10_000
+_NEAR = 100_000
 """A pool is at a price when their roots differ by less than this part of it."""
 
 _PARTS = ("factory", "router", "positions", "quoter")
