@@ -16,6 +16,7 @@ from breakwater.actions.figures import Figures, table
 from breakwater.actions.refusals import NOTHING, Attempt, explain, refusal
 from breakwater.actions.simulation import Simulation
 from breakwater.cli import Mistake
+from breakwater.deploy.periphery import ROUTER
 from breakwater.driver import LeverageRouter
 from breakwater.errors import UserError
 from breakwater.host import Host, Reverted
@@ -72,11 +73,11 @@ class Session:
     @property
     def router(self) -> LeverageRouter:
         """The leverage router. UserError where there is none."""
-        if self.book is None or "leverage_router" not in self.book:
+        if self.book is None or ROUTER not in self.book:
             raise UserError(
                 "there is no leverage router here: `breakwater devnet --fresh` deploys one"
             )
-        return LeverageRouter.at(self.host, self.book.address("leverage_router"))
+        return LeverageRouter.at(self.host, self.book.address(ROUTER))
 
     def amount(self, text: str, *, words: bool = False) -> Amount:
         """An amount with its symbol; with `words` also "all WETH" and "max WETH"."""

@@ -8,8 +8,9 @@ from typing import Any
 from breakwater import deploy, foreign
 from breakwater.addresses import AddressBook
 from breakwater.ape_host import FailedOnNode
+from breakwater.deploy.periphery import ROUTER, leverage_router
 from breakwater.deploy.protocol import ZERO
-from breakwater.driver import FlashLiquidator, LeverageRouter
+from breakwater.driver import FlashLiquidator
 from breakwater.errors import UserError
 from breakwater.foreign import WETH9, Uniswap
 from breakwater.host import Host, Reverted
@@ -176,16 +177,12 @@ def build(
     quoter = part("quoter", "QuoterV2", factory, weth)
     uniswap = Uniswap(host, weth, factory, router, positions, quoter)
 
-    over: tuple[tuple[str, type[FlashLiquidator] | type[LeverageRouter]], ...] = (
-        ("flash_liquidator", FlashLiquidator),
-        ("leverage_router", LeverageRouter),
-    )
-    for key, kind in over:
-        done = key in book
-        if not done:
-            made = kind.deploy(host, protocol.credit_engine, factory, sender=me)
-            book.add(key, kind.NAME, made.address, host)
-        progress(key, not done)
+    done = "flash_liquidator" in book
+    if not done:
+        flash = FlashLiquidator.deploy(host, protocol.credit_engine, factory, sender=me)
+        book.add("flash_liquidator", FlashLiquidator.NAME, flash.address, host)
+    progress("flash_liquidator", not done)
+    progress(ROUTER, leverage_router(protocol, book, factory, sender=me)[1])
 
     for pool in devnet.pools:
         _open(protocol, book, uniswap, pool, progress)
