@@ -124,7 +124,7 @@ def test_deploy__says_that_nothing_is_left(devnet: Devnet) -> None:
         ("borrow|5000 USDC|--number|5", "the vault of USDC has 1,"),
         (
             "borrow|0.3 WETH|--number|5",
-            "Health factor would be 0.00: not even the least debt of 0.04",
+            "not even the least debt of 0.049999 WETH can be borrowed",
         ),
         (
             "borrow|0.5 WETH|--collateral|1000 USDC|--number|5",
@@ -135,7 +135,7 @@ def test_deploy__says_that_nothing_is_left(devnet: Devnet) -> None:
         ("borrow|1 WETH|--number|-1", "an account's number is from 0"),
         ("repay", "say what to repay"),
         ("repay|5 WBTC|--number|7", "has no debt in WBTC"),
-        ("repay|--withdraw|1 WETH|--number|7", "holds 0 WETH as collateral"),
+        ("repay|--withdraw|1 WETH|--number|7", "no such collateral. It holds 0 WETH."),
         ("position|nobody", "nobody is no account"),
         ("liquidate|lender|USDC|WETH", "is healthy"),
         ("liquidate|borrower|USDC|WETH|--max|1 WETH", "--max is an amount of USDC"),
