@@ -269,12 +269,17 @@ def _trade(
     )
     sold, bought = session.router.trade(trade, [], grants, sender=session.sender).value
     who = session.label(session.sender)
+    close = []
+    if wish.kind in (INCREASE, DECREASE) and not wish.withdraw:
+        pair = f"{wish.buy} {wish.sell}" if wish.kind == INCREASE else f"{wish.sell} {wish.buy}"
+        close = [f"leverage close {pair}{flags(number)} --account {who}"]
     session.report(
         f"{did}{within(session, account)}: sell {session.brief(sold, wish.sell)}, buy "
         f"{session.brief(bought, wish.buy)}",
         before,
         of_account(session, account, [wish.sell, wish.buy]),
         f"position {who}{flags(number)}",
+        *close,
     )
 
 

@@ -93,8 +93,14 @@ def order_sign(
         deadline=deadline,
     )
     path(session, hold, owe)
+    _keep(session, order, hold)
+
+
+def _keep(session: Session, order: Order, hold: str) -> None:
+    """Let the router sell, sign, and write it down."""
+    account = order.account
     before = _rights(session, account, hold)
-    terms = grant_terms(session, account, order.sell, WITHDRAW, deadline)
+    terms = grant_terms(session, account, order.sell, WITHDRAW, order.deadline)
     if terms is not None:
         session.protocol.credit_engine.set_operator(
             account, session.router, order.sell, *terms, sender=session.sender
