@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import click
 from breakwater import markets
 from breakwater.actions.figures import Figures, table
 from breakwater.actions.refusals import NOTHING, Attempt, explain, refusal
-from breakwater.actions.simulation import Simulation
+from breakwater.actions.simulation import CannotSimulate, Simulation
 from breakwater.cli import Mistake
 from breakwater.deploy.periphery import ROUTER
 from breakwater.driver import LeverageRouter
@@ -45,10 +45,12 @@ class Session:
     sender: str
     book: Any = None
     """The address book, for what is beside the protocol; None: there is nothing."""
+    is_quiet: bool = False
 
     def say(self, text: str) -> None:
         """One line for the person at the keyboard."""
-        click.echo(text)
+        if not self.is_quiet:
+            click.echo(text)
 
     def token(self, symbol: str) -> Any:
         """Token of a listed asset. UserError for an unknown symbol."""
@@ -164,23 +166,40 @@ def run(
     act: Callable[[Session], None],
     network: str,
     account: str,
-    yes: bool = True,
-    path: Path | None = None,
+    yes: bool | None = None,
 ) -> None:
     """Connect, load the protocol from the address book, act; any failure becomes one sentence.
-    Without `yes` everything is tried on a `Simulation`, and nothing sent.
+
+    With `yes` False everything is tried on a `Simulation` and nothing sent; with True it is tried
+    there first, so that what is refused half way leaves nothing behind; with None it is done.
     """
+    from breakwater import deploy
+    from breakwater.ape_host import ApeHost
 
     def inside(host: Host, market: markets.Market) -> None:
-        if not yes:
-            host = Simulation(host)  # type: ignore[arg-type]
         session = load(host, market, account)
+        if yes is None:
+            _act(act, session)
+            return
+        assert isinstance(host, ApeHost)
+        tried = Simulation(host)
+        protocol = deploy.load(tried, market, session.book)
         try:
-            act(session)
-        except Reverted as error:
-            raise UserError(refusal(session, error, NOTHING)) from None
+            _act(act, replace(session, host=tried, protocol=protocol, is_quiet=yes))
+        except CannotSimulate:
+            if not yes:
+                raise
+        if yes:
+            _act(act, session)
 
-    connected(inside, network, path)
+    connected(inside, network)
+
+
+def _act(act: Callable[[Session], None], session: Session) -> None:
+    try:
+        act(session)
+    except Reverted as error:
+        raise UserError(refusal(session, error, NOTHING)) from None
 
 
 def load(host: Host, market: markets.Market, account: str) -> Session:

@@ -19,6 +19,10 @@ _BLOCK_GAS = 10**12
 """Gas of the simulated block, in which all that was tried so far is repeated each time."""
 
 
+class CannotSimulate(UserError):
+    """The node lacks the method."""
+
+
 class Simulation(Host):
     """See above. Time does not move, and nothing is deployed. Reverted as from any host."""
 
@@ -136,7 +140,7 @@ def _request(address: str, data: bytes, sender: str, value: int) -> dict[str, st
     }
 
 
-def _cannot(why: object) -> UserError:
-    return UserError(
+def _cannot(why: object) -> CannotSimulate:
+    return CannotSimulate(
         f"the node cannot simulate transactions (eth_simulateV1: {why}): only --yes works on it"
     )
