@@ -182,6 +182,7 @@ def test_command__wrong_input_is_a_sentence(devnet: Devnet, command: str, says: 
         "timelock",
         "leverage",
         "order",
+        "watch",
     ],
 )
 def test_command__help(name: str) -> None:
