@@ -104,7 +104,7 @@ def _run(console: Console, market: markets.Market, port: int, fresh: bool) -> No
         else:
             console.print(f"everything was deployed already, read back in {took:.1f} s")
         _show(console, made, port)
-        keeper = devnet.Keeper(made.protocol, made.exchange, console.print)
+        keeper = devnet.Keeper(made.protocol, made.exchange, devnet.KEEPER, console.print)
         failures = 0
         while True:
             try:

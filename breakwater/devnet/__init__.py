@@ -38,10 +38,12 @@ COINS = 1_000_000
 """Of the node's own, that each account begins with."""
 
 KEEPER = "keeper"
-"""Label of the account that keeps the prices alive."""
+"""Label of the account that keeps the prices alive, and pools at them."""
 
 BOT = "price_bot"
-"""Label of the account that moves prices, and swaps in pools that are away from the feeds."""
+"""Label of the account that moves prices and does the same meanwhile. No two processes send for one
+account: a transaction of either could take the place of the other's.
+"""
 
 ADDRESSES = "addresses.json"
 """What is where, for people and scripts, beside the state: see `write_addresses`."""
@@ -56,6 +58,13 @@ POKE_EVERY = 60
 """Seconds between pokes of an asset that is not at status VALID: two confirm a jump."""
 
 _STATE_INTERVAL = 10
+
+_CONTRACTS = (
+    "AggregatorMock", "BackstopPool", "BlendFeed", "CircuitBreaker", "Configurator", "CreditEngine",
+    "FlashLiquidator", "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "RateFeed",
+    "RiskEngine", "StakedTokenMock", "Timelock", "TokenMock",
+)  # fmt: skip
+"""What most markets need, compiled together; the rest when it is deployed."""
 
 Echo = Callable[[str], None]
 
@@ -238,6 +247,10 @@ def serve(
         raise DevnetError(f"{market.path.name} has no `devnet`: it is for a public chain")
     if fresh:
         forget(market)
+    say = progress or _quiet
+    artifacts.compile_some(
+        _CONTRACTS, lambda name, done, total: say(f"compiled {name}, {done} of {total}", False)
+    )
     with running(port), connect(NETWORK) as host:
         assert isinstance(host, DevnetHost)
         host.catch_up()
@@ -245,7 +258,7 @@ def serve(
         book = addresses.AddressBook.open(path, host, market.name)
         found = bool(book.entries)
         try:
-            made = _deploy(host, on_node(market), book, progress or _quiet)
+            made = _deploy(host, on_node(market), book, say)
         except (deploy.DeployError, Reverted) as error:
             if not found:
                 raise
@@ -304,13 +317,15 @@ class Keeper:
     seconds.
     """
 
-    def __init__(self, protocol: deploy.Protocol, exchange: Exchange | None, echo: Echo) -> None:
+    def __init__(
+        self, protocol: deploy.Protocol, exchange: Exchange | None, label: str, echo: Echo
+    ) -> None:
+        """`label` is that of the account that pays."""
         assert protocol.market.devnet is not None
         self._protocol = protocol
         self._exchange = exchange
         self._echo = echo
-        self._sender = protocol.host.account(KEEPER)
-        self._trader = protocol.host.account(BOT)
+        self._sender = protocol.host.account(label)
         self._half = protocol.market.devnet.heartbeat // 2
         self._beat_at = 0
         self._poked_at: dict[str, int] = {}
@@ -335,4 +350,4 @@ class Keeper:
                 self._echo(f"{time.strftime('%H:%M:%S')} the price of {symbol} is {name[status]}")
             self._status[symbol] = status
         if self._exchange is not None:
-            self._exchange.align(sender=self._trader)
+            self._exchange.align(sender=self._sender)

@@ -85,7 +85,7 @@ class PriceBot:
         self._exchange = exchange
         self._symbol = symbol
         self._sender = protocol.host.account(BOT)
-        self._keeper = Keeper(protocol, exchange, echo)
+        self._keeper = Keeper(protocol, exchange, BOT, echo)
         self.price = self._answer() / 10**8
         """USD; the one that was set last, at first the one there is."""
         self.steps = 0

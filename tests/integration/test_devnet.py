@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from breakwater import artifacts, devnet, markets
+from breakwater.ape_host import own_signals
 from breakwater.artifacts import ROOT
 from breakwater.cli import main
 from breakwater.host import DEVELOPMENT_ACCOUNTS
@@ -62,7 +63,8 @@ def agreed() -> dict[str, float]:
 
 def refused(running: Devnet, *arguments: str) -> str:
     """What a command says that must not work, in this process."""
-    found = CliRunner().invoke(main, list(arguments))
+    with own_signals():
+        found = CliRunner().invoke(main, list(arguments))
     assert found.exit_code == 2, found.output
     assert "Traceback" not in found.output
     return found.output
@@ -131,7 +133,11 @@ def test_prices__along_a_file(running: Devnet, tmp_path: Path) -> None:
     assert "WBTC follows 2 bars" in said
     assert agreed()["WBTC/USDC"] == pytest.approx(before * 0.98, rel=1e-4)
     moved(running, "--asset", "WBTC", "--volatility", "0", "--for", "1 min", "--speed", "1000")
-    path.write_text("timestamp,open,high,low,close\n1000,60000,60000,60000,60000\n")
+    path.write_text(
+        "timestamp,open,high,low,close\n"
+        "1000,60000,60000,60000,60000\n"
+        "1060,60000,60000,60000,60000\n"
+    )
     moved(running, str(path), "--asset", "WBTC", "--speed", "100000", "--absolute")
     assert agreed()["WBTC/USDC"] == pytest.approx(60_000, rel=1e-4)
 
@@ -218,10 +224,9 @@ def test_devnet__state_that_does_not_fit(running: Devnet) -> None:
     book = path.read_text()
 
     def start(*arguments: str) -> str:
-        found = running.call("breakwater", "devnet", "--port", str(running.port), *arguments)
-        assert found.returncode == 2, found.stdout + found.stderr
-        assert "devnet --fresh" in found.stderr
-        return found.stderr
+        said = refused(running, "devnet", "--port", str(running.port), *arguments)
+        assert "devnet --fresh" in said
+        return said
 
     # contracts compiled from other sources than those that were deployed
     tree = json.loads(book)
