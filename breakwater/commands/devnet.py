@@ -27,11 +27,13 @@ Try, from other shells (amounts have units, `ape run NAME --help` explains each)
   ape run borrow 2000 USDC --collateral "1 WETH" --yes
                                                     post collateral and borrow, as the borrower
   ape run position                                  health, liquidation prices, leverage
+  ape run leverage open WETH USDC 3 --own "1 WETH"  three times long ether, as the trader
   ape run set_price WETH 2400                       move the feeds; the pools follow
   breakwater prices --speed 300                     the price of ether walks, 5 min a second
   ape run liquidate borrower USDC WETH --yes        as the liquidator
   breakwater keeper                                 poke and liquidate, again and again
-  ape run breaker status
+  ape run markets                                   prices, levels, rates, caps
+  ape console                                       the contracts under short names: help()
 Without --yes a command shows what it would do. `ape` and `breakwater` are in .venv/bin.
 Ctrl-C ends the devnet; its state is kept for next time."""
 
