@@ -189,6 +189,16 @@ def test_withdraw(lent: Devnet, quick: Callable[..., Result]) -> None:
     assert said(quick("withdraw", "1000 USDC")) == text, "a dry run has changed something"
 
 
+def test_borrow__refused_leaves_nothing_behind(lent: Devnet, quick: Callable[..., Result]) -> None:
+    """Not even the approval that would have come first."""
+    borrower = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
+    before = rpc(lent, "eth_getTransactionCount", borrower, "latest")
+    refused = quick("borrow", "5000 USDC", "--collateral", "1.25 WETH", "--number", "6", "--yes")
+    is_refused(refused)
+    assert refused.output.endswith("borrow at most 3,000.00 USDC.\n")
+    assert rpc(lent, "eth_getTransactionCount", borrower, "latest") == before
+
+
 def test_liquidate(lent: Devnet, quick: Callable[..., Result]) -> None:
     said(quick("borrow", "2000 USDC", "--collateral", "1 WETH", "--number", "7", "--yes"))
     said(quick("set_price", "WETH", "2300"))
@@ -206,16 +216,6 @@ def test_liquidate(lent: Devnet, quick: Callable[..., Result]) -> None:
     said(quick("repay", "max USDC", "--withdraw", "max WETH", "--number", "7", "--yes"))
     # a jump up confirms itself in two pokes, and CAUTION ends half an hour later
     said(quick("set_price", "WETH", "3000", "--advance", "2 h"))
-
-
-def test_borrow__refused_leaves_nothing_behind(lent: Devnet, quick: Callable[..., Result]) -> None:
-    """Not even the approval that would have come first."""
-    borrower = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-    before = rpc(lent, "eth_getTransactionCount", borrower, "latest")
-    refused = quick("borrow", "5000 USDC", "--collateral", "1.25 WETH", "--number", "6", "--yes")
-    is_refused(refused)
-    assert refused.output.endswith("borrow at most 3,000.00 USDC.\n")
-    assert rpc(lent, "eth_getTransactionCount", borrower, "latest") == before
 
 
 def test_repay__of_another(lent: Devnet, quick: Callable[..., Result]) -> None:
