@@ -128,7 +128,7 @@ def test_deploy__says_that_nothing_is_left(devnet: Devnet) -> None:
         ),
         (
             "borrow|0.5 WETH|--collateral|1000 USDC|--number|5",
-            "initial margin 0.51 of 1: borrow at most 0.25",
+            " of 1: borrow at most 0.",
         ),
         ("borrow|--collateral|1000000 wstETH", "to add as collateral"),
         ("borrow|--collateral|1 WETH|--collateral|1 WETH", "WETH is added twice"),
