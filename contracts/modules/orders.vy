@@ -21,6 +21,7 @@ from contracts.interfaces import ILeverageRouter
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
 from contracts.modules import legs
+from contracts.modules import price_words
 from snekmate.utils import signature_checker
 
 
@@ -30,7 +31,6 @@ interface ICreditEngineViews:
 
 
 BPS: constant(uint256) = 10_000
-DISPERSED: constant(uint256) = 2  # status of a price
 
 DOMAIN_TYPE: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -165,9 +165,7 @@ def _check_condition(order: ILeverageRouter.Order):
         self._check_price(order.buy)
         if order.watched != order.sell and order.watched != order.buy:
             self._check_price(order.watched)
-        one: uint256 = 10**asset_config._decimals(
-            (staticcall RISK_ENGINE.words_of(order.watched))[0]
-        )
+        one: uint256 = asset_config._unit((staticcall RISK_ENGINE.words_of(order.watched))[0])
         unit: IRiskEngine.Health = self._values(order.watched, one, order.watched, one)
         if order.condition == ILeverageRouter.Condition.PRICE_AT_MOST:
             holds = unit.collateral_value <= order.trigger
@@ -215,7 +213,7 @@ def _check_price(asset: address):
     """
     @dev Of an asset that is listed: it has a price, nobody doubts it, and the protocol goes on.
     """
-    if (staticcall RISK_ENGINE.quote(asset)).status == DISPERSED:
+    if (staticcall RISK_ENGINE.quote(asset)).status == price_words.DISPERSED:
         legs._fail("price sources disagree")
     assert staticcall RISK_ENGINE.check_listable(staticcall RISK_ENGINE.id_of(asset))
 

@@ -109,9 +109,7 @@ def debt_for_leverage(
         legs._fail("account has no equity")
     equity: uint256 = health.collateral_value + own_value - health.debt_value
     wanted: uint256 = equity * (leverage - WAD) // WAD
-    one: uint256 = 10**asset_config._decimals(
-        (staticcall orders.RISK_ENGINE.words_of(debt_asset))[0]
-    )
+    one: uint256 = asset_config._unit((staticcall orders.RISK_ENGINE.words_of(debt_asset))[0])
     price: uint256 = orders._values(debt_asset, one, debt_asset, one).debt_value
     if wanted >= health.debt_value:
         return (wanted - health.debt_value) * one // price, 0

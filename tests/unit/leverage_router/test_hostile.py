@@ -222,6 +222,20 @@ def test_token__in_the_middle_that_takes_a_fee(long):
             long.trade(DECREASE, "WETH", "USDC", amount, exact_output=exact_output, path=path)
 
 
+def test_token__in_the_middle_that_takes_from_what_lies_here(long):
+    """It takes a unit of the router's whenever it moves: what lay here would have paid for that."""
+    market = long.market
+    hook = HookTokenMock.deploy(market.host, "Hook", "HOOK", 18, sender=market.owner)
+    listed(long, hook, "HOOK", listed=False)
+    long.pool("WETH", "HOOK", fee=500, liquidity=10**26)
+    long.pool("HOOK", "USDC", fee=500)
+    hook.mint(long.router, 10**9, sender=market.owner)
+    burn = interface_of("HookTokenMock").function("burn", 2)
+    hook.set_hook(hook, burn.encode((long.router.address, 1)), True, sender=market.owner)
+    with refuses("token takes a fee"):
+        long.trade(DECREASE, "WETH", "USDC", WAD, path=long.path(500, "HOOK", 500))
+
+
 def test_token__that_answers_false(long):
     market = long.market
     odd = OddTokenMock.deploy(market.host, "Odd", "ODD", 18, sender=market.owner)

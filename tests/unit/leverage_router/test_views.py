@@ -111,6 +111,15 @@ def test_debt_for_leverage__up_and_down(market, debt):
     assert asked(3 * WAD, 10_000 * WAD) == (units(110_000), 0)
 
 
+def test_debt_for_leverage__at_a_price_that_is_not_round(market):
+    """15,000 of equity, twice leveraged, owes 15,000 of what costs 1.0371."""
+    world = opened(World(market))
+    market.deposit("WETH", "7.5")
+    market.price("DAI", "1.0371")
+    more, less = world.router.debt_for_leverage(world.account, market.assets["DAI"], 0, 2 * WAD)
+    assert (more, less) == (15_000 * WAD * 10_000 // 10_371, 0)
+
+
 def test_debt_for_leverage__opens_at_it(world):
     """3 WETH of the owner's, five times leveraged: within what the pool costs, it is."""
     own = 3 * WAD
