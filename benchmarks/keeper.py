@@ -1,4 +1,5 @@
-"""How soon a keeper has read the health of every account: `python -m benchmarks.keeper`.
+"""How soon a keeper has read the health of every account, and a watch its report:
+`python -m benchmarks.keeper`.
 
 A node of its own, the devnet's market, and accounts that owe USDC against WETH, every other one
 with WBTC beside it. Writes snapshots/keeper.json.
@@ -23,12 +24,16 @@ from breakwater.host import interface_of
 from breakwater.keeper.chain import NodeChain
 from breakwater.keeper.passes import Keeper
 from breakwater.keeper.store import Store
-from breakwater.units import MAX_UINT256, account_id
+from breakwater.units import HOUR, MAX_UINT256, account_id
+from breakwater.watch.reading import Chosen, Reader
 
 SNAPSHOT = artifacts.ROOT / "snapshots" / "keeper.json"
 ZERO = "0x" + 40 * "0"
 GAS = 5_000_000
 """Of a transaction that opens accounts."""
+
+WINDOW = 5_000
+"""Accounts that the vault's limit of four hours lets borrow."""
 
 TIMES = 5
 """The median of so many passes counts."""
@@ -89,7 +94,8 @@ def cpu_seconds() -> float:
 
 def measure(count: int) -> dict[str, Any]:
     """Passes over `count` accounts, of which none is below maintenance: seconds by the clock until
-    the health of all is read and kept, and of all processors in a whole pass.
+    the health of all is read and kept, and of all processors in a whole pass. And looks of a watch,
+    events left out.
     """
     market = markets.load()
     options = ("--hardfork", devnet.HARDFORK)
@@ -98,7 +104,10 @@ def measure(count: int) -> dict[str, Any]:
         book = addresses.AddressBook(addresses.identify(host), market.name)
         protocol = deploy.deploy(host, market, book)
         deploy.fund_accounts(protocol, book)
-        populate(protocol, count)
+        for first in range(0, count, WINDOW):
+            populate(protocol, min(WINDOW, count - first), first)
+            host.advance(4 * HOUR)
+            protocol.refresh(sender=protocol.accounts["deployer"])
         with TemporaryDirectory() as folder:
             store = Store(Path(folder) / "keeper.duckdb")
             keeper = Keeper(NodeChain(host), store, protocol, protocol.accounts["liquidator"])
@@ -109,6 +118,13 @@ def measure(count: int) -> dict[str, Any]:
             scans = sorted(keeper.run().scan_seconds for _ in range(TIMES))
             cpu = cpu_seconds() - cpu
             store.close()
+        watch, looks = Reader(NodeChain(host), protocol, Chosen()), []
+        for _ in range(1 + TIMES):
+            began = time.perf_counter()
+            report = watch.look()
+            looks.append(time.perf_counter() - began)
+        if report.watched != count:
+            raise RuntimeError(f"the watch saw {report.watched} accounts of {count}")
         if first.accounts != count:
             raise RuntimeError(f"the keeper saw {first.accounts} accounts of {count}")
         return {
@@ -117,6 +133,8 @@ def measure(count: int) -> dict[str, Any]:
             "scan_seconds": round(scans[TIMES // 2], 2),
             "scan_seconds_worst": round(scans[-1], 2),
             "pass_cpu_seconds": round(cpu / TIMES, 2),
+            "watch_first_look_seconds": round(looks[0], 2),
+            "watch_look_seconds": round(sorted(looks[1:])[TIMES // 2], 2),
             "load_average": round(os.getloadavg()[0], 1),
             "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
         }

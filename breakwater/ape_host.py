@@ -19,7 +19,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from breakwater import artifacts
@@ -290,6 +290,26 @@ class ApeHost(Host):
         """What a call of a view returns that takes more gas than a transaction may."""
         request = self._request(address, data, NOBODY, 0)
         return self._try({**request, "gas": gas})
+
+    def read_many(self, calls: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """What calls of views return, by address and data, all in one request to the node. Raises
+        Reverted for the first that a contract refuses.
+        """
+        requests = [
+            ("eth_call", [{"to": address, "data": "0x" + data.hex()}, "pending"])
+            for address, data in calls
+        ]
+        if not requests:
+            return []
+        answers = self._web3.provider.make_batch_request(requests)
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            raise ConnectionError("the node did not answer every call of a request")
+        found = []
+        for answer in answers:
+            if "error" in answer:
+                raise _failure(RuntimeError(answer["error"], str(answer["error"])))
+            found.append(bytes.fromhex(answer["result"][2:]))
+        return found
 
     def send(self, address: str, data: bytes, gas: int, *, sender: str, wait: bool = True) -> None:
         """Send without trying it as a call first, on anvil: for thousands of transactions that are

@@ -1,8 +1,9 @@
-"""Writes `breakwater/driver.py` and `breakwater/mocks.py`: a typed class for each contract.
+"""Writes the packages `breakwater.driver` and `breakwater.mocks`: a typed class for each contract.
 
-`python -m breakwater.codegen` writes the files, `--check` fails when they are not what it would
-write. The output depends on the sources under contracts/ only. ABIs carry neither struct names nor
-the natspec of interfaces, so both are read from the sources.
+Each contract has a module, the structs of all share one, and the package exports the lot.
+`python -m breakwater.codegen` writes the files and removes what it would not write, `--check` fails
+when there is a difference. The output depends on the sources under contracts/ only. ABIs carry
+neither struct names nor the natspec of interfaces, so both are read from the sources.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import keyword
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
@@ -137,15 +139,19 @@ def _natspec(text: str) -> str:
     return "\n".join(lines)
 
 
-class Module:
-    """One generated Python file."""
+class Package:
+    """One generated package."""
 
-    def __init__(self, sources: Sources, title: str) -> None:
+    def __init__(self, sources: Sources, name: str, title: str) -> None:
         self._sources = sources
+        self._name = name
         self._title = title
         self._structs: dict[str, Fields] = {}
         self._struct_text: list[str] = []
-        self._classes: list[str] = []
+        self._classes: dict[str, str] = {}
+        self._used: dict[str, set[str]] = {}
+        """Names of the structs that a class uses, by the class."""
+        self._now: set[str] = set()
 
     # ------------------------------------------------------------ types
 
@@ -170,6 +176,7 @@ class Module:
                 field += "_" if field in ("count", "index") else ""  # methods of every tuple
                 lines.append(f"    {field}: {kind}")
             self._struct_text.append("\n".join(lines))
+        self._now.add(name)
         return name
 
     def python_type(self, entry: Entry, hint: str, *, argument: bool) -> str:
@@ -210,6 +217,7 @@ class Module:
 
     def add(self, artifact: Artifact) -> None:
         """Declare the class of one contract."""
+        self._now = self._used[artifact.name] = set()
         groups: dict[str, list[Entry]] = defaultdict(list)
         constructor: Entry = {"inputs": [], "stateMutability": "nonpayable"}
         for entry in artifact.abi:
@@ -223,7 +231,7 @@ class Module:
         lines += self._constructor(constructor)
         for entries in groups.values():
             lines += ["", *self._method(artifact, entries)]
-        self._classes.append("\n".join(lines))
+        self._classes[artifact.name] = "\n".join(lines)
 
     def _constructor(self, entry: Entry) -> list[str]:
         names = _argument_names(entry["inputs"], {"cls", "host", "sender", "value"})
@@ -308,44 +316,72 @@ class Module:
 
     # ------------------------------------------------------------ text
 
-    def text(self) -> str:
-        """The formatted file."""
-        body = "\n\n\n".join([*self._struct_text, *self._classes])
-        imports = []
+    def files(self) -> dict[str, str]:
+        """Texts by path below the package `breakwater`, not formatted."""
+        texts = {_snake(name): self._class_module(name) for name in self._classes}
+        names = {_snake(name): [name] for name in self._classes}
+        if self._structs:
+            texts["structs"] = self._struct_module()
+            names["structs"] = sorted(self._structs)
+        lines = [f"from {self._home}.{at} import {', '.join(names[at])}" for at in sorted(names)]
+        exported = sorted(name for group in names.values() for name in group)
+        body = "__all__ = [" + ", ".join(f'"{name}"' for name in exported) + "]"
+        texts["__init__"] = _module(self._title, lines, body)
+        return {f"{self._name}/{at}.py": text for at, text in sorted(texts.items())}
+
+    @property
+    def _home(self) -> str:
+        return f"breakwater.{self._name}"
+
+    def _struct_module(self) -> str:
+        body = "\n\n\n".join(self._struct_text)
+        return _module("Structs of the contracts.", ["from typing import NamedTuple"], body)
+
+    def _class_module(self, name: str) -> str:
+        body = self._classes[name]
+        wanted = {
+            "breakwater.contract": ["Address", "Contract"],
+            "breakwater.host": ["Host"],
+            f"{self._home}.structs": _named(self._used[name], body),
+        }
+        if "given(" in body:
+            wanted["breakwater.contract"].append("given")
+        if "-> Receipt:" in body:
+            wanted["breakwater.host"].append("Receipt")
+        ours = [f"from {at} import {', '.join(wanted[at])}" for at in sorted(wanted) if wanted[at]]
+        foreign = ["from typing import Self"]
         if "Sequence[" in body:
-            imports.append("from collections.abc import Sequence")
-        names = [name for name in ("NamedTuple", "Self") if re.search(rf"\b{name}\b", body)]
-        if names:
-            imports.append(f"from typing import {', '.join(names)}")
-        if self._classes:
-            wanted = (("Address", r"\bAddress\b"), ("Contract", ""), ("given", r"\bgiven\("))
-            base = [name for name, pattern in wanted if re.search(pattern, body)]
-            imports += ["", f"from breakwater.contract import {', '.join(base)}"]
-            host = [name for name in ("Host", "Receipt") if re.search(rf"\b{name}\b", body)]
-            imports.append(f"from breakwater.host import {', '.join(host)}")
-        head = [
-            f'"""{self._title}',
-            "",
-            "Generated by `python -m breakwater.codegen` from the contracts; do not edit.",
-            '"""',
-            "",
-            "from __future__ import annotations",
-            "",
-            *imports,
-        ]
-        return _formatted("\n".join(head) + "\n\n\n" + body + "\n")
+            foreign.insert(0, "from collections.abc import Sequence")
+        return _module(f"The contract `{name}`.", [*foreign, "", *ours], body)
 
 
-def _formatted(text: str) -> str:
-    process = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--line-length", str(_WIDTH), "--isolated", "-"],
-        input=text,
-        capture_output=True,
-        text=True,
-    )
-    if process.returncode != 0:
-        raise UserError(f"ruff could not format generated code:\n{process.stderr.strip()}")
-    return process.stdout
+def _module(title: str, imports: list[str], body: str) -> str:
+    """The text of a file."""
+    head = f'"""{title}\n\nGenerated by `python -m breakwater.codegen`; do not edit.\n"""'
+    future = "from __future__ import annotations"
+    gap = ["", ""] if body.startswith("class") else [""]
+    return "\n".join([head, "", future, "", *imports, *gap, body, ""])
+
+
+def _named(structs: Iterable[str], body: str) -> list[str]:
+    """Those that the body names itself, and not only others of them."""
+    code = re.sub(r'"""(.|\n)*?"""', "", body)
+    return sorted(name for name in structs if re.search(rf"\b{name}\b", code))
+
+
+def _formatted(files: dict[str, str]) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "ruff", "format", "--line-length", str(_WIDTH)]
+        process = subprocess.run(
+            [*command, "--isolated", "--no-cache", folder], capture_output=True, text=True
+        )
+        if process.returncode != 0:
+            raise UserError(f"ruff could not format generated code:\n{process.stderr.strip()}")
+        return {name: Path(folder, name).read_text(encoding="utf-8") for name in files}
 
 
 def _docstring(text: str, indent: int) -> list[str]:
@@ -392,22 +428,50 @@ def _pascal(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words if word) or "Item"
 
 
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
 def generate(root: Path | None = None) -> dict[str, str]:
-    """Text of each generated file by its name, from the contracts below `root`."""
+    """Text of each generated file by its path, from the contracts below `root`."""
     root = root or artifacts.ROOT
     return render(artifacts.load_all(root).values(), root)
 
 
 def render(compiled: Iterable[Artifact], root: Path) -> dict[str, str]:
-    """Text of each generated file by its name, for these artifacts."""
+    """Text of each generated file by its path, for these artifacts."""
     sources = Sources(root)
-    modules = {
-        "driver.py": Module(sources, "Typed objects for the protocol's contracts."),
-        "mocks.py": Module(sources, "Typed objects for the contracts that exist for tests only."),
+    titles = {
+        "driver": "Typed objects for the protocol's contracts.",
+        "mocks": "Typed objects for the contracts that exist for tests only.",
     }
+    packages = {name: Package(sources, name, title) for name, title in titles.items()}
     for artifact in sorted(compiled, key=lambda artifact: artifact.name):
-        modules["mocks.py" if artifact.is_mock else "driver.py"].add(artifact)
-    return {name: module.text() for name, module in modules.items()}
+        packages["mocks" if artifact.is_mock else "driver"].add(artifact)
+    return _formatted(packages["driver"].files() | packages["mocks"].files())
+
+
+def write(files: dict[str, str], folder: Path, *, check: bool = False) -> list[str]:
+    """Make the packages below `folder` hold these files and no other; with `check` only look.
+
+    Returns the paths that differ, those to remove among them.
+    """
+    stale = []
+    for name, text in files.items():
+        path = folder / name
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for package in sorted({name.split("/")[0] for name in files}):
+        for path in sorted((folder / package).glob("*.py")):
+            if (name := f"{package}/{path.name}") not in files:
+                stale.append(name)
+                if not check:
+                    path.unlink()
+    return stale
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -416,24 +480,18 @@ def main(arguments: list[str] | None = None) -> int:
     if set(arguments) - {"--check"}:
         print("usage: python -m breakwater.codegen [--check]", file=sys.stderr)
         return 2
-    folder = Path(__file__).resolve().parent
+    check = "--check" in arguments
     try:
         files = generate()
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    stale = []
-    for name, text in files.items():
-        path = folder / name
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if "--check" not in arguments:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote breakwater/{name}")
-    if stale and "--check" in arguments:
+    stale = write(files, Path(__file__).resolve().parent, check=check)
+    if stale and check:
         print(f"stale: {', '.join(stale)}; run `python -m breakwater.codegen`", file=sys.stderr)
         return 1
+    for name in stale:
+        print(f"{'wrote' if name in files else 'removed'} breakwater/{name}")
     return 0
 
 

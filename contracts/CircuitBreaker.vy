@@ -43,8 +43,10 @@
 
 from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
 from contracts.modules import price_history
 from contracts.modules import price_range
+from contracts.modules import price_words
 from contracts.modules import reasons
 from contracts.modules import supply_growth
 from ethereum.ercs import IERC20
@@ -88,16 +90,10 @@ interface ICreditEngine:
 CAUTION: constant(uint256) = 1
 HALT: constant(uint256) = 2
 
-# Status of a price
-JUMP: constant(uint256) = 1
-DISPERSED: constant(uint256) = 2
-STALE: constant(uint256) = 3
-
 COOL_DOWN: constant(uint256) = 1_800  # [s]
 STALE_DELAY: constant(uint256) = 900  # [s]
 STALE_HALT: constant(uint256) = 3_600  # [s]
 DAY: constant(uint256) = 86_400  # [s]
-MASK_32: constant(uint256) = 2**32 - 1
 MAX_HOLD: constant(uint256) = 4 * 3_600  # [s] of liquidations
 HOLD_GRACE: constant(uint256) = 3_600  # [s] see `maintenance`
 WIND_DOWN: constant(uint256) = 3
@@ -137,7 +133,7 @@ def poke(asset: address) -> uint256:
     status: uint256 = self._write_price(asset)
 
     stale_since: uint256 = self.stale_since[asset]
-    if status != STALE:
+    if status != price_words.STALE:
         stale_since = 0
     elif stale_since == 0:
         stale_since = block.timestamp
@@ -147,11 +143,11 @@ def poke(asset: address) -> uint256:
     packed: uint256 = reasons.latches[asset]
     word: uint256 = reasons._lift_expired(asset, packed)
     latched: uint256 = word
-    if status == JUMP:
+    if status == price_words.JUMP:
         latched = reasons._tripped(asset, latched, reasons.AT_PRICE_JUMP, CAUTION, COOL_DOWN)
-    elif status == DISPERSED:
+    elif status == price_words.DISPERSED:
         latched = reasons._tripped(asset, latched, reasons.AT_DISPERSION, CAUTION, COOL_DOWN)
-    elif status == STALE and block.timestamp - stale_since >= STALE_DELAY:
+    elif status == price_words.STALE and block.timestamp - stale_since >= STALE_DELAY:
         latched = reasons._tripped(asset, latched, reasons.AT_STALE, HALT, STALE_HALT)
     if supply_growth._observe(asset):
         latched = reasons._tripped(asset, latched, reasons.AT_SUPPLY, HALT, DAY)
@@ -401,7 +397,9 @@ def _hold_ended(asset: address) -> bool:
     """
     if staticcall IRiskEngine(self.risk_engine).id_of(asset) == 0:
         return False
-    end: uint256 = (staticcall IRiskEngine(self.risk_engine).words_of(asset))[1] >> 217 & MASK_32
+    end: uint256 = (staticcall IRiskEngine(self.risk_engine).words_of(asset))[
+        1
+    ] >> asset_config.HOLD_END_AT & price_words.MASK_32
     return end != 0 and block.timestamp >= end + HOLD_GRACE
 
 

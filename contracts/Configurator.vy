@@ -115,7 +115,6 @@ exports: (
 )
 
 MAX_RISE: constant(uint256) = 4  # max_price over price, of a new asset
-IS_NEW: constant(uint256) = 1 << 249  # in the terms of an asset
 
 # [BPS] the same for all assets; 0 before the first
 tip: public(uint256)
@@ -183,7 +182,7 @@ def list_asset(
     self.tip = config.tip
     asset_rules._check_pairs(config.incentive_max, config.liquidation_ltv)
     if rulebook.sealed_at != 0:
-        term |= IS_NEW
+        term |= asset_config.IS_NEW
     id: uint256 = rulebook._write(asset, rule, term)
     log IConfigurator.ListAsset(asset=asset, id=id, config=config)
 
@@ -230,11 +229,11 @@ def grow(asset: address):
     rule, term = rulebook._words(asset)
     if new_assets._is_over(asset):
         new_assets._end(asset)
-        rulebook._write(asset, rule, term & ~IS_NEW)
+        rulebook._write(asset, rule, term & ~asset_config.IS_NEW)
         log IConfigurator.EndGrowth(asset=asset, cap=max(cap, before))
     else:
         assert cap > before, "nothing to grow yet"
-        new_assets._value(asset, cap, rulebook._price(asset), 10**asset_config._decimals(rule))
+        new_assets._value(asset, cap, rulebook._price(asset), asset_config._unit(rule))
         log IConfigurator.Grow(asset=asset, cap=cap, value=new_assets.values[asset])
     if cap > before:
         rulebook._write_cap(asset, cap)

@@ -380,8 +380,7 @@ def _repay(account: bytes32, asset: address, amount: uint256) -> (uint256, uint2
     if shares == 0:
         legs._fail("amount is too small")
     if shares != owed:
-        index: uint256 = staticcall IDebtVault(vault).debt_index()
-        register._check_debt(owed - shares, index, word)
+        register._check_debt(owed - shares, staticcall IDebtVault(vault).debt_index(), word)
     accounts._store(account, words, legs._sub(words, leg, shares))
     log ICreditEngine.Repay(
         account=account, asset=asset, payer=msg.sender, assets=assets, shares=shares

@@ -14,6 +14,7 @@ from contracts.modules import asset_config
 from contracts.modules import exposure
 from contracts.modules import headroom
 from contracts.modules import legs
+from contracts.modules import price_words
 
 # the engines, and what accounts may still do
 initializes: headroom
@@ -334,11 +335,11 @@ def _margin(position: uint256[4]) -> IRiskEngine.Margin:
         rule, term, checkpoint, observation = staticcall headroom.RISK_ENGINE.words_of(asset)
         quote: IRiskEngine.Quote = staticcall headroom.RISK_ENGINE.quote(asset)
         amount: uint256 = legs._amount(position, i)
-        margin.max_leverage = min(margin.max_leverage, rule >> 214 & 255)
+        margin.max_leverage = min(margin.max_leverage, rule >> asset_config.LEVERAGE_AT & 255)
         if tag >= legs.DEBT:
             price: uint256 = max(quote.high, quote.average)
             if quote.price == 0:
-                price = min(checkpoint & MASK_96, checkpoint >> 96 & MASK_96)
+                price = min(checkpoint & MASK_96, checkpoint >> price_words.AVERAGE_AT & MASK_96)
             value: uint256 = asset_config._value_up(amount, price, rule)
             margin.debt += value
             margin.required += value * asset_config._debt_weight(rule)
@@ -378,6 +379,6 @@ def _liquidation_price(
     others: uint256 = health.weighted_collateral - min(own, health.weighted_collateral)
     if others >= health.weighted_debt:
         return 0
-    unit: uint256 = 10**((rule >> 222) & 31)
+    unit: uint256 = asset_config._unit(rule)
     need: uint256 = (health.weighted_debt - others) * BPS * unit
     return (need + amount * ltv - 1) // (amount * ltv)

@@ -30,6 +30,7 @@
 
 from contracts.interfaces import ICircuitBreaker
 from contracts.interfaces import IRiskEngine
+from contracts.modules import asset_config
 from contracts.modules import initial_margin
 from contracts.modules import latch
 from contracts.modules import legs
@@ -132,10 +133,10 @@ def write_asset(asset: address, rule: uint256, term: uint256) -> uint256:
         price_oracle._begin(asset, id, rule)
     else:
         old: uint256 = price_oracle.rules[id]
-        if (old & price_oracle.SOURCE == 0) != (rule & price_oracle.SOURCE == 0):
+        if (old & asset_config.SOURCE == 0) != (rule & asset_config.SOURCE == 0):
             legs._fail("source cannot come or go")
         price_oracle.rules[id] = rule ^ ((rule ^ old) & price_oracle.LATCHED)
-    maintenance.terms[id] = term ^ ((term ^ maintenance.terms[id]) & maintenance.HELD)
+    maintenance.terms[id] = term ^ ((term ^ maintenance.terms[id]) & maintenance.HOLD_BITS)
     log IRiskEngine.WriteAsset(asset=asset, id=id, rule=rule, term=term)
     return id
 
@@ -148,7 +149,7 @@ def settle(asset: address, price: uint256):
     price_oracle.checkpoints[id] = staticcall ICircuitBreaker(self.breaker).settlement_of(
         asset, price
     )
-    price_oracle.rules[id] &= ~price_oracle.SOURCE
+    price_oracle.rules[id] &= ~asset_config.SOURCE
     log IRiskEngine.Settle(asset=asset, price=price)
 
 
@@ -208,7 +209,11 @@ def check_batch(before: uint256[4], after: uint256[4], touched: uint256) -> bool
             initial_margin._check_not_held(id, rule)
         rest = rest >> 8
         state: uint256 = price_oracle._read(id, rule)[4]
-        if state & 12 == 12 and tag < legs.DEBT and initial_margin._held(after, tag) == 0:
+        if (
+            state & price_oracle.LEVEL == price_oracle.LEVEL
+            and tag < legs.DEBT
+            and initial_margin._held(after, tag) == 0
+        ):
             # all of what is settled may leave
             continue
         if state >> 2 & 3 > level:
@@ -233,7 +238,7 @@ def check_listable(id: uint256) -> bool:
     rule: uint256 = price_oracle.rules[id]
     if price_oracle._read(id, rule)[1] == 0:
         initial_margin._explain(initial_margin.PRICE_STALE)
-    if rule & price_oracle.SOURCE == 0:
+    if rule & asset_config.SOURCE == 0:
         initial_margin._explain(initial_margin.LEVEL_SETTLED)
     initial_margin._check_not_held(id, rule)
     return True

@@ -15,7 +15,7 @@ from typing import Any
 from breakwater.breakers import sources
 from breakwater.breakers.judge import DISPERSION, JUMP
 from breakwater.breakers.replay import Replay, Settings
-from breakwater.breakers.results import ACTIONS, Results
+from breakwater.breakers.results import ACTIONS, LEVELS, UNSEEN, Results
 from breakwater.breakers.setup import Rules
 from breakwater.breakers.sources import Source
 from breakwater.errors import UserError
@@ -214,10 +214,12 @@ class Study:
     def markdown(self) -> str:
         """The tables as they stand in docs."""
         rows = []
+        # a bad print comes before the level that answers it
+        phases = [phase for phase in (LEVELS[0], UNSEEN, *LEVELS[1:]) if phase in self.possible]
         for action in ACTIONS:
             cells = [action]
-            for counts in self.possible.values():
-                passed, tried = counts.get(action, (0, 0))
+            for phase in phases:
+                passed, tried = self.possible[phase].get(action, (0, 0))
                 cells.append(f"{passed:,} / {tried:,}" if tried else "")
             rows.append(cells)
         usual = [one.row() for one in self.crashes if one.default]
@@ -225,7 +227,7 @@ class Study:
             _markdown(CALM_HEAD, [one.row() for one in self.calm]),
             _markdown(BAND_HEAD, self._bands()),
             _markdown(CRASH_HEAD, usual),
-            _markdown(("", *self.possible), rows),
+            _markdown(("", *phases), rows),
         ]
         return "\n\n".join(parts)
 

@@ -1,19 +1,21 @@
-"""What the keeper reads of a chain beside its contracts: heads, events, health in pages."""
+"""What the keeper reads of a chain beside its contracts: heads, events, accounts in pages."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from breakwater.ape_host import ApeHost
-from breakwater.driver import Lens
+from breakwater.driver import CreditEngine, Lens
 from breakwater.host import HALT, Host, Log, LogDecoder, Reverted, interface_of, raw_log
 
+T = TypeVar("T")
+
 PAGE = 400
-"""Accounts that the Lens is asked for in one call: the most it takes."""
+"""Accounts of one request: the most that the Lens takes in a call."""
 
 _AT_ONCE = 4
 """Pages that a node is asked for at once."""
@@ -63,11 +65,25 @@ class Chain(ABC):
 
     def health_factors(self, lens: Lens, accounts: Sequence[bytes]) -> list[int]:
         """Health of accounts [WAD], in pages."""
-        pages = [accounts[start : start + PAGE] for start in range(0, len(accounts), PAGE)]
-        return [one for page in self._read(lens, pages) for one in page]
+        return self._paged(partial(self._halving, lens), accounts)
 
-    def _read(self, lens: Lens, pages: Sequence[Sequence[bytes]]) -> Iterable[list[int]]:
-        return [self._halving(lens, page) for page in pages]
+    def positions(self, engine: CreditEngine, accounts: Sequence[bytes]) -> list[list[int]]:
+        """Legs of accounts, packed, with debts in assets as of now, in pages."""
+        return self._paged(partial(self._positions, engine), accounts)
+
+    def _paged(
+        self, read: Callable[[Sequence[bytes]], list[T]], accounts: Sequence[bytes]
+    ) -> list[T]:
+        pages = [accounts[start : start + PAGE] for start in range(0, len(accounts), PAGE)]
+        return [one for page in self._read(read, pages) for one in page]
+
+    def _read(
+        self, read: Callable[[Sequence[bytes]], list[T]], pages: Sequence[Sequence[bytes]]
+    ) -> Iterable[list[T]]:
+        return [read(page) for page in pages]
+
+    def _positions(self, engine: CreditEngine, accounts: Sequence[bytes]) -> list[list[int]]:
+        return [list(engine.position_of(account)) for account in accounts]
 
     def _halving(self, lens: Lens, accounts: Sequence[bytes]) -> list[int]:
         try:
@@ -138,10 +154,12 @@ class NodeChain(Chain):
         sent = self._eth.get_transaction_count(sender, "pending")
         return bool(sent > self._eth.get_transaction_count(sender, "latest"))
 
-    def _read(self, lens: Lens, pages: Sequence[Sequence[bytes]]) -> Iterable[list[int]]:
+    def _read(
+        self, read: Callable[[Sequence[bytes]], list[T]], pages: Sequence[Sequence[bytes]]
+    ) -> Iterable[list[T]]:
         """Several at a time: while the node is at one, the next is packed."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(partial(self._halving, lens), pages))
+            return list(pool.map(read, pages))
 
     def _page(self, lens: Lens, accounts: Sequence[bytes]) -> list[int]:
         # by hand: a codec takes as long as the node
@@ -150,3 +168,12 @@ class NodeChain(Chain):
         answer = self._node.read(lens.address, selector + head + b"".join(accounts), _GAS)
         words = [answer[start : start + 32] for start in range(64, len(answer), 32)]
         return [int.from_bytes(word, "big") for word in words]
+
+    def _positions(self, engine: CreditEngine, accounts: Sequence[bytes]) -> list[list[int]]:
+        # one request for all: the engine tells of one account in a call
+        selector = interface_of("CreditEngine").function("position_of", 1).selector
+        calls = [(engine.address, selector + account) for account in accounts]
+        return [
+            [int.from_bytes(answer[start : start + 32], "big") for start in range(0, 128, 32)]
+            for answer in self._node.read_many(calls)
+        ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from breakwater import addresses, deploy, devnet, markets
 from breakwater.actions.session import resolve
@@ -15,6 +15,8 @@ from breakwater.host import Host
 from breakwater.keeper.chain import NodeChain
 from breakwater.keeper.passes import Keeper, Say, Seen
 from breakwater.keeper.store import Store
+
+T = TypeVar("T")
 
 QUIET = 60.0
 """Seconds between lines while nothing happens."""
@@ -47,20 +49,27 @@ class Settings:
 
 def run(settings: Settings, say: Say, opened: Callable[[Store], None]) -> Seen | None:
     """Passes; the last one's finds. `opened` is told of the store, for what is to be said at the
-    end. A node that goes away is waited for, but for the first answer and with `once`.
+    end.
     """
     market = markets.load(settings.market)
     store = Store(settings.file)
     opened(store)
+    return patiently(lambda: _connected(settings, market, store, say), settings.once, say)
+
+
+def patiently(connected: Callable[[], Iterable[T]], once: bool, say: Say) -> T | None:
+    """Pass after pass of what `connected` yields for as long as the node answers; the first with
+    `once`. A node that goes away is waited for, but for the first answer and with `once`.
+    """
     wait, answered, failures = 1.0, False, 0
     while True:
         try:
-            for seen in _connected(settings, market, store, say):
+            for seen in connected():
                 wait, answered, failures = 1.0, True, 0
-                if settings.once:
+                if once:
                     return seen
         except Exception as error:
-            if settings.once or not answered:
+            if once or not answered:
                 raise
             if isinstance(error, RuntimeError) and not is_lost(error):
                 # the node took what it had simulated otherwise: the next pass sees what is true

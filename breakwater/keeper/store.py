@@ -8,13 +8,11 @@ that after a crash the chain can be asked what became of each.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import duckdb
-
+from breakwater.database import Database
 from breakwater.errors import UserError
 
 KEPT = 1_000
@@ -76,35 +74,12 @@ class Attempt(NamedTuple):
     """Cap on what is repaid [token units]; 0: none."""
 
 
-class Store:
+class Store(Database):
     """The file. One keeper at a time; UserError for a file that is no keeper's, or another's."""
 
     def __init__(self, path: Path | None) -> None:
         """`path` None: in memory."""
-        try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = duckdb.connect(":memory:" if path is None else str(path))
-            self._db.execute(_TABLES)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error}") from None
-        except duckdb.IOException as error:
-            why = " ".join(str(error).split())
-            if "lock" in why.lower():
-                raise UserError(
-                    f"{path} is in use by another keeper: end that one, or choose another file "
-                    "with --state"
-                ) from None
-            raise UserError(f"{path} is no keeper's state ({why})") from None
-        except duckdb.Error as error:
-            raise UserError(
-                f"{path} is no keeper's state ({' '.join(str(error).split())})"
-            ) from None
-        self._path = path
-
-    def close(self) -> None:
-        """Write everything into the file and let go of it."""
-        self._db.close()
+        super().__init__(path, _TABLES, "keeper")
 
     def bind(self, facts: dict[str, str]) -> None:
         """Which chain, market and sender the file is about. UserError where it is about others."""
@@ -119,30 +94,16 @@ class Store:
                     "choose another file with --state, or remove it"
                 )
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """All of it, or none."""
-        self._db.begin()
-        try:
-            yield
-        except BaseException:
-            self._db.rollback()
-            raise
-        self._db.commit()
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        return self._db.execute(query, list(values)).fetchall()
-
     # ------------------------------------------------------------ blocks
 
     def cursor(self) -> tuple[int, str] | None:
         """The newest block that was read, and its hash."""
-        found = self._all("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1")
+        found = self.all("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1")
         return (int(found[0][0]), str(found[0][1])) if found else None
 
     def blocks(self) -> list[tuple[int, str]]:
         """Blocks whose hashes are kept, the newest first."""
-        return self._all("SELECT number, hash FROM blocks ORDER BY number DESC")
+        return self.all("SELECT number, hash FROM blocks ORDER BY number DESC")
 
     def read_to(self, number: int, block_hash: str) -> None:
         """Everything up to this block has been added."""
@@ -174,7 +135,7 @@ class Store:
 
     def debtors(self) -> list[bytes]:
         """Accounts that owe something, as far as is known."""
-        return [row[0] for row in self._all("SELECT id FROM accounts WHERE owes ORDER BY id")]
+        return [row[0] for row in self.all("SELECT id FROM accounts WHERE owes ORDER BY id")]
 
     def set_health(self, accounts: Sequence[bytes], health: Sequence[float | None]) -> None:
         """Health of accounts; None: no debt."""
@@ -188,11 +149,11 @@ class Store:
     def weakest(self, below: float) -> list[bytes]:
         """Accounts whose health is below a bound, the weakest first."""
         query = "SELECT id FROM accounts WHERE owes AND health < ? ORDER BY health, id"
-        return [row[0] for row in self._all(query, below)]
+        return [row[0] for row in self.all(query, below)]
 
     def lowest_health(self) -> float | None:
         """Of any account."""
-        found = self._all("SELECT min(health) FROM accounts WHERE owes")[0][0]
+        found = self.all("SELECT min(health) FROM accounts WHERE owes")[0][0]
         return None if found is None else float(found)
 
     # ------------------------------------------------------------ prices
@@ -204,7 +165,7 @@ class Store:
     def last_poke(self, asset: str) -> Poke | None:
         """The newest of an asset."""
         query = "SELECT * FROM pokes WHERE asset = ? ORDER BY block DESC LIMIT 1"
-        found = self._all(query, asset)
+        found = self.all(query, asset)
         return Poke(*found[0]) if found else None
 
     # ------------------------------------------------------------ liquidations
@@ -217,12 +178,12 @@ class Store:
     def liquidations(self, *, ours: bool = True) -> list[Liquidation]:
         """Those the chain has, in order."""
         where = "WHERE way <> 'other'" if ours else ""
-        rows = self._all(f"SELECT * FROM liquidations {where} ORDER BY block, position")
+        rows = self.all(f"SELECT * FROM liquidations {where} ORDER BY block, position")
         return [Liquidation(*row) for row in rows]
 
     def begin(self, attempt: Attempt) -> int:
         """Note what is about to be sent; its number."""
-        found = self._all(
+        found = self.all(
             "INSERT INTO attempts (block, account, debt, collateral, way, most) "
             "VALUES (?, ?, ?, ?, ?, ?) RETURNING number",
             *attempt,
@@ -246,19 +207,19 @@ class Store:
             "(SELECT 1 FROM liquidations AS l WHERE l.account = attempts.account "
             "AND l.way = attempts.way AND l.block >= attempts.block)"
         )
-        found = self._all(
+        found = self.all(
             "UPDATE attempts SET outcome = 'mined', txn = l.txn FROM liquidations AS l "
             "WHERE attempts.outcome IS NULL AND l.account = attempts.account "
             "AND l.way = attempts.way AND l.block >= attempts.block RETURNING number"
         )
         if waiting:
             return len(found), 0
-        lost = self._all(
+        lost = self.all(
             "UPDATE attempts SET outcome = 'lost' WHERE outcome IS NULL RETURNING number"
         )
         return len(found), len(lost)
 
     def outcomes(self) -> dict[str, int]:
         """Attempts by what became of them; "" for what is not known yet."""
-        rows = self._all("SELECT coalesce(outcome, ''), count(*) FROM attempts GROUP BY ALL")
+        rows = self.all("SELECT coalesce(outcome, ''), count(*) FROM attempts GROUP BY ALL")
         return {str(name): int(count) for name, count in rows}

@@ -186,8 +186,7 @@ class CreditEngine(Owned, Operators):
                 self.emit("Seize", account=account, asset=asset, amount=amount)
             book = self.get("books", asset).after_seizure(now, amount, may_pass)
             if credit == NO_ACCOUNT:
-                book = book.opened(now)
-                book = book._replace(held=book.held - amount)
+                book = book.opened(now)._replace(held=book.held - amount)
             else:
                 self._credit(sender, credit, asset, tag, amount, is_seized=True)
             self.put(book, "books", asset)

@@ -50,6 +50,8 @@ implements: IPriceFeed
 
 # Stateless.
 from contracts.modules import aggregator
+from contracts.modules import asset_config
+from contracts.modules import price_words
 
 
 # See `IPriceFeed.quote`; zeros when not valid.
@@ -63,20 +65,14 @@ struct Quote:
 
 BPS: constant(uint256) = 10_000
 BLEND_TIME: constant(uint256) = 86_400  # [s]
-IS_FEED: constant(uint256) = 31
 MASK_96: constant(uint256) = 2**96 - 1
 WORDS_GAS: constant(uint256) = 20_000  # of the call to the risk engine
 OWN_GAS: constant(uint256) = 8_000  # without calls
 
 # Whose quote it is
-IS_OLD: constant(uint256) = 1
-IS_BOTH: constant(uint256) = 2
-IS_NEW: constant(uint256) = 3
-
-INVALID: constant(uint256) = 0
-SINGLE: constant(uint256) = 1
-AGREED: constant(uint256) = 2
-DISPERSED: constant(uint256) = 3
+OLD_ALONE: constant(uint256) = 1
+BOTH: constant(uint256) = 2
+NEW_ALONE: constant(uint256) = 3
 
 RISK_ENGINE: immutable(address)
 ASSET: immutable(address)
@@ -123,7 +119,7 @@ def __init__(
     )
     fresh: Quote = self._read(new, NEW_GAS)
     assert fresh.price != 0, "source is not valid"
-    assert fresh.status != DISPERSED, "sources disagree"
+    assert fresh.status != aggregator.FEED_DISPERSED, "sources disagree"
     spot: uint256 = 0
     average: uint256 = 0
     if second == empty(address):
@@ -163,7 +159,9 @@ def is_over() -> bool:
     @notice Whether the new source may stand alone: BLEND_TIME is over, the quote is its quote, and
             no jump.
     """
-    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW and self._is_calm()
+    return (
+        block.timestamp - START >= BLEND_TIME and self._quote()[1] == NEW_ALONE and self._is_calm()
+    )
 
 
 @view
@@ -174,7 +172,7 @@ def is_refused() -> bool:
     @notice Whether the old source may stand alone again: the quote is its quote, as the new one is
             apart from it, or not valid, and is no jump.
     """
-    return self._quote()[1] == IS_OLD and self._is_calm()
+    return self._quote()[1] == OLD_ALONE and self._is_calm()
 
 
 @view
@@ -207,21 +205,21 @@ def _quote() -> (Quote, uint256):
         old = self._read(OLD, OLD_GAS)
         if old.price == 0:
             if new.price != 0 and self._agree(new.price, self._last(RISK_ENGINE, ASSET)[1], BAND):
-                return new, IS_NEW
+                return new, NEW_ALONE
             return empty(Quote), 0
         if new.price == 0:
-            return old, IS_OLD
+            return old, OLD_ALONE
         if not self._agree(old.price, new.price, BAND):
-            old.status = DISPERSED
-            return old, IS_OLD
+            old.status = aggregator.FEED_DISPERSED
+            return old, OLD_ALONE
     if elapsed >= BLEND_TIME:
-        return new, IS_NEW
+        return new, NEW_ALONE
 
-    status: uint256 = SINGLE
-    if old.status == DISPERSED or new.status == DISPERSED:
-        status = DISPERSED
-    elif old.status == AGREED and new.status == AGREED:
-        status = AGREED
+    status: uint256 = aggregator.FEED_SINGLE
+    if old.status == aggregator.FEED_DISPERSED or new.status == aggregator.FEED_DISPERSED:
+        status = aggregator.FEED_DISPERSED
+    elif old.status == aggregator.FEED_AGREED and new.status == aggregator.FEED_AGREED:
+        status = aggregator.FEED_AGREED
     line: Quote = Quote(
         low=self._between(old.low, new.low, elapsed),
         price=self._between(old.price, new.price, elapsed),
@@ -233,7 +231,7 @@ def _quote() -> (Quote, uint256):
         # no band holds these together
         line.low = min(line.low, new.low)
         line.high = max(line.high, new.high)
-    return line, IS_BOTH
+    return line, BOTH
 
 
 @view
@@ -261,14 +259,16 @@ def _read(source: uint256, gas_limit: uint256) -> Quote:
     """
     @dev The quote of a packed source, zeros when not valid.
     """
-    target: address = convert(source & (2**160 - 1), address)
-    max_age: uint256 = ((source >> 160) & 4_095) * 60
+    target: address = convert(source & asset_config.SOURCE, address)
+    max_age: uint256 = ((source >> asset_config.AGE_AT) & 4_095) * 60
     found: Quote = empty(Quote)
-    if (source >> 172) & 31 != IS_FEED:
-        found.price, found.updated_at = aggregator._read(target, (source >> 172) & 31, max_age)
+    if (source >> asset_config.FEED_DECIMALS_AT) & 31 != asset_config.IS_FEED:
+        found.price, found.updated_at = aggregator._read(
+            target, (source >> asset_config.FEED_DECIMALS_AT) & 31, max_age
+        )
         found.low = found.price
         found.high = found.price
-        found.status = SINGLE if found.price != 0 else INVALID
+        found.status = aggregator.FEED_SINGLE if found.price != 0 else aggregator.FEED_INVALID
         return found
     found.low, found.price, found.high, found.updated_at, found.status = aggregator._read_feed(
         target, gas_limit
@@ -281,9 +281,9 @@ def _read(source: uint256, gas_limit: uint256) -> Quote:
 @view
 @internal
 def _gas_of(source: uint256) -> uint256:
-    if (source >> 172) & 31 != IS_FEED:
+    if (source >> asset_config.FEED_DECIMALS_AT) & 31 != asset_config.IS_FEED:
         return aggregator.AGGREGATOR_GAS
-    return aggregator._gas_of(convert(source & (2**160 - 1), address))
+    return aggregator._gas_of(convert(source & asset_config.SOURCE, address))
 
 
 @view
@@ -297,7 +297,7 @@ def _last(risk_engine: address, asset: address) -> (uint256, uint256):
     checkpoint: uint256 = 0
     observation: uint256 = 0
     rule, term, checkpoint, observation = staticcall IRiskEngine(risk_engine).words_of(asset)
-    return checkpoint & MASK_96, (checkpoint >> 96) & MASK_96
+    return checkpoint & MASK_96, (checkpoint >> price_words.AVERAGE_AT) & MASK_96
 
 
 @pure

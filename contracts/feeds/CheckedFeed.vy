@@ -59,9 +59,6 @@ BPS: constant(uint256) = 10_000
 MAX_BAND: constant(uint256) = 2_000
 OWN_GAS: constant(uint256) = 5_000  # without calls
 
-INVALID: constant(uint256) = 0
-DISPERSED: constant(uint256) = 3
-
 BASE: public(immutable(address))
 MARKET: public(immutable(address))
 BAND: public(immutable(uint256))  # [BPS]
@@ -112,8 +109,8 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     updated_at: uint256 = 0
     status: uint256 = 0
     low, price, high, updated_at, status = aggregator._read_feed(BASE, BASE_GAS)
-    if status == INVALID:
-        return 0, 0, 0, 0, INVALID
+    if status == aggregator.FEED_INVALID:
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     market_low: uint256 = 0
     market: uint256 = 0
     market_high: uint256 = 0
@@ -122,13 +119,13 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     market_low, market, market_high, market_time, market_status = aggregator._read_feed(
         MARKET, MARKET_GAS
     )
-    if market_status == INVALID:
+    if market_status == aggregator.FEED_INVALID:
         if DECIDES:
-            return 0, 0, 0, 0, INVALID
+            return 0, 0, 0, 0, aggregator.FEED_INVALID
         return low, price, high, updated_at, status
 
     if not self._agree(price, market):
-        status = DISPERSED
+        status = aggregator.FEED_DISPERSED
         if DECIDES:
             price = market
     return (

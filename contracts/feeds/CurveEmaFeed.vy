@@ -70,10 +70,6 @@ MAX_PRICE: constant(uint256) = 2**128 - 1
 POOL_GAS: constant(uint256) = 25_000  # of each of three calls
 OWN_GAS: constant(uint256) = 5_000  # without calls
 
-INVALID: constant(uint256) = 0
-SINGLE: constant(uint256) = 1
-DISPERSED: constant(uint256) = 3
-
 POOL: public(immutable(address))
 BASE: public(immutable(address))
 INDEX: public(immutable(uint256))  # of the coin that is priced
@@ -136,7 +132,7 @@ def __init__(
 
     assert self._half_life() >= LEAST_HALF_LIFE, "half-life is too short"
     assert self._prices()[0] != 0, "average is not valid"
-    assert aggregator._read_feed(base, BASE_GAS)[4] != INVALID, "base is not valid"
+    assert aggregator._read_feed(base, BASE_GAS)[4] != aggregator.FEED_INVALID, "base is not valid"
 
 
 @view
@@ -147,27 +143,29 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     @notice See `IPriceFeed.quote`.
     """
     if self._half_life() < LEAST_HALF_LIFE:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     average: uint256 = 0
     last: uint256 = 0
     average, last = self._prices()
     if average == 0:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     updated_at: uint256 = 0
     status: uint256 = 0
     low, price, high, updated_at, status = aggregator._read_feed(BASE, BASE_GAS)
-    if status == INVALID:
-        return 0, 0, 0, 0, INVALID
+    if status == aggregator.FEED_INVALID:
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
 
     low = min(average, last) * low // WAD
     price = average * price // WAD
     high = (max(average, last) * high + WAD - 1) // WAD
     if low == 0 or high > MAX_PRICE:
-        return 0, 0, 0, 0, INVALID
-    return low, price, high, updated_at, DISPERSED if status == DISPERSED else SINGLE
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
+    return (
+        low
+    ), price, high, updated_at, aggregator.FEED_DISPERSED if status == aggregator.FEED_DISPERSED else aggregator.FEED_SINGLE
 
 
 @view

@@ -59,11 +59,6 @@ MIN_AGE: constant(uint256) = 60
 MAX_AGE: constant(uint256) = 68 * 3_600
 OWN_GAS: constant(uint256) = 4_000  # without calls
 
-INVALID: constant(uint256) = 0
-SINGLE: constant(uint256) = 1
-AGREED: constant(uint256) = 2
-DISPERSED: constant(uint256) = 3
-
 COUNT: public(immutable(uint256))  # sources
 QUORUM: public(immutable(uint256))  # valid sources needed for a price
 BAND: public(immutable(uint256))  # [BPS] how far sources may be apart
@@ -155,11 +150,15 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
         valid += 1
 
     if valid < QUORUM:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     if valid == 1:
-        return prices[0], prices[0], prices[0], oldest, SINGLE
+        return prices[0], prices[0], prices[0], oldest, aggregator.FEED_SINGLE
     if valid == 2:
-        status: uint256 = AGREED if self._agree(prices[0], prices[1]) else DISPERSED
+        status: uint256 = (
+            aggregator.FEED_AGREED
+            if self._agree(prices[0], prices[1])
+            else aggregator.FEED_DISPERSED
+        )
         return prices[0], (prices[0] + prices[1]) // 2, prices[1], oldest, status
 
     agreed: bool = False
@@ -168,8 +167,8 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     else:
         agreed = self._agree(prices[0], prices[1]) or self._agree(prices[1], prices[2])
     if agreed:
-        return prices[1], prices[1], prices[1], oldest, AGREED
-    return prices[0], prices[1], prices[2], oldest, DISPERSED
+        return prices[1], prices[1], prices[1], oldest, aggregator.FEED_AGREED
+    return prices[0], prices[1], prices[2], oldest, aggregator.FEED_DISPERSED
 
 
 @view

@@ -35,6 +35,7 @@
 """
 
 from contracts.interfaces import IPriceFeed
+from contracts.modules import aggregator
 
 implements: IPriceFeed
 
@@ -50,9 +51,6 @@ MIN_AGE: constant(uint256) = 3_600
 MAX_AGE: constant(uint256) = 366 * 86_400
 MAX_PRICE: constant(uint256) = 2**128 - 1
 OWN_GAS: constant(uint256) = 5_000
-
-INVALID: constant(uint256) = 0
-SINGLE: constant(uint256) = 1
 
 PUBLISHER: public(immutable(address))  # zero: the price is fixed
 AGE: public(immutable(uint256))  # [seconds] that a price is valid
@@ -103,9 +101,9 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     """
     packed: uint256 = self.packed_price
     if block.timestamp - (packed >> 128) > AGE:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     price: uint256 = packed & MAX_PRICE
-    return price, price, price, block.timestamp, SINGLE
+    return price, price, price, block.timestamp, aggregator.FEED_SINGLE
 
 
 @view

@@ -80,8 +80,6 @@ MAX_PRICE: constant(uint256) = 2**128 - 1
 VAULT_GAS: constant(uint256) = 40_000
 OWN_GAS: constant(uint256) = 5_000  # without calls
 
-INVALID: constant(uint256) = 0
-
 VAULT: public(immutable(address))
 BASE: public(immutable(address))
 GROWTH: public(immutable(uint256))  # [BPS a year]
@@ -121,7 +119,7 @@ def __init__(vault: address, base: address, growth: uint256):
 
     rate: uint256 = self._rate(vault, 10**share_decimals, 10**asset_decimals)
     assert rate != 0, "rate is not valid"
-    assert aggregator._read_feed(base, BASE_GAS)[4] != INVALID, "base is not valid"
+    assert aggregator._read_feed(base, BASE_GAS)[4] != aggregator.FEED_INVALID, "base is not valid"
     self.packed_reference = block.timestamp << 128 | rate
 
 
@@ -146,21 +144,21 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     """
     actual: uint256 = self._rate(VAULT, ONE_SHARE, ONE_ASSET)
     if actual == 0:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     updated_at: uint256 = 0
     status: uint256 = 0
     low, price, high, updated_at, status = aggregator._read_feed(BASE, BASE_GAS)
-    if status == INVALID:
-        return 0, 0, 0, 0, INVALID
+    if status == aggregator.FEED_INVALID:
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
 
     low = min(actual, self._bounded()) * low // WAD
     price = actual * price // WAD
     high = (actual * high + WAD - 1) // WAD
     if low == 0 or high > MAX_PRICE:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     return low, price, high, updated_at, status
 
 

@@ -80,10 +80,6 @@ MAX_SUM: constant(int256) = 2**55  # of ticks, as an int56
 OBSERVE_GAS: constant(uint256) = 100_000
 OWN_GAS: constant(uint256) = 12_000  # without calls
 
-INVALID: constant(uint256) = 0
-SINGLE: constant(uint256) = 1
-DISPERSED: constant(uint256) = 3
-
 POOL: public(immutable(address))
 TOKEN: public(immutable(address))
 BASE: public(immutable(address))
@@ -132,7 +128,7 @@ def __init__(
     assert GAS_LIMIT <= aggregator.FEED_GAS, "base needs too much gas"
 
     assert self._average() != 0, "average is not valid"
-    assert aggregator._read_feed(base, BASE_GAS)[4] != INVALID, "base is not valid"
+    assert aggregator._read_feed(base, BASE_GAS)[4] != aggregator.FEED_INVALID, "base is not valid"
 
 
 @view
@@ -144,23 +140,25 @@ def quote() -> (uint256, uint256, uint256, uint256, uint256):
     """
     average: uint256 = self._average()
     if average == 0:
-        return 0, 0, 0, 0, INVALID
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     updated_at: uint256 = 0
     status: uint256 = 0
     low, price, high, updated_at, status = aggregator._read_feed(BASE, BASE_GAS)
-    if status == INVALID:
-        return 0, 0, 0, 0, INVALID
+    if status == aggregator.FEED_INVALID:
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
 
     low = average * low // WAD
     price = average * price // WAD
     # the average was rounded down
     high = ((average + 1) * high + WAD - 1) // WAD
     if low == 0 or high > MAX_PRICE:
-        return 0, 0, 0, 0, INVALID
-    return low, price, high, updated_at, DISPERSED if status == DISPERSED else SINGLE
+        return 0, 0, 0, 0, aggregator.FEED_INVALID
+    return (
+        low
+    ), price, high, updated_at, aggregator.FEED_DISPERSED if status == aggregator.FEED_DISPERSED else aggregator.FEED_SINGLE
 
 
 @view

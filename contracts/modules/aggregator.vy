@@ -25,6 +25,12 @@
 
 from contracts.interfaces import IPriceFeed
 
+# Statuses of feeds, see IPriceFeed
+FEED_INVALID: constant(uint256) = 0
+FEED_SINGLE: constant(uint256) = 1
+FEED_AGREED: constant(uint256) = 2
+FEED_DISPERSED: constant(uint256) = 3
+
 AGGREGATOR_GAS: constant(uint256) = 40_000
 FEED_GAS: constant(uint256) = 200_000
 # of an asset's own source: two feeds, while one replaces the other

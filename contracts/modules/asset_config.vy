@@ -19,6 +19,37 @@ IS_FEED: constant(uint256) = 31
 LOWEST_PRICE: constant(uint256) = 10**9  # [WAD]
 HIGHEST_PRICE: constant(uint256) = 10**28  # [WAD]
 
+# First bits of what is packed in the rules
+SOURCE: constant(uint256) = 2**160 - 1  # all bits of the source
+AGE_AT: constant(uint256) = 160
+FEED_DECIMALS_AT: constant(uint256) = 172
+BAND_AT: constant(uint256) = 177
+BORROW_LTV_AT: constant(uint256) = 184
+DROP_AT: constant(uint256) = 198
+WEIGHT_AT: constant(uint256) = 206
+LEVERAGE_AT: constant(uint256) = 214
+DECIMALS_AT: constant(uint256) = 222
+VOLATILITY_SLOPE_AT: constant(uint256) = 228
+VOLATILITY_REF_AT: constant(uint256) = 235
+UPPER_AT: constant(uint256) = 243
+RANGE_AT: constant(uint256) = 250
+
+# and in the terms
+TARGET_LTV_AT: constant(uint256) = 14
+RAMP_START_AT: constant(uint256) = 28
+RAMP_TIME_AT: constant(uint256) = 68
+TIP_AT: constant(uint256) = 92
+INCENTIVE_MIN_AT: constant(uint256) = 106
+INCENTIVE_MAX_AT: constant(uint256) = 120
+INCENTIVE_SLOPE_AT: constant(uint256) = 134
+TARGET_HEALTH_AT: constant(uint256) = 150
+TARGET_SLOPE_AT: constant(uint256) = 164
+CLOSES_WHOLE_AT: constant(uint256) = 184
+HOLD_AT: constant(uint256) = 185
+HOLD_END_AT: constant(uint256) = 217
+IS_NEW_AT: constant(uint256) = 249
+IS_NEW: constant(uint256) = 1 << IS_NEW_AT
+
 
 @pure
 @internal
@@ -56,16 +87,16 @@ def _pack_rule(
 
     return (
         convert(config.source, uint256)
-        | (config.max_age // 60 << 160)
-        | (feed_decimals << 172)
-        | (config.jump_band // 50 << 177)
-        | (config.borrow_ltv << 184)
-        | (drop // 50 << 198)
-        | ((config.debt_weight - BPS) // 100 << 206)
-        | (config.max_leverage // 5_000 << 214)
-        | (decimals << 222)
-        | (config.volatility_slope // 1_000 << 228)
-        | (config.volatility_ref // 10 << 235)
+        | (config.max_age // 60 << AGE_AT)
+        | (feed_decimals << FEED_DECIMALS_AT)
+        | (config.jump_band // 50 << BAND_AT)
+        | (config.borrow_ltv << BORROW_LTV_AT)
+        | (drop // 50 << DROP_AT)
+        | ((config.debt_weight - BPS) // 100 << WEIGHT_AT)
+        | (config.max_leverage // 5_000 << LEVERAGE_AT)
+        | (decimals << DECIMALS_AT)
+        | (config.volatility_slope // 1_000 << VOLATILITY_SLOPE_AT)
+        | (config.volatility_ref // 10 << VOLATILITY_REF_AT)
         | self._bounds(self._upper(config.min_price) - 1, upper)
     )
 
@@ -81,14 +112,14 @@ def _pack_term(config: IConfigurator.AssetConfig) -> uint256:
     assert config.liquidation_ltv < BPS, "liquidation_ltv is too high"
     return (
         config.liquidation_ltv
-        | (config.liquidation_ltv << 14)
-        | (config.tip << 92)
-        | (config.incentive_min << 106)
-        | (config.incentive_max << 120)
-        | (config.incentive_slope << 134)
-        | (config.target_health << 150)
-        | (config.target_slope << 164)
-        | (convert(config.closes_whole, uint256) << 184)
+        | (config.liquidation_ltv << TARGET_LTV_AT)
+        | (config.tip << TIP_AT)
+        | (config.incentive_min << INCENTIVE_MIN_AT)
+        | (config.incentive_max << INCENTIVE_MAX_AT)
+        | (config.incentive_slope << INCENTIVE_SLOPE_AT)
+        | (config.target_health << TARGET_HEALTH_AT)
+        | (config.target_slope << TARGET_SLOPE_AT)
+        | (convert(config.closes_whole, uint256) << CLOSES_WHOLE_AT)
     )
 
 
@@ -98,28 +129,28 @@ def _unpack(rule: uint256, term: uint256) -> IConfigurator.AssetConfig:
     """
     @dev The configuration as it applies now: liquidation_ltv along its ramp.
     """
-    upper: uint256 = (rule >> 243) & 127
+    upper: uint256 = (rule >> UPPER_AT) & 127
     return IConfigurator.AssetConfig(
-        source=convert(rule & (2**160 - 1), address),
-        is_feed=(rule >> 172) & 31 == IS_FEED,
-        max_age=((rule >> 160) & 4_095) * 60,
-        min_price=1 << (upper - (rule >> 250)),
+        source=convert(rule & SOURCE, address),
+        is_feed=(rule >> FEED_DECIMALS_AT) & 31 == IS_FEED,
+        max_age=((rule >> AGE_AT) & 4_095) * 60,
+        min_price=1 << (upper - (rule >> RANGE_AT)),
         max_price=1 << upper,
-        jump_band=((rule >> 177) & 127) * 50,
-        borrow_ltv=(rule >> 184) & MASK_14,
-        borrow_ltv_floor=((rule >> 184) & MASK_14) - ((rule >> 198) & 255) * 50,
+        jump_band=((rule >> BAND_AT) & 127) * 50,
+        borrow_ltv=(rule >> BORROW_LTV_AT) & MASK_14,
+        borrow_ltv_floor=((rule >> BORROW_LTV_AT) & MASK_14) - ((rule >> DROP_AT) & 255) * 50,
         liquidation_ltv=self._liquidation_ltv(term),
-        debt_weight=BPS + ((rule >> 206) & 255) * 100,
-        max_leverage=((rule >> 214) & 255) * 5_000,
-        volatility_ref=((rule >> 235) & 255) * 10,
-        volatility_slope=((rule >> 228) & 127) * 1_000,
-        tip=(term >> 92) & MASK_14,
-        incentive_min=(term >> 106) & MASK_14,
-        incentive_max=(term >> 120) & MASK_14,
-        incentive_slope=(term >> 134) & 65_535,
-        target_health=(term >> 150) & MASK_14,
-        target_slope=(term >> 164) & (2**20 - 1),
-        closes_whole=(term >> 184) & 1 == 1,
+        debt_weight=BPS + ((rule >> WEIGHT_AT) & 255) * 100,
+        max_leverage=((rule >> LEVERAGE_AT) & 255) * 5_000,
+        volatility_ref=((rule >> VOLATILITY_REF_AT) & 255) * 10,
+        volatility_slope=((rule >> VOLATILITY_SLOPE_AT) & 127) * 1_000,
+        tip=(term >> TIP_AT) & MASK_14,
+        incentive_min=(term >> INCENTIVE_MIN_AT) & MASK_14,
+        incentive_max=(term >> INCENTIVE_MAX_AT) & MASK_14,
+        incentive_slope=(term >> INCENTIVE_SLOPE_AT) & 65_535,
+        target_health=(term >> TARGET_HEALTH_AT) & MASK_14,
+        target_slope=(term >> TARGET_SLOPE_AT) & (2**20 - 1),
+        closes_whole=(term >> CLOSES_WHOLE_AT) & 1 == 1,
     )
 
 
@@ -129,12 +160,14 @@ def _with_borrow_ltv(rule: uint256, borrow_ltv: uint256) -> uint256:
     """
     @dev The rule with another borrow_ltv; its floor stays where it was, or moves down with it.
     """
-    lowest: uint256 = ((rule >> 184) & MASK_14) - ((rule >> 198) & 255) * 50
+    lowest: uint256 = ((rule >> BORROW_LTV_AT) & MASK_14) - ((rule >> DROP_AT) & 255) * 50
     drop: uint256 = 0
     if borrow_ltv > lowest:
         drop = (borrow_ltv - lowest) // 50
     return (
-        (rule & ~((MASK_14 << 184) | (255 << 198))) | (borrow_ltv << 184) | (min(drop, 255) << 198)
+        (rule & ~((MASK_14 << BORROW_LTV_AT) | (255 << DROP_AT)))
+        | (borrow_ltv << BORROW_LTV_AT)
+        | (min(drop, 255) << DROP_AT)
     )
 
 
@@ -144,10 +177,10 @@ def _with_max_price(rule: uint256, max_price: uint256) -> uint256:
     """
     @dev The rule with a higher max_price.
     """
-    upper: uint256 = (rule >> 243) & 127
-    lower: uint256 = upper - (rule >> 250)
+    upper: uint256 = (rule >> UPPER_AT) & 127
+    lower: uint256 = upper - (rule >> RANGE_AT)
     assert max_price >= 1 << upper, "max_price is not raised"
-    return (rule & (2**243 - 1)) | self._bounds(lower, self._upper(max_price))
+    return (rule & (2**UPPER_AT - 1)) | self._bounds(lower, self._upper(max_price))
 
 
 @pure
@@ -168,7 +201,7 @@ def _upper(price: uint256) -> uint256:
 @internal
 def _bounds(lower: uint256, upper: uint256) -> uint256:
     assert upper - lower <= 63, "price bounds are too far apart"
-    return (upper << 243) | ((upper - lower) << 250)
+    return (upper << UPPER_AT) | ((upper - lower) << RANGE_AT)
 
 
 @pure
@@ -177,7 +210,7 @@ def _max_price(rule: uint256) -> uint256:
     """
     @dev [WAD] prices from here on are not valid.
     """
-    return 1 << ((rule >> 243) & 127)
+    return 1 << ((rule >> UPPER_AT) & 127)
 
 
 @pure
@@ -186,7 +219,7 @@ def _base_ltv(rule: uint256) -> uint256:
     """
     @dev [BPS] borrow_ltv, before volatility.
     """
-    return (rule >> 184) & MASK_14
+    return (rule >> BORROW_LTV_AT) & MASK_14
 
 
 @pure
@@ -195,7 +228,7 @@ def _jump_band(rule: uint256) -> uint256:
     """
     @dev [BPS]
     """
-    return ((rule >> 177) & 127) * 50
+    return ((rule >> BAND_AT) & 127) * 50
 
 
 @view
@@ -206,11 +239,11 @@ def _liquidation_ltv(term: uint256) -> uint256:
          towards the start.
     """
     start: uint256 = term & MASK_14
-    target: uint256 = (term >> 14) & MASK_14
+    target: uint256 = (term >> TARGET_LTV_AT) & MASK_14
     if start == target:
         return target
-    elapsed: uint256 = unsafe_sub(block.timestamp, (term >> 28) & (2**40 - 1))
-    duration: uint256 = (term >> 68) & (2**24 - 1)
+    elapsed: uint256 = unsafe_sub(block.timestamp, (term >> RAMP_START_AT) & (2**40 - 1))
+    duration: uint256 = (term >> RAMP_TIME_AT) & (2**24 - 1)
     if elapsed >= duration:
         return target
     if target > start:
@@ -220,8 +253,11 @@ def _liquidation_ltv(term: uint256) -> uint256:
 
 @pure
 @internal
-def _decimals(rule: uint256) -> uint256:
-    return (rule >> 222) & 31
+def _unit(rule: uint256) -> uint256:
+    """
+    @dev One whole token [token units].
+    """
+    return 10**(rule >> DECIMALS_AT & 31)
 
 
 @pure
@@ -230,7 +266,7 @@ def _debt_weight(rule: uint256) -> uint256:
     """
     @dev [BPS] 10_000 to 35_500.
     """
-    return unsafe_add(BPS, unsafe_mul(rule >> 206 & 255, 100))
+    return unsafe_add(BPS, unsafe_mul(rule >> WEIGHT_AT & 255, 100))
 
 
 @pure
@@ -239,13 +275,13 @@ def _value_down(amount: uint256, price: uint256, rule: uint256) -> uint256:
     """
     @dev amount < 2**104, price < 2**96; a token has 6 to 24 decimals.
     """
-    return min(unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)
+    return min(unsafe_div(unsafe_mul(amount, price), 10**(rule >> DECIMALS_AT & 31)), MAX_VALUE)
 
 
 @pure
 @internal
 def _value_up(amount: uint256, price: uint256, rule: uint256) -> uint256:
-    unit: uint256 = 10**(rule >> 222 & 31)
+    unit: uint256 = 10**(rule >> DECIMALS_AT & 31)
     return min(
         unsafe_div(unsafe_add(unsafe_mul(amount, price), unsafe_sub(unit, 1)), unit), MAX_VALUE
     )
@@ -257,11 +293,11 @@ def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
     """
     @dev max(floor, base - slope * max(0, volatility - reference)) [BPS]
     """
-    base: uint256 = rule >> 184 & 16_383
-    slope: uint256 = rule >> 228 & 127  # [1_000 bps]
+    base: uint256 = rule >> BORROW_LTV_AT & MASK_14
+    slope: uint256 = rule >> VOLATILITY_SLOPE_AT & 127  # [1_000 bps]
     if slope == 0:
         return base
-    reference: uint256 = (rule >> 235 & 255) * 10 * BPS_WAD
+    reference: uint256 = (rule >> VOLATILITY_REF_AT & 255) * 10 * BPS_WAD
     if volatility <= reference:
         return base
     drop: uint256 = (volatility - reference) * slope // (10 * BPS_WAD)
@@ -271,8 +307,8 @@ def _borrow_ltv(rule: uint256, volatility: uint256) -> uint256:
 @pure
 @internal
 def _floor(rule: uint256) -> uint256:
-    base: uint256 = (rule >> 184) & 16_383
-    drop: uint256 = ((rule >> 198) & 255) * 50
+    base: uint256 = (rule >> BORROW_LTV_AT) & MASK_14
+    drop: uint256 = ((rule >> DROP_AT) & 255) * 50
     return base - drop if base > drop else 0
 
 

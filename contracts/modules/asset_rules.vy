@@ -88,10 +88,10 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
     start: uint256 = asset_config._liquidation_ltv(term)
     assert target >= start or duration >= MIN_RAMP, "ramp is too fast"
     assert duration <= MAX_RAMP, "ramp is too slow"
-    if target > min(start, (term >> 14) & asset_config.MASK_14):
+    if target > min(start, (term >> asset_config.TARGET_LTV_AT) & asset_config.MASK_14):
         if rulebook._step(asset, steps.LIQUIDATION_LTV):
             rulebook._check_step(target <= start + LTV_STEP)
-    self._check_pairs((term >> 120) & asset_config.MASK_14, target)
+    self._check_pairs((term >> asset_config.INCENTIVE_MAX_AT) & asset_config.MASK_14, target)
 
     lowest: uint256 = min(start, target)
     highest: uint256 = lowest - asset_config.GAP if lowest > asset_config.GAP else 0
@@ -99,7 +99,11 @@ def ramp_liquidation_ltv(asset: address, target: uint256, duration: uint256):
         rule = asset_config._with_borrow_ltv(rule, highest)
         log IConfigurator.SetBorrowLtv(asset=asset, borrow_ltv=highest)
     term = (
-        (term >> 92 << 92) | start | (target << 14) | (block.timestamp << 28) | (duration << 68)
+        (term >> asset_config.TIP_AT << asset_config.TIP_AT)
+        | start
+        | (target << asset_config.TARGET_LTV_AT)
+        | (block.timestamp << asset_config.RAMP_START_AT)
+        | (duration << asset_config.RAMP_TIME_AT)
     )
     rulebook._write(asset, rule, term)
     log IConfigurator.RampLiquidationLtv(
@@ -241,7 +245,10 @@ def _write_borrow_ltv(asset: address, rule: uint256, term: uint256, borrow_ltv: 
     assert (
         borrow_ltv == 0
         or borrow_ltv + asset_config.GAP
-        <= min(asset_config._liquidation_ltv(term), (term >> 14) & asset_config.MASK_14)
+        <= min(
+            asset_config._liquidation_ltv(term),
+            (term >> asset_config.TARGET_LTV_AT) & asset_config.MASK_14,
+        )
     ), "borrow_ltv is too high"
     rulebook._write(asset, asset_config._with_borrow_ltv(rule, borrow_ltv), term)
 

@@ -10,6 +10,7 @@
 from contracts.interfaces import IConfigurator
 from contracts.interfaces import IRiskEngine
 from contracts.modules import asset_config
+from contracts.modules import price_words
 from contracts.modules import rulebook
 from contracts.modules import steps
 from snekmate.auth import ownable
@@ -25,10 +26,8 @@ interface IBlendFeed:
     def is_refused() -> bool: view
 
 
-DAY: constant(uint256) = 86_400
 MAX_BAND: constant(uint256) = 500  # [BPS] between the old source and the new
-MAX_GAP: constant(uint256) = 3_600  # [s] see `price_oracle`
-SOURCE: constant(uint256) = 2**177 - 1  # in an asset's rules: source, highest age, decimals
+FEED_BITS: constant(uint256) = 2**asset_config.BAND_AT - 1  # source, highest age, decimals
 
 BLEND_FEED: immutable(address)
 
@@ -63,12 +62,12 @@ def replace_feed(
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = rulebook._words(asset)
-    assert rule & (2**160 - 1) != 0, "asset is settled"
+    assert rule & asset_config.SOURCE != 0, "asset is settled"
     asset_config._check_age(max_age)
     new: uint256 = (
         convert(source, uint256)
-        | (max_age // 60 << 160)
-        | (rulebook._feed_decimals(source, is_feed) << 172)
+        | (max_age // 60 << asset_config.AGE_AT)
+        | (rulebook._feed_decimals(source, is_feed) << asset_config.FEED_DECIMALS_AT)
     )
     dead: address = empty(address)
     if is_dead:
@@ -78,15 +77,18 @@ def replace_feed(
         BLEND_FEED,
         rulebook.RISK_ENGINE,
         asset,
-        rule & SOURCE,
+        rule & FEED_BITS,
         new,
         min(asset_config._jump_band(rule), MAX_BAND),
         dead,
     )
     self.blend_of[asset] = blend
-    age: uint256 = max(max_age // 60, (rule >> 160) & 4_095)
+    age: uint256 = max(max_age // 60, (rule >> asset_config.AGE_AT) & 4_095)
     self._write_source(
-        asset, convert(blend, uint256) | (age << 160) | (asset_config.IS_FEED << 172)
+        asset,
+        convert(blend, uint256)
+        | (age << asset_config.AGE_AT)
+        | (asset_config.IS_FEED << asset_config.FEED_DECIMALS_AT),
     )
     log IConfigurator.ReplaceFeed(asset=asset, source=source, blend=blend)
     return blend
@@ -103,7 +105,9 @@ def cancel_replacement(asset: address):
     assert staticcall IBlendFeed(blend).is_refused(), "new source is not refused"
     old: uint256 = staticcall IBlendFeed(blend).OLD()
     self._write_source(asset, old)
-    log IConfigurator.CancelReplacement(asset=asset, source=convert(old & (2**160 - 1), address))
+    log IConfigurator.CancelReplacement(
+        asset=asset, source=convert(old & asset_config.SOURCE, address)
+    )
 
 
 @external
@@ -116,7 +120,9 @@ def finish_replacement(asset: address):
     assert staticcall IBlendFeed(blend).is_over(), "replacement is not over"
     new: uint256 = staticcall IBlendFeed(blend).NEW()
     self._write_source(asset, new)
-    log IConfigurator.FinishReplacement(asset=asset, source=convert(new & (2**160 - 1), address))
+    log IConfigurator.FinishReplacement(
+        asset=asset, source=convert(new & asset_config.SOURCE, address)
+    )
 
 
 @external
@@ -127,7 +133,7 @@ def announce_settlement(asset: address, price: uint256):
     @param price [WAD] judged when it is settled.
     """
     ownable._check_owner()
-    ready_at: uint256 = block.timestamp + DAY
+    ready_at: uint256 = block.timestamp + price_words.DAY
     self.announcement_of[asset] = IConfigurator.Announcement(price=price, ready_at=ready_at)
     log IConfigurator.AnnounceSettlement(asset=asset, price=price, ready_at=ready_at)
 
@@ -172,7 +178,7 @@ def _write_source(asset: address, source: uint256):
     rule: uint256 = 0
     term: uint256 = 0
     rule, term = rulebook._words(asset)
-    rulebook._write(asset, (rule & ~SOURCE) | source, term)
+    rulebook._write(asset, (rule & ~FEED_BITS) | source, term)
 
 
 @internal
@@ -205,9 +211,10 @@ def _is_dead(asset: address) -> bool:
     checkpoint: uint256 = 0
     seen: uint256 = 0
     rule, term, checkpoint, seen = staticcall IRiskEngine(rulebook.RISK_ENGINE).words_of(asset)
-    last: uint256 = (seen >> 160) & (2**32 - 1)
+    last: uint256 = (seen >> price_words.SILENCE_AT) & price_words.MASK_32
     return (
         last != 0
-        and (seen >> 239) + min(block.timestamp - last, MAX_GAP) >= DAY
+        and (seen >> price_words.FADED_AT) + min(block.timestamp - last, price_words.MAX_GAP)
+        >= price_words.DAY
         and (staticcall IRiskEngine(rulebook.RISK_ENGINE).quote(asset)).price == 0
     )

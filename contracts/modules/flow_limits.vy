@@ -39,7 +39,7 @@
 from contracts.modules import compact
 
 WINDOW: constant(uint256) = 4 * 3_600  # [s]
-DAY: constant(uint256) = 6  # [windows]
+WINDOWS_A_DAY: constant(uint256) = 6
 # (5 / 6)**64 is below what `compact` tells apart
 SATURATED: constant(uint256) = 64  # [windows]
 
@@ -62,7 +62,9 @@ def _opened(
         reference = compact._decode(window)
         for i: uint256 in range(passed, bound=SATURATED):
             # both are below 2**113
-            reference = unsafe_div(unsafe_add(unsafe_mul(reference, DAY - 1), total), DAY)
+            reference = unsafe_div(
+                unsafe_add(unsafe_mul(reference, WINDOWS_A_DAY - 1), total), WINDOWS_A_DAY
+            )
     opening: uint256 = compact._encode_up(cash)
     before: uint256 = opening
     if passed == 1:

@@ -42,8 +42,8 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
     """
     @dev Why the position fails its initial margin, or MARGIN_OK. Debts are counted first, then
          collateral leg by leg until it suffices; of the rest only whether it would shield the
-         debt. On the path of every loan: the sums are unsafe, values being below 2**120 and
-         weights below 2**16.
+         debt. On the path of every loan: no part of it is a function of its own, and the sums are
+         unsafe, values being below 2**120 and weights below 2**16.
     """
     required: uint256 = 0  # [WAD * BPS]
     debt: uint256 = 0  # [WAD]
@@ -69,11 +69,11 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         rule: uint256 = price_oracle.rules[id]
         low, price, high, average, state = price_oracle._read(id, rule)
         if tag == unseen:
-            if state & 12 != 0:
+            if state & price_oracle.LEVEL != 0:
                 return self._level_reason(state)
             unseen = 0
         # without a source; what it is counted at nobody may pay
-        if rule << 96 == 0:
+        if rule & asset_config.SOURCE == 0:
             return LEVEL_SETTLED
         # nobody who rests on it is liquidated
         if rule & price_oracle.LATCHED != 0 and maintenance._is_held(id):
@@ -83,7 +83,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         value: uint256 = asset_config._value_up(word & legs.MAX_AMOUNT, max(high, average), rule)
         debt = unsafe_add(debt, value)
         required = unsafe_add(required, unsafe_mul(value, asset_config._debt_weight(rule)))
-        max_leverage = min(max_leverage, rule >> 214 & 255)
+        max_leverage = min(max_leverage, rule >> asset_config.LEVERAGE_AT & 255)
 
     enough: bool = debt == 0
     collateral: uint256 = 0  # [WAD * BPS]
@@ -101,7 +101,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         rule: uint256 = price_oracle.rules[tag]
         if debt != 0:
             # else it would shield the debt
-            if rule << 96 == 0:
+            if rule & asset_config.SOURCE == 0:
                 return LEVEL_SETTLED
             if rule & price_oracle.LATCHED != 0 and maintenance._is_held(tag):
                 return HELD
@@ -109,10 +109,10 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
             continue
         low, price, high, average, state = price_oracle._read(tag, rule)
         if tag == unseen:
-            if state & 12 != 0:
+            if state & price_oracle.LEVEL != 0:
                 return self._level_reason(state)
             unseen = 0
-        if enough or state & 8 != 0:
+        if enough or state & price_oracle.HALTED != 0:
             continue
         value: uint256 = asset_config._value_down(word & legs.MAX_AMOUNT, min(low, average), rule)
         exposure = unsafe_add(exposure, value)
@@ -120,7 +120,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
             collateral,
             unsafe_mul(value, asset_config._borrow_ltv(rule, price_oracle._volatility_of(state))),
         )
-        max_leverage = min(max_leverage, rule >> 214 & 255)
+        max_leverage = min(max_leverage, rule >> asset_config.LEVERAGE_AT & 255)
         # exposure / (exposure - debt) <= max_leverage / 2, without division
         enough = collateral >= required and unsafe_mul(
             exposure, unsafe_sub(max_leverage, 2)
@@ -132,7 +132,7 @@ def _initial(position: uint256[4], touched: uint256) -> uint256:
         # a leg that was emptied by what raised the risk; of what is settled that is the way out
         id: uint256 = unseen & 127
         state = price_oracle._read(id, price_oracle.rules[id])[4]
-        if state & 12 != 0 and state & 12 != 12:
+        if state & price_oracle.LEVEL != 0 and state & price_oracle.LEVEL != price_oracle.LEVEL:
             return self._level_reason(state)
     return MARGIN_OK
 
@@ -147,38 +147,19 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
          what was repaid at the lower; a collateral that falls by more than the debt at the
          higher, any other at the lower, which is zero for what carries no new debt: at HALT, or
          with a borrow_ltv of zero. Collateral that was added counts nothing.
-         Unsafe: amounts are below 2**104, values below 2**120 and weights at most 3.55, so sums of
-         debt are below 2**126, and those of products below 2**249.
+         Unsafe: sums of debt are below 2**126, and those of products below 2**249.
     """
+    old: uint256[2] = [0, 0]
+    new: uint256[2] = [0, 0]
+    may_be: bool = False
+    old, new, may_be = self._debts(before, after)
+    if not may_be:
+        return False
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     average: uint256 = 0
     state: uint256 = 0
-    # debt before and after, at its value and weighted [WAD]
-    old: uint256[2] = [0, 0]
-    new: uint256[2] = [0, 0]
-    for i: uint256 in range(16):
-        # the legs of `before`, then those that are new in `after`
-        tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
-        if tag < legs.DEBT or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
-            continue
-        had: uint256 = self._held(before, tag)
-        has: uint256 = self._held(after, tag)
-        rule: uint256 = price_oracle.rules[tag & 127]
-        low, price, high, average, state = price_oracle._read(tag & 127, rule)
-        # nothing is safer while what is owed has no price, or one that ended
-        if has > had or (has != 0 and (price == 0 or state & 12 == 12)):
-            return False
-        kept: uint256 = asset_config._value_up(has, max(high, average), rule)
-        paid: uint256 = asset_config._value_down(unsafe_sub(had, has), min(low, average), rule)
-        weight: uint256 = asset_config._debt_weight(rule)
-        whole: uint256 = unsafe_add(kept, paid)
-        new[0] = unsafe_add(new[0], kept)
-        new[1] = unsafe_add(new[1], unsafe_mul(kept, weight) // BPS)
-        old[0] = unsafe_add(old[0], whole)
-        old[1] = unsafe_add(old[1], unsafe_mul(whole, weight) // BPS)
-
     more: uint256[2] = [0, 0]  # collateral after * debt before
     less: uint256[2] = [0, 0]  # collateral before * debt after
     for i: uint256 in range(8):
@@ -190,7 +171,10 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
         has: uint256 = min(self._held(after, tag), had)
         rule: uint256 = price_oracle.rules[tag]
         low, price, high, average, state = price_oracle._read(tag, rule)
-        if state & 8 != 0 or rule >> 184 & 16_383 == 0:
+        if (
+            state & price_oracle.HALTED != 0
+            or rule >> asset_config.BORROW_LTV_AT & asset_config.MASK_14 == 0
+        ):
             low = 0
         ltv: uint256 = asset_config._liquidation_ltv(maintenance.terms[tag])
         for k: uint256 in range(2):
@@ -205,6 +189,46 @@ def _is_safer(before: uint256[4], after: uint256[4]) -> bool:
             value = unsafe_mul(value, weight) // BPS
             less[k] = unsafe_add(less[k], unsafe_mul(value, new[k]))
     return more[0] >= less[0] and more[1] >= less[1]
+
+
+@view
+@internal
+def _debts(before: uint256[4], after: uint256[4]) -> (uint256[2], uint256[2], bool):
+    """
+    @dev Debt before and after, at its value and weighted [WAD], and whether no debt is larger or
+         without a price. Unsafe: amounts are below 2**104, values below 2**120 and weights at most
+         3.55.
+    """
+    low: uint256 = 0
+    price: uint256 = 0
+    high: uint256 = 0
+    average: uint256 = 0
+    state: uint256 = 0
+    old: uint256[2] = [0, 0]
+    new: uint256[2] = [0, 0]
+    for i: uint256 in range(16):
+        # the legs of `before`, then those that are new in `after`
+        tag: uint256 = legs._tag(before, i) if i < 8 else legs._tag(after, i - 8)
+        if tag < legs.DEBT or (i >= 8 and legs._find(before, tag) != legs.MAX_LEGS):
+            continue
+        had: uint256 = self._held(before, tag)
+        has: uint256 = self._held(after, tag)
+        rule: uint256 = price_oracle.rules[tag & 127]
+        low, price, high, average, state = price_oracle._read(tag & 127, rule)
+        # nothing is safer while what is owed has no price, or one that ended
+        if has > had or (
+            has != 0 and (price == 0 or state & price_oracle.LEVEL == price_oracle.LEVEL)
+        ):
+            return old, new, False
+        kept: uint256 = asset_config._value_up(has, max(high, average), rule)
+        paid: uint256 = asset_config._value_down(unsafe_sub(had, has), min(low, average), rule)
+        weight: uint256 = asset_config._debt_weight(rule)
+        whole: uint256 = unsafe_add(kept, paid)
+        new[0] = unsafe_add(new[0], kept)
+        new[1] = unsafe_add(new[1], unsafe_mul(kept, weight) // BPS)
+        old[0] = unsafe_add(old[0], whole)
+        old[1] = unsafe_add(old[1], unsafe_mul(whole, weight) // BPS)
+    return old, new, True
 
 
 @view
@@ -236,7 +260,7 @@ def _level_reason(state: uint256) -> uint256:
     status: uint256 = state & 3
     if status == price_words.STALE:
         return PRICE_STALE
-    if state & 8 != 0:
+    if state & price_oracle.HALTED != 0:
         return LEVEL_SETTLED if state & 4 != 0 else LEVEL_HALT
     if status == price_words.JUMP:
         return LEVEL_JUMP

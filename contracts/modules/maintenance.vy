@@ -76,7 +76,7 @@ struct Valuation:
 #   bits 217-248  its end
 #   bit  249      is new: nobody may add above its cap
 terms: uint256[128]
-HELD: constant(uint256) = (2**64 - 1) << 185
+HOLD_BITS: constant(uint256) = (2**64 - 1) << asset_config.HOLD_AT
 
 
 @view
@@ -167,7 +167,7 @@ def _hold_end(id: uint256) -> uint256:
     """
     @dev Of the last hold [unix seconds]; 0: there was none.
     """
-    return self.terms[id] >> 217 & MASK_32
+    return self.terms[id] >> asset_config.HOLD_END_AT & MASK_32
 
 
 @internal
@@ -176,14 +176,16 @@ def _hold(id: uint256, duration: uint256) -> uint256:
     @dev Begins a hold, or with a duration of zero ends the one that runs; its end.
     """
     term: uint256 = self.terms[id]
-    start: uint256 = term >> 185 & MASK_32
-    end: uint256 = min(term >> 217 & MASK_32, block.timestamp)
+    start: uint256 = term >> asset_config.HOLD_AT & MASK_32
+    end: uint256 = min(term >> asset_config.HOLD_END_AT & MASK_32, block.timestamp)
     if duration != 0:
         if block.timestamp < start + HOLD_INTERVAL:
             legs._fail("hold was less than 7 days ago")
         start = block.timestamp
         end = block.timestamp + min(duration, MAX_HOLD)
-    self.terms[id] = term & ~HELD | start << 185 | end << 217
+    self.terms[id] = (
+        term & ~HOLD_BITS | start << asset_config.HOLD_AT | end << asset_config.HOLD_END_AT
+    )
     return end
 
 
@@ -249,10 +251,14 @@ def _valuation(
                 result.collateral_price = as_collateral
                 result.collateral_value = value
             collateral = unsafe_add(collateral, unsafe_mul(value, ltv))
-            tip = max(tip, term >> 92 & 16_383)
-            incentive_min = max(incentive_min, term >> 106 & 16_383)
-            incentive_max = max(incentive_max, term >> 120 & 16_383)
-            slope = max(slope, term >> 134 & 65_535)
+            tip = max(tip, term >> asset_config.TIP_AT & asset_config.MASK_14)
+            incentive_min = max(
+                incentive_min, term >> asset_config.INCENTIVE_MIN_AT & asset_config.MASK_14
+            )
+            incentive_max = max(
+                incentive_max, term >> asset_config.INCENTIVE_MAX_AT & asset_config.MASK_14
+            )
+            slope = max(slope, term >> asset_config.INCENTIVE_SLOPE_AT & 65_535)
             if debt_tag != 0:
                 result.target = max(result.target, self._target(rule, term, volatility))
     result.health.weighted_collateral = collateral // BPS
@@ -282,10 +288,13 @@ def _shortfall(position: uint256[4], tag: uint256) -> uint256:
     if valuation.health.health_factor >= WAD or leg == legs.MAX_LEGS:
         return 0
     weight: uint256 = unsafe_mul(valuation.collateral_price, valuation.collateral_ltv)
-    if weight == 0 or (valuation.unpriced >> leg | self.terms[tag] >> 249) & 1 == 1:
+    if (
+        weight == 0
+        or (valuation.unpriced >> leg | self.terms[tag] >> asset_config.IS_NEW_AT) & 1 == 1
+    ):
         return 0
     missing: uint256 = self._lacking(valuation.health, min(valuation.target, TARGET_CEILING))
-    unit: uint256 = 10**asset_config._decimals(valuation.collateral_rule)
+    unit: uint256 = asset_config._unit(valuation.collateral_rule)
     return unsafe_mul(unsafe_mul(min(missing, asset_config.MAX_VALUE), BPS), unit) // weight
 
 
@@ -307,16 +316,22 @@ def _target(rule: uint256, term: uint256, volatility: uint256) -> uint256:
     @dev Health factor that a liquidation restores [WAD]; max_value closes whole debts.
          Volatility is below 2**63, the slope below 2**20.
     """
-    reference: uint256 = unsafe_mul(rule >> 235 & 255, 10 * BPS_WAD)
-    target: uint256 = unsafe_mul(term >> 150 & 16_383, BPS_WAD)
+    reference: uint256 = unsafe_mul(rule >> asset_config.VOLATILITY_REF_AT & 255, 10 * BPS_WAD)
+    target: uint256 = unsafe_mul(
+        term >> asset_config.TARGET_HEALTH_AT & asset_config.MASK_14, BPS_WAD
+    )
     if volatility > reference:
         target = unsafe_add(
             target,
             unsafe_div(
-                unsafe_mul(unsafe_sub(volatility, reference), term >> 164 & (2**20 - 1)), BPS
+                unsafe_mul(
+                    unsafe_sub(volatility, reference),
+                    term >> asset_config.TARGET_SLOPE_AT & (2**20 - 1),
+                ),
+                BPS,
             ),
         )
-    if target > TARGET_CEILING or term >> 184 & 1 == 1:
+    if target > TARGET_CEILING or term >> asset_config.CLOSES_WHOLE_AT & 1 == 1:
         return max_value(uint256)
     return target
 
@@ -376,7 +391,7 @@ def _terms_standard(
 
     owed: uint256 = valuation.debt_amount
     debt_price: uint256 = valuation.debt_price
-    debt_unit: uint256 = 10**(valuation.debt_rule >> 222 & 31)
+    debt_unit: uint256 = asset_config._unit(valuation.debt_rule)
     repay: uint256 = owed
     if valuation.target != max_value(uint256):
         # (H * sum wD - sum LC) / (H * w - (1 + incentive) * L), rounded up; H > 1 > health
@@ -412,7 +427,7 @@ def _terms_standard(
             unsafe_div(unsafe_mul(repay, debt_price), debt_unit), asset_config.MAX_VALUE
         )
         taken = unsafe_div(unsafe_mul(taken, factor), WAD)
-        unit: uint256 = 10**(valuation.collateral_rule >> 222 & 31)
+        unit: uint256 = asset_config._unit(valuation.collateral_rule)
         seized = min(seized, unsafe_mul(taken, unit) // valuation.collateral_price)
 
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
@@ -471,7 +486,7 @@ def _terms_under_water(
     owed: uint256 = valuation.debt_amount
     debt_value: uint256 = valuation.health.debt_value
     part: uint256 = valuation.debt_value
-    unit: uint256 = 10**asset_config._decimals(valuation.debt_rule)
+    unit: uint256 = asset_config._unit(valuation.debt_rule)
     repay: uint256 = 0
     if valuation.health.collateral_value >= DUST_VALUE:
         repay = self._ceil_div(valuation.priced_value * WAD, WAD + valuation.tip)

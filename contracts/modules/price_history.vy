@@ -23,7 +23,6 @@ CONFIRM_TIME: constant(uint256) = 60  # [s] between two pokes that saw the same 
 MAX_VOLATILITY: constant(uint256) = 2**32 - 1
 
 MASK_17: constant(uint256) = 2**17 - 1
-MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 
 
@@ -39,15 +38,21 @@ def _poked(
     if quote.status == price_words.STALE:
         return (
             checkpoint,
-            (seen & ~((MASK_32 << 160) | (MASK_17 << 239)))
-            | (block.timestamp << 160)
-            | (price_words._faded(seen) << 239),
+            (
+                seen
+                & ~(
+                    (price_words.MASK_32 << price_words.SILENCE_AT)
+                    | (MASK_17 << price_words.FADED_AT)
+                )
+            )
+            | (block.timestamp << price_words.SILENCE_AT)
+            | (price_words._faded(seen) << price_words.FADED_AT),
             quote.volatility,
         )
 
     volatility: uint256 = quote.volatility
     reference: uint256 = seen & MASK_96
-    reference_time: uint256 = (seen >> 96) & MASK_32
+    reference_time: uint256 = (seen >> price_words.REFERENCE_TIME_AT) & price_words.MASK_32
     # no stored time is in the future, and all are below 2**32
     elapsed: uint256 = unsafe_sub(block.timestamp, reference_time)
     if elapsed >= SAMPLE_TIME:
@@ -60,38 +65,38 @@ def _poked(
     # sources that disagree end no row: whoever makes them would end the patience of a loss
     if price_words._is_jump(quote.price, quote.average, rule):
         up: uint256 = 1 if quote.price > quote.average else 0
-        jump_since = (seen >> 128) & MASK_32
-        confirmed: uint256 = (seen >> 237) & 1
-        if jump_since == 0 or up != (seen >> 236) & 1:
+        jump_since = (seen >> price_words.JUMP_SINCE_AT) & price_words.MASK_32
+        confirmed: uint256 = (seen >> price_words.CONFIRMED_AT) & 1
+        if jump_since == 0 or up != (seen >> price_words.JUMP_IS_UP_AT) & 1:
             jump_since = block.timestamp
             confirmed = 0
         elif block.timestamp > unsafe_add(
-            checkpoint >> 224, price_words.MAX_GAP
+            checkpoint >> price_words.TIME_AT, price_words.MAX_GAP
         ) or price_words._is_jump(quote.price, checkpoint & MASK_96, rule):
             # nobody looked in between, or it went on by a whole band: it may be another one
             jump_since = block.timestamp
             confirmed = 0
         elif block.timestamp >= unsafe_add(jump_since, CONFIRM_TIME):
             confirmed = 1
-        flags = (up << 236) | (confirmed << 237)
+        flags = (up << price_words.JUMP_IS_UP_AT) | (confirmed << price_words.CONFIRMED_AT)
 
     waited: uint256 = price_words._waited(seen, checkpoint)
-    last_wait: uint256 = (seen >> 192) & MASK_32
-    if quote.status == price_words.DISPERSED or (seen >> 238) & 1 == 1:
+    last_wait: uint256 = (seen >> price_words.LAST_WAIT_AT) & price_words.MASK_32
+    if quote.status == price_words.DISPERSED or (seen >> price_words.DISPERSED_AT) & 1 == 1:
         last_wait = block.timestamp
     if quote.status == price_words.DISPERSED:
-        flags |= 1 << 238
+        flags |= 1 << price_words.DISPERSED_AT
 
     return (
         quote.price
-        | (quote.average << 96)
-        | (volatility // price_words.VOLATILITY_UNIT << 192)
-        | (block.timestamp << 224),
+        | (quote.average << price_words.AVERAGE_AT)
+        | (volatility // price_words.VOLATILITY_UNIT << price_words.VOLATILITY_AT)
+        | (block.timestamp << price_words.TIME_AT),
         reference
-        | (reference_time << 96)
-        | (jump_since << 128)
-        | (last_wait << 192)
-        | (waited << 224)
+        | (reference_time << price_words.REFERENCE_TIME_AT)
+        | (jump_since << price_words.JUMP_SINCE_AT)
+        | (last_wait << price_words.LAST_WAIT_AT)
+        | (waited << price_words.WAITED_AT)
         | flags,
         volatility,
     )
@@ -124,4 +129,9 @@ def _settled(checkpoint: uint256, price: uint256) -> uint256:
     """
     @dev The checkpoint of an asset that is wound down: spot and average are its settlement price.
     """
-    return price | price << 96 | checkpoint & MASK_32 << 192 | block.timestamp << 224
+    return (
+        price
+        | price << price_words.AVERAGE_AT
+        | checkpoint & price_words.MASK_32 << price_words.VOLATILITY_AT
+        | block.timestamp << price_words.TIME_AT
+    )

@@ -26,6 +26,7 @@
 
 from contracts.interfaces import IRiskEngine
 from contracts.modules import aggregator
+from contracts.modules import asset_config
 from contracts.modules import latch
 from contracts.modules import legs
 from contracts.modules import price_words
@@ -34,15 +35,14 @@ uses: latch
 
 WAD: constant(uint256) = 10**18
 
-AGREED: constant(uint256) = 16  # see `_read`
-FEED_AGREED: constant(uint256) = 2  # see IPriceFeed
-FEED_DISPERSED: constant(uint256) = 3
+# In the state that `_read` returns
+LEVEL: constant(uint256) = 12  # all bits of it
+HALTED: constant(uint256) = 8  # set from HALT on
+AGREED: constant(uint256) = 16
 
 AVERAGE_TIME: constant(uint256) = 2_700  # [s] half-life 31 minutes
 
-MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
-IS_FEED: constant(uint256) = 31
 
 
 # Rules of an asset, one word by id:
@@ -61,7 +61,6 @@ IS_FEED: constant(uint256) = 31
 #   bits 243-249  u: prices from 2**u are not valid
 #   bits 250-255  r: prices below 2**(u - r) are not valid
 rules: uint256[128]
-SOURCE: constant(uint256) = 2**160 - 1
 LATCHED: constant(uint256) = 1 << 227
 
 # What pokes store, two words by id: layout in price_words, made by price_history
@@ -79,15 +78,15 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
     """
     @dev low, price, high, updated_at and the feed's status; a price of 0 is not valid.
     """
-    source: address = convert(rule & SOURCE, address)
-    feed_decimals: uint256 = (rule >> 172) & 31
-    max_age: uint256 = unsafe_mul((rule >> 160) & 4095, 60)
+    source: address = convert(rule & asset_config.SOURCE, address)
+    feed_decimals: uint256 = (rule >> asset_config.FEED_DECIMALS_AT) & 31
+    max_age: uint256 = unsafe_mul((rule >> asset_config.AGE_AT) & 4095, 60)
     low: uint256 = 0
     price: uint256 = 0
     high: uint256 = 0
     updated_at: uint256 = 0
     status: uint256 = 1
-    if feed_decimals != IS_FEED:
+    if feed_decimals != asset_config.IS_FEED:
         price, updated_at = aggregator._read(source, feed_decimals, max_age)
         low = price
         high = price
@@ -96,9 +95,9 @@ def _source_quote(rule: uint256) -> (uint256, uint256, uint256, uint256, uint256
         # updated_at is not in the future
         if status == 0 or unsafe_sub(block.timestamp, updated_at) > max_age:
             return 0, 0, 0, updated_at, 0
-    upper: uint256 = (rule >> 243) & 127
+    upper: uint256 = (rule >> asset_config.UPPER_AT) & 127
     # the exponents are packed so that upper - range is not negative
-    if low >> unsafe_sub(upper, rule >> 250) == 0 or high >> upper != 0:
+    if low >> unsafe_sub(upper, rule >> asset_config.RANGE_AT) == 0 or high >> upper != 0:
         return 0, 0, 0, updated_at, 0
     return low, price, high, updated_at, status
 
@@ -111,8 +110,8 @@ def _average(checkpoint: uint256) -> uint256:
          not in the future.
     """
     spot: uint256 = checkpoint & MASK_96
-    average: uint256 = (checkpoint >> 96) & MASK_96
-    elapsed: uint256 = unsafe_sub(block.timestamp, checkpoint >> 224)
+    average: uint256 = (checkpoint >> price_words.AVERAGE_AT) & MASK_96
+    elapsed: uint256 = unsafe_sub(block.timestamp, checkpoint >> price_words.TIME_AT)
     if elapsed == 0 or spot == average:
         return average
     x: uint256 = unsafe_div(unsafe_mul(min(elapsed, AVERAGE_TIME // 3), WAD), AVERAGE_TIME)
@@ -144,11 +143,11 @@ def _read(id: uint256, rule: uint256) -> (uint256, uint256, uint256, uint256, ui
     feed_status: uint256 = 0
     low, price, high, updated_at, feed_status = self._source_quote(rule)
     average: uint256 = self._average(checkpoint)
-    state: uint256 = checkpoint >> 128 & MASK_32 << 64 | updated_at << 128
+    state: uint256 = checkpoint >> 128 & price_words.MASK_32 << 64 | updated_at << 128
     level: uint256 = 0
     if price == 0:
         # looked at last, so that it costs nobody else
-        if rule & SOURCE == 0 and checkpoint != 0:
+        if rule & asset_config.SOURCE == 0 and checkpoint != 0:
             price = checkpoint & MASK_96
             low = price
             high = price
@@ -156,13 +155,13 @@ def _read(id: uint256, rule: uint256) -> (uint256, uint256, uint256, uint256, ui
         else:
             state |= price_words.STALE
             level = 2
-    elif feed_status == FEED_DISPERSED:
+    elif feed_status == aggregator.FEED_DISPERSED:
         state |= price_words.DISPERSED
         level = 1
     elif price_words._is_jump(price, average, rule):
         state |= price_words.JUMP
         level = 1
-    if feed_status == FEED_AGREED:
+    if feed_status == aggregator.FEED_AGREED:
         state |= AGREED
     if rule & LATCHED != 0:
         level = max(level, latch._level(self.assets[id]))
@@ -188,7 +187,7 @@ def _volatility_of(state: uint256) -> uint256:
     """
     @dev [WAD] out of what `_read` returns.
     """
-    return unsafe_mul((state >> 64) & MASK_32, price_words.VOLATILITY_UNIT)
+    return unsafe_mul((state >> 64) & price_words.MASK_32, price_words.VOLATILITY_UNIT)
 
 
 @internal
@@ -229,14 +228,17 @@ def _liquidation_prices(
             high = price
     if not waits:
         up: bool = price > average
-        since: uint256 = (seen >> 128) & MASK_32
+        since: uint256 = (seen >> price_words.JUMP_SINCE_AT) & price_words.MASK_32
         poked: bool = (
             since != 0
-            and up == ((seen >> 236) & 1 == 1)
-            and block.timestamp <= unsafe_add(checkpoint >> 224, price_words.MAX_GAP)
+            and up == ((seen >> price_words.JUMP_IS_UP_AT) & 1 == 1)
+            and block.timestamp
+            <= unsafe_add(checkpoint >> price_words.TIME_AT, price_words.MAX_GAP)
             and not price_words._is_jump(price, checkpoint & MASK_96, rule)
         )
-        confirmed: bool = state & AGREED != 0 or (poked and (seen >> 237) & 1 == 1)
+        confirmed: bool = state & AGREED != 0 or (
+            poked and (seen >> price_words.CONFIRMED_AT) & 1 == 1
+        )
         if patience != 0:
             confirmed = confirmed and poked and block.timestamp >= unsafe_add(since, patience)
         if confirmed:
@@ -255,7 +257,7 @@ def _last(id: uint256) -> (uint256, uint256):
     """
     checkpoint: uint256 = self.checkpoints[id]
     spot: uint256 = checkpoint & MASK_96
-    average: uint256 = (checkpoint >> 96) & MASK_96
+    average: uint256 = (checkpoint >> price_words.AVERAGE_AT) & MASK_96
     return min(spot, average), max(spot, average)
 
 
@@ -275,7 +277,9 @@ def _begin(asset: address, id: uint256, rule: uint256):
     low, price, high, updated_at, status = self._source_quote(rule)
     if price == 0:
         legs._fail("price is not valid")
-    if status == FEED_DISPERSED:
+    if status == aggregator.FEED_DISPERSED:
         legs._fail("sources disagree")
-    self.checkpoints[id] = price | (price << 96) | (block.timestamp << 224)
-    self.observations[id] = price | (block.timestamp << 96)
+    self.checkpoints[id] = (
+        price | (price << price_words.AVERAGE_AT) | (block.timestamp << price_words.TIME_AT)
+    )
+    self.observations[id] = price | (block.timestamp << price_words.REFERENCE_TIME_AT)

@@ -21,6 +21,8 @@
           bits 239-255  seconds without a price that pokes have seen, at most FADE_TIME
 """
 
+from contracts.modules import asset_config
+
 BPS: constant(uint256) = 10_000
 DAY: constant(uint256) = 86_400
 
@@ -36,6 +38,22 @@ MAX_GAP: constant(uint256) = 3_600  # [s] between two pokes for which what both 
 
 VOLATILITY_UNIT: constant(uint256) = 10**9
 
+# First bits of the parts of a checkpoint
+AVERAGE_AT: constant(uint256) = 96
+VOLATILITY_AT: constant(uint256) = 192
+TIME_AT: constant(uint256) = 224
+
+# and of an observation
+REFERENCE_TIME_AT: constant(uint256) = 96
+JUMP_SINCE_AT: constant(uint256) = 128
+SILENCE_AT: constant(uint256) = 160
+LAST_WAIT_AT: constant(uint256) = 192
+WAITED_AT: constant(uint256) = 224
+JUMP_IS_UP_AT: constant(uint256) = 236
+CONFIRMED_AT: constant(uint256) = 237
+DISPERSED_AT: constant(uint256) = 238
+FADED_AT: constant(uint256) = 239
+
 MASK_32: constant(uint256) = 2**32 - 1
 
 
@@ -46,7 +64,9 @@ def _is_jump(price: uint256, average: uint256, rule: uint256) -> bool:
     gap: uint256 = unsafe_sub(price, average)
     if price < average:
         gap = unsafe_sub(average, price)
-    return unsafe_mul(gap, BPS) > unsafe_mul(average, unsafe_mul((rule >> 177) & 127, 50))
+    return unsafe_mul(gap, BPS) > unsafe_mul(
+        average, unsafe_mul((rule >> asset_config.BAND_AT) & 127, 50)
+    )
 
 
 @internal
@@ -56,10 +76,12 @@ def _faded(seen: uint256) -> uint256:
     @dev Seconds without a price, at most FADE_TIME: those that pokes have seen, and since the last
          of them at most MAX_GAP, so that an outage which ended unseen counts for no more.
     """
-    last: uint256 = (seen >> 160) & MASK_32
+    last: uint256 = (seen >> SILENCE_AT) & MASK_32
     if last == 0:
         return 0
-    return min(unsafe_add(seen >> 239, min(unsafe_sub(block.timestamp, last), MAX_GAP)), FADE_TIME)
+    return min(
+        unsafe_add(seen >> FADED_AT, min(unsafe_sub(block.timestamp, last), MAX_GAP)), FADE_TIME
+    )
 
 
 @internal
@@ -70,9 +92,11 @@ def _waited(seen: uint256, checkpoint: uint256) -> uint256:
          whole day went by without: so that no 24 hours hold more. The time since a poke that saw
          them disagree counts, whatever they did since.
     """
-    waited: uint256 = (seen >> 224) & 4095
-    if (seen >> 238) & 1 == 1:
-        return min(unsafe_add(waited, unsafe_sub(block.timestamp, checkpoint >> 224)), WAIT_TIME)
-    if block.timestamp >= unsafe_add((seen >> 192) & MASK_32, DAY):
+    waited: uint256 = (seen >> WAITED_AT) & 4095
+    if (seen >> DISPERSED_AT) & 1 == 1:
+        return min(
+            unsafe_add(waited, unsafe_sub(block.timestamp, checkpoint >> TIME_AT)), WAIT_TIME
+        )
+    if block.timestamp >= unsafe_add((seen >> LAST_WAIT_AT) & MASK_32, DAY):
         return 0
     return waited

@@ -118,7 +118,7 @@ def _is_first(asset: address, cap: uint256) -> bool:
     """
     @dev Whether a cap is worth no more than that of an asset just listed may be.
     """
-    unit: uint256 = 10**asset_config._decimals(self._words(asset)[0])
+    unit: uint256 = asset_config._unit(self._words(asset)[0])
     return cap * self._price(asset) // unit <= new_assets.LIMIT >> new_assets.DOUBLINGS
 
 

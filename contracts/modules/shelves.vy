@@ -36,7 +36,6 @@ interface ICreditEngine:
 
 
 WAD: constant(uint256) = 10**18
-SOURCE: constant(uint256) = 2**160 - 1  # of an asset's rules; a settlement ends it
 
 ENGINE: immutable(address)
 RISK_ENGINE: immutable(address)
@@ -110,7 +109,7 @@ def _is_liquidatable(account: bytes32) -> bool:
 @view
 @internal
 def _is_settled(asset: address) -> bool:
-    return (staticcall IRiskEngine(RISK_ENGINE).words_of(asset))[0] & SOURCE == 0
+    return (staticcall IRiskEngine(RISK_ENGINE).words_of(asset))[0] & asset_config.SOURCE == 0
 
 
 @view

@@ -184,6 +184,29 @@ JUMP_BELIEVED = bug(
     ),
 )
 
+ALWAYS_STANDARD = bug(
+    "always_standard",
+    "An account that cannot pay is liquidated like any other.",
+    "RiskEngine",
+    "contracts/modules/maintenance.vy",
+    (
+        "    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(\n"
+        "        health.debt_value, unsafe_add(WAD, tip)\n"
+        "    )\n",
+        "    return health.collateral_value * WAD < 0\n",
+    ),
+    (
+        "        unsafe_mul(valuation.health.collateral_value, WAD)"
+        " // valuation.health.debt_value, WAD\n",
+        "        max(\n"
+        "            unsafe_mul(valuation.health.collateral_value, WAD)\n"
+        "            // valuation.health.debt_value,\n"
+        "            WAD,\n"
+        "        ),\n"
+        "        WAD,\n",
+    ),
+)
+
 MAINTENANCE_IS_ENOUGH = bug(
     "maintenance_is_enough",
     "A withdrawal asks for maintenance, not for the initial margin.",

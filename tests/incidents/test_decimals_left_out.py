@@ -17,11 +17,11 @@ EIGHTEEN = bug(
     "contracts/modules/asset_config.vy",
     (
         "    return min("
-        "unsafe_div(unsafe_mul(amount, price), 10**(rule >> 222 & 31)), MAX_VALUE)\n",
+        "unsafe_div(unsafe_mul(amount, price), 10**(rule >> DECIMALS_AT & 31)), MAX_VALUE)\n",
         "    return min(unsafe_div(unsafe_mul(amount, price), 10**18), MAX_VALUE)\n",
     ),
     (
-        "    unit: uint256 = 10**(rule >> 222 & 31)\n    return min(\n",
+        "    unit: uint256 = 10**(rule >> DECIMALS_AT & 31)\n    return min(\n",
         "    unit: uint256 = 10**18\n    return min(\n",
     ),
 )

@@ -13,36 +13,24 @@ from fractions import Fraction
 import pytest
 
 from breakwater.units import WAD
-from tests.incidents.ledger import Ledger, bug, stripped
+from tests.incidents.ledger import ALWAYS_STANDARD, Ledger, bug, joined, stripped
 from tests.market import ASSETS, refuses
 
 MAINTENANCE = "contracts/modules/maintenance.vy"
 
-FIXED_INCENTIVE = bug(
+FIXED_INCENTIVE = joined(
     "fixed_incentive",
-    "The incentive is what the schedule says, whatever the account has left.",
-    "RiskEngine",
-    MAINTENANCE,
-    (
-        "    incentive = min(incentive, max(tip, surplus))\n    if ltv != 0:\n",
-        "    if max_value(uint256) == 0:\n",
+    bug(
+        "whole_incentive",
+        "The incentive is what the schedule says, whatever the account has left.",
+        "RiskEngine",
+        MAINTENANCE,
+        (
+            "    incentive = min(incentive, max(tip, surplus))\n    if ltv != 0:\n",
+            "    if max_value(uint256) == 0:\n",
+        ),
     ),
-    (
-        "    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(\n"
-        "        health.debt_value, unsafe_add(WAD, tip)\n"
-        "    )\n",
-        "    return health.collateral_value * WAD < 0\n",
-    ),
-    (
-        "        unsafe_mul(valuation.health.collateral_value, WAD)"
-        " // valuation.health.debt_value, WAD\n",
-        "        max(\n"
-        "            unsafe_mul(valuation.health.collateral_value, WAD)\n"
-        "            // valuation.health.debt_value,\n"
-        "            WAD,\n"
-        "        ),\n"
-        "        WAD,\n",
-    ),
+    ALWAYS_STANDARD,
 )
 
 RULES = {"incentive_min": 450, "incentive_max": 450, "incentive_slope": 0}

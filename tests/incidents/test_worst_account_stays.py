@@ -8,31 +8,9 @@ is. And where an insurance was too small for a loss, booking it reverted, with a
 
 import pytest
 
-from tests.incidents.ledger import Ledger, bug, stripped
+from tests.incidents.ledger import ALWAYS_STANDARD, Ledger, bug, stripped
 from tests.market import refuses
 
-ALWAYS_STANDARD = bug(
-    "always_standard",
-    "An account that cannot pay is liquidated like any other.",
-    "RiskEngine",
-    "contracts/modules/maintenance.vy",
-    (
-        "    return unsafe_mul(health.collateral_value, WAD) <= unsafe_mul(\n"
-        "        health.debt_value, unsafe_add(WAD, tip)\n"
-        "    )\n",
-        "    return health.collateral_value * WAD < 0\n",
-    ),
-    (
-        "        unsafe_mul(valuation.health.collateral_value, WAD)"
-        " // valuation.health.debt_value, WAD\n",
-        "        max(\n"
-        "            unsafe_mul(valuation.health.collateral_value, WAD)\n"
-        "            // valuation.health.debt_value,\n"
-        "            WAD,\n"
-        "        ),\n"
-        "        WAD,\n",
-    ),
-)
 FUND_MUST_SUFFICE = bug(
     "fund_must_suffice",
     "A loss that the fund cannot pay is refused.",

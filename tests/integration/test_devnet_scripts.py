@@ -170,6 +170,7 @@ def test_command__wrong_input_is_a_sentence(devnet: Devnet, command: str, says: 
         "repay",
         "set_price",
         "supply",
+        "watch",
     ],
 )
 def test_command__help(name: str) -> None:

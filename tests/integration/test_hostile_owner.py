@@ -466,15 +466,14 @@ AT_ONCE = lacking(
             "    elif cap > before and rulebook._step(asset, steps.CAP):\n",
             "    if cap > before and rulebook.sealed_at == 0:\n")),
         without("nobody adds above the cap of a new asset", ratchet, MARGIN, (
-            "    if weight == 0 or "
-            "(valuation.unpriced >> leg | self.terms[tag] >> 249) & 1 == 1:\n",
-            "    if weight == 0 or (valuation.unpriced >> leg) & 1 == 1:\n")),
+            "(valuation.unpriced >> leg | self.terms[tag] >> asset_config.IS_NEW_AT) & 1 == 1\n",
+            "(valuation.unpriced >> leg) & 1 == 1\n")),
         without("a new source says what the old one says", feed, BLEND, (
             "        if not self._agree(old.price, new.price, BAND):\n", "        if False:\n")),
         without("a new source blends in for a day", feed, BLEND, (
-            "    return block.timestamp - START >= BLEND_TIME and self._quote()[1] == IS_NEW "
+            "        block.timestamp - START >= BLEND_TIME and self._quote()[1] == NEW_ALONE "
             "and self._is_calm()\n",
-            "    return True\n")),
+            "        True\n")),
         pytest.param(joined("settled_dear_at_once", DEAR, AT_ONCE), settle,
             id="a settlement is announced, and is not dear"),
         without("vaults come at genesis", vault, CONFIGURATOR, (

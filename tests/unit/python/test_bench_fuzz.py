@@ -250,7 +250,8 @@ CHANGES = {
     ),
     "GATE-2 new risk": (
         "RiskEngine", "modules/initial_margin",
-        "            if state & 12 != 0:\n                return self._level_reason(state)\n"
+        "            if state & price_oracle.LEVEL != 0:\n"
+        "                return self._level_reason(state)\n"
         "            unseen = 0\n        if enough", "            unseen = 0\n        if enough",
     ),
     "GATE-4": (
@@ -259,7 +260,7 @@ CHANGES = {
     ),
     "GATE-3": (
         "Configurator", "modules/asset_rules",
-        "start | (target << 14)", "target | (target << 14)",
+        "| start\n        | (target", "| target\n        | (target",
     ),
 }  # fmt: skip
 """What forge should say -> contract, its module, a text of it and what to put there instead."""

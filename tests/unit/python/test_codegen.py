@@ -148,17 +148,23 @@ def test_load__unknown_name(project: Path) -> None:
 
 def test_generate__no_contracts(tmp_path: Path) -> None:
     files = codegen.generate(tmp_path)
-    assert set(files) == {"driver.py", "mocks.py"}
+    assert set(files) == {"driver/__init__.py", "mocks/__init__.py"}
     for text in files.values():
         exec(compile(text, "generated", "exec"), {})
 
 
 def test_generate__deterministic_and_documented(project: Path) -> None:
-    text = codegen.generate(project)["driver.py"]
+    files = codegen.generate(project)
     artifacts.forget()
-    assert codegen.generate(project)["driver.py"] == text
+    assert codegen.generate(project) == files
+    assert sorted(files) == [
+        "driver/__init__.py", "driver/box.py", "driver/structs.py",
+        "mocks/__init__.py", "mocks/empty_mock.py",
+    ]  # fmt: skip
+    assert '__all__ = ["Box", "Position"]' in files["driver/__init__.py"]
+    assert "class Position(NamedTuple):" in files["driver/structs.py"]
+    text = files["driver/box.py"]
     assert '"""Keeps amounts."""' in text
-    assert "class Position(NamedTuple):" in text
     assert "Keeps an amount." in text
     assert "amount: In token units." in text
     assert "extra: int | None = None, *, sender: Address" in text
@@ -166,11 +172,29 @@ def test_generate__deterministic_and_documented(project: Path) -> None:
 
 
 def test_generate__clean_for_ruff_and_mypy(project: Path) -> None:
-    file = project / "generated.py"
-    file.write_text(codegen.generate(project)["driver.py"])
-    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I", str(file)]
-    ruff += ["--line-length", "100"]
+    folder = project / "breakwater"
+    folder.mkdir()
+    codegen.write(codegen.generate(project), folder)
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,I", str(folder)]
+    ruff += ["--line-length", "100", "--config", 'lint.isort.known-first-party=["breakwater"]']
     assert subprocess.run(ruff, capture_output=True).returncode == 0
+
+
+def test_write__removes_what_is_stale_and_checks_without_touching(project: Path) -> None:
+    folder = project / "breakwater"
+    folder.mkdir()
+    files = codegen.generate(project)
+    assert codegen.write(files, folder) == list(files)
+    assert codegen.write(files, folder, check=True) == []
+    gone = folder / "driver" / "gone.py"
+    gone.write_text("")
+    (folder / "driver" / "box.py").write_text("")
+    stale = ["driver/box.py", "driver/gone.py"]
+    assert codegen.write(files, folder, check=True) == stale
+    assert gone.is_file()
+    assert codegen.write(files, folder) == stale
+    assert not gone.exists()
+    assert codegen.write(files, folder, check=True) == []
 
 
 def test_generate__works_on_a_host(
@@ -178,9 +202,13 @@ def test_generate__works_on_a_host(
 ) -> None:
     monkeypatch.setattr(artifacts, "ROOT", project)
     monkeypatch.setattr("breakwater.host._named", {})
-    driver = ModuleType("generated_driver")
-    monkeypatch.setitem(sys.modules, "generated_driver", driver)
-    exec(compile(codegen.generate(project)["driver.py"], "driver", "exec"), driver.__dict__)
+    files = codegen.generate(project)
+    for name in ("breakwater.driver.structs", "breakwater.driver.box", "breakwater.driver"):
+        driver = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, driver)
+        path = name.removeprefix("breakwater.").replace(".", "/")
+        text = files.get(f"{path}.py") or files[f"{path}/__init__.py"]
+        exec(compile(text, name, "exec"), driver.__dict__)
     lender = host.account("lender")
     box = driver.Box.deploy(host, sender=lender)
     assert box.keep(3, sender=lender).value == 3

@@ -103,6 +103,7 @@ MISTAKES = {
     "mutate": ("--only Nothing", "there is no contract Nothing"),
     "replay": ("none.json", "there is no such file"),
     "sizes": ("--sideways", "No such option"),
+    "watch": ("--market none.yaml", "there is no such market file"),
 }
 
 

@@ -176,7 +176,8 @@ MUTANTS = {
     ),
     "debt above NORMAL": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "            if state & 12 != 0:\n                return self._level_reason(state)\n"
+        "            if state & price_oracle.LEVEL != 0:\n"
+        "                return self._level_reason(state)\n"
         "            unseen = 0\n        # without",
         "            unseen = 0\n        # without",
         [HOOK_UP, borrow("borrower_1#0", "HOOK", 50 * 10**18)],
@@ -184,7 +185,8 @@ MUTANTS = {
     ),
     "collateral above NORMAL": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "            if state & 12 != 0:\n                return self._level_reason(state)\n"
+        "            if state & price_oracle.LEVEL != 0:\n"
+        "                return self._level_reason(state)\n"
         "            unseen = 0\n        if enough",
         "            unseen = 0\n        if enough",
         [trip("WETH", 1), withdraw("borrower_1#0", "WETH", weth(0.1))],
@@ -240,7 +242,7 @@ MUTANTS = {
         "GATE-2",
     ),
     "jump that does not latch": Mutant(
-        "CircuitBreaker", "", "poke", "if status == JUMP:", "if status == 7:",
+        "CircuitBreaker", "", "poke", "if status == price_words.JUMP:", "if status == 7:",
         [*price("WETH", 1_500, 3), POKE],
         "GATE-2",
     ),
@@ -303,7 +305,7 @@ MUTANTS = {
     ),
     "spot stored as average": Mutant(
         "CircuitBreaker", "modules/price_history", "_poked",
-        "(quote.average << 96)", "(quote.price << 96)",
+        "(quote.average << ", "(quote.price << ",
         [*price("WETH", 1_950, 3), call("keeper", "breaker", "poke", "@token.WETH", wait=60)],
         "SOLV-11",
     ),

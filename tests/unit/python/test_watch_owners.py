@@ -75,7 +75,8 @@ MUTANTS = {
     ),
     "new risk beside a settled debt": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "nobody may pay\n        if rule << 96 == 0", "nobody may pay\n        if rule == 1",
+        "nobody may pay\n        if rule & asset_config.SOURCE == 0",
+        "nobody may pay\n        if rule == 1",
         [
             add("borrower_1#1", "USDC", 40_000 * 10**6),
             borrow("borrower_1#1", "WETH", 10**18),
@@ -96,7 +97,7 @@ MUTANTS = {
     ),
     "new risk beside a settled collateral": Mutant(
         "RiskEngine", "modules/initial_margin", "_initial",
-        "shield the debt\n            if rule << 96 == 0",
+        "shield the debt\n            if rule & asset_config.SOURCE == 0",
         "shield the debt\n            if rule == 1",
         [
             add("borrower_1#0", "USDC", 400_000 * 10**6),
@@ -123,13 +124,13 @@ MUTANTS = {
     ),
     "ramp of a minute": Mutant(
         "Configurator", "modules/asset_rules", "ramp_liquidation_ltv",
-        "(duration << 68)", "(60 << 68)",
+        "(duration << ", "(60 << ",
         ruled("configurator", "ramp_liquidation_ltv", "@token.WETH", 7_000, 30 * DAY),
         "GATE-3",
     ),
     "ramp from its end": Mutant(
         "Configurator", "modules/asset_rules", "ramp_liquidation_ltv",
-        "| start |", "| target |",
+        "| start\n", "| target\n",
         ruled("configurator", "ramp_liquidation_ltv", "@token.WETH", 7_000, 30 * DAY),
         "GATE-3",
     ),
