@@ -10,12 +10,11 @@ RATES, calls per CPU second, each without its set-up
     hypothesis  the stateful machine of `make test`
     forge       Foundry's invariant runner, with an empty invariant and with the promises; counted
                 are the calls of the market that its handler's calls make; takes turns with the fast
-                lane, and the fastest turn of each counts
+                lane, and all of them count
     ape         the fast lane's calls, sent to anvil through ape; anvil's CPU counts
-    jobs        a campaign of two searches against one of one search, on this machine, by the clock,
-                the faster of two turns each: calls between a quarter and nine tenths of the time
-                after the first report, when all processes have started and none has ended; the
-                corpus is on disk, empty at first
+    jobs        a campaign of two searches against one of one search, on this machine, by the clock;
+                they take short turns, the other one stopped meanwhile, and the first quarter of
+                them does not count; the corpus is on disk, empty at first
 Forge and ape play on the small market; limit and fast are measured on both, so that each is
 compared with its like.
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +29,13 @@ from breakwater.fuzz.world import World
 if TYPE_CHECKING:
     from benchmarks import foundry
 
-STEADY = (0.25, 0.9)
-"""Part of a campaign's seconds, from its first report on, in which `jobs` counts."""
-
 TURNS = 10
 """How often limit and fast lane alternate."""
 
 FORGE_TURNS = 6
 """How often forge and fast lane alternate: forge takes seconds to start."""
 
-JOBS_TURNS = 2
+JOBS_TURNS = 40
 """How often a campaign of one search and one of two alternate."""
 
 SMALL = "small"
@@ -200,54 +201,114 @@ def hypothesis(options: Options) -> Report:
 
 
 def jobs(options: Options) -> Report:
-    """Calls per second of one search and of two, both in full swing. They take turns, and the
-    faster turn of each counts.
+    """Calls per second of a campaign of one search and of one of two, by the clock.
+
+    Both begin, then they take short turns, the other one stopped meanwhile: the same search makes
+    up to a third more or fewer calls per CPU second from one minute to the next, also on a machine
+    that does nothing else, which campaigns that run after one another would show as their ratio.
+    Counted is all after the first quarter of the turns, in which little is known and much is kept.
+    UserError on Windows, which stops no process, and where `options.seconds` are too few.
     """
-    turns = [(_jobs(1, options.seconds), _jobs(2, options.seconds)) for _ in range(JOBS_TURNS)]
-    found: Report = {}
-    for at, name in enumerate(("1", "2")):
-        found[name] = max((turn[at] for turn in turns), key=lambda one: float(one["per_second"]))
+    if sys.platform == "win32":
+        raise UserError("campaigns are not stopped on Windows")
+    with ExitStack() as stack:
+        campaigns = []
+        for count in (1, 2):
+            wanted = stack.enter_context(settings(jobs=count, calls=10**12))
+            campaigns.append(stack.enter_context(_Campaign(wanted)))
+        for turn in range(JOBS_TURNS):
+            if turn == JOBS_TURNS // 4:
+                for one in campaigns:
+                    one.count_from_here()
+            for one in campaigns:
+                one.take(options.seconds / JOBS_TURNS)
+    found: Report = {str(one.wanted.jobs): one.rate() for one in campaigns}
     found["ratio"] = round(found["2"]["per_second"] / found["1"]["per_second"], 2)
     return found
 
 
-def _jobs(count: int, seconds: float) -> Report:
-    seen: list[Seen] = []
-    with settings(jobs=count, seconds=seconds) as wanted:
-        wanted = replace(wanted, corpus=wanted.output / "corpus")
-        totals = campaign.run(wanted, partial(_note, seen))
-    if totals.broken:
-        raise UserError(f"{next(iter(totals.broken.values())).promise} broke")
-    calls, took, cpu = steady(seen, seconds)
-    return {
-        "calls": calls,
-        "seconds": round(took, 3),
-        "cpu_seconds": round(cpu, 3),
-        "per_second": round(calls / took, 1),
-    }
+class _Campaign:
+    """A campaign without an end, in a process group of its own, that plays in its turns only."""
+
+    def __init__(self, wanted: Settings) -> None:
+        self.wanted = wanted
+        self.seconds = 0.0
+        self._told = self._from = (0, 0.0)
+
+    def __enter__(self) -> _Campaign:
+        """It has reported once, and stands still."""
+        self._pipe, there = multiprocessing.Pipe(duplex=False)
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_play, args=(self.wanted, there))
+        self._process.start()
+        there.close()
+        try:
+            self._hear(self._pipe.recv())
+            self.count_from_here()
+            self._signal(signal.SIGSTOP)
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, EOFError):
+                raise UserError("a campaign ended without a word") from None
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(ProcessLookupError):
+            self._signal(signal.SIGKILL)
+        self._process.kill()  # it may not have a group yet
+        self._process.join()
+        self._pipe.close()
+
+    def take(self, seconds: float) -> None:
+        """One turn. UserError when a promise breaks."""
+        began = time.monotonic()
+        self._signal(signal.SIGCONT)
+        time.sleep(seconds)
+        self._signal(signal.SIGSTOP)
+        self.seconds += time.monotonic() - began
+        while self._pipe.poll():
+            self._hear(self._pipe.recv())
+
+    def count_from_here(self) -> None:
+        """What was until now does not count."""
+        self.seconds, self._from = 0.0, self._told
+
+    def rate(self) -> Report:
+        """Of the turns that count. UserError where nothing was reported in them."""
+        calls, cpu = (now - then for now, then in zip(self._told, self._from, strict=True))
+        if not calls:
+            raise UserError("no search reported: give more --seconds")
+        return {
+            "calls": calls,
+            "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(cpu, 3),
+            "per_second": round(calls / self.seconds, 1),
+        }
+
+    def _hear(self, told: tuple[int, float] | str) -> None:
+        if isinstance(told, str):
+            raise UserError(told)
+        self._told = told
+
+    def _signal(self, number: int) -> None:
+        group = self._process.pid
+        assert group
+        os.killpg(group, number)
 
 
-Seen = tuple[float, int, float]
-"""When a search reported, and calls and CPU seconds of the campaign so far."""
+def _play(wanted: Settings, pipe: Connection) -> None:
+    """Play until this is killed, or nobody listens any more."""
+    os.setpgid(0, 0)
 
+    def tell(totals: Totals) -> None:
+        broken = next(iter(totals.broken.values()), None)
+        # little enough to be written whole, at whatever moment this is stopped
+        figures = totals.calls, totals.cpu_seconds
+        pipe.send(figures if broken is None else f"{broken.promise} broke")
 
-def _note(seen: list[Seen], totals: Totals) -> None:
-    seen.append((time.monotonic(), totals.calls, totals.cpu_seconds))
-
-
-def steady(seen: Sequence[Seen], seconds: float) -> tuple[int, float, float]:
-    """Calls, seconds and CPU seconds between the first and the last report of the `STEADY` part of
-    a campaign, whose searches take so many seconds.
-
-    UserError where it holds fewer than two reports.
-    """
-    began = seen[0][0] if seen else 0.0
-    low, high = (began + part * seconds for part in STEADY)
-    inside = [one for one in seen if low <= one[0] <= high]
-    if len(inside) < 2:
-        raise UserError(f"too few reports in {seconds:.0f} s: give more --seconds")
-    first, last = inside[0], inside[-1]
-    return last[1] - first[1], last[0] - first[0], last[2] - first[2]
+    with suppress(BrokenPipeError):
+        campaign.run(replace(wanted, corpus=wanted.output / "corpus"), tell)
 
 
 @contextmanager
@@ -262,7 +323,8 @@ def settings(**wanted: Any) -> Iterator[Settings]:
 
 def forge(options: Options) -> Report:
     """Foundry, with an empty invariant and with the promises. The latter and the fast lane take
-    turns, and the fastest turn of each counts: what else a machine does only slows.
+    turns, each with sequences of its own, and all of them count: the fastest of forge's would be
+    the one whose seed draws the lightest calls, or of whose time the most was taken for its set-up.
     """
     from benchmarks import foundry
 
@@ -277,8 +339,8 @@ def forge(options: Options) -> Report:
             turns.append((_made(checked, acted + tried), lane.take(calls)))
     return {
         "empty": _made(empty, acted),
-        "promises": max((turn[0] for turn in turns), key=_speed),
-        "fast": max((turn[1] for turn in turns), key=_speed),
+        "promises": _added([turn[0] for turn in turns]),
+        "fast": lane.rate(),
         "turns": [[_speed(one) for one in turn] for turn in turns],
     }
 
@@ -291,6 +353,23 @@ def _made(one: foundry.Rate, made: float) -> Report:
         "made_per_call": round(made, 3),
         "per_cpu_second": round(played.calls * made / one.cpu_seconds, 1),
         "actions": played.actions,
+    }
+
+
+def _added(turns: Sequence[Report]) -> Report:
+    """Of campaigns of forge, all together."""
+    calls, cpu = (sum(one[key] for one in turns) for key in ("calls", "cpu_seconds"))
+    actions: dict[str, tuple[int, int]] = {}
+    for one in turns:
+        for name, (succeeded, made) in one["actions"].items():
+            before = actions.get(name, (0, 0))
+            actions[name] = before[0] + succeeded, before[1] + made
+    each = turns[0]["made_per_call"]
+    return {
+        **rate(calls, sum(succeeded for succeeded, _ in actions.values()), cpu),
+        "made_per_call": each,
+        "per_cpu_second": round(calls * each / cpu, 1),
+        "actions": dict(sorted(actions.items())),
     }
 
 

@@ -32,6 +32,8 @@ from breakwater.errors import UserError
 
 FORMAT = 1
 
+_RARE = 2  # entries that have a feature, at most, for it to be rare
+
 
 @dataclass
 class Entry:
@@ -67,6 +69,8 @@ class Corpus:
         self._seen: set[str] = set()
         self._nearest: dict[str, str] = {}  # promise -> name of the entry with the least slack
         self._counts: dict[str, int] = {}
+        self._rare: dict[str, int] = {}  # name -> features that at most one other entry has
+        self._holders: dict[str, list[str]] = {}  # of such a feature, the names
         self._weights: list[float] = []  # added up, in the order of `_order`
         self._order: list[Entry] = []
         self._full = False
@@ -111,13 +115,26 @@ class Corpus:
         self.entries[entry.name] = entry
         self._seen.add(entry.name)
         self.features |= entry.features
-        for feature in entry.features:
-            self._counts[feature] = self._counts.get(feature, 0) + 1
+        self._count(entry)
         for promise, slack in entry.slack.items():
             if slack < self.slack.get(promise, math.inf):
                 self.slack[promise] = slack
                 self._nearest[promise] = entry.name
         self._weights = []
+
+    def _count(self, entry: Entry) -> None:
+        """Count its features. What they are worth is kept, not added up at each choice: that would
+        take more time the larger the corpus is and the more processes add to it."""
+        rare, counts, holders = self._rare, self._counts, self._holders
+        rare[entry.name] = 0
+        for feature in entry.features:
+            count = counts[feature] = counts.get(feature, 0) + 1
+            if count <= _RARE:
+                rare[entry.name] += 1
+                holders.setdefault(feature, []).append(entry.name)
+            elif count == _RARE + 1:
+                for name in holders.pop(feature):
+                    rare[name] -= 1
 
     # ------------------------------------------------------------ choosing
 
@@ -141,8 +158,7 @@ class Corpus:
         return entry
 
     def _weight(self, entry: Entry, nearest: bool) -> float:
-        rare = sum(1 for feature in entry.features if self._counts.get(feature, 0) <= 2)
-        weight = 1.0 + min(rare, 20) / 4 + (3.0 if nearest else 0.0)
+        weight = 1.0 + min(self._rare[entry.name], 20) / 4 + (3.0 if nearest else 0.0)
         return weight * (1 + entry.fruits) / math.sqrt(1 + entry.picked)
 
     # ------------------------------------------------------------ disk
@@ -198,13 +214,15 @@ class Corpus:
                     keep.add(entry.name)
             dropped = [name for name in self.entries if name not in keep]
             for name in dropped:
-                entry = self.entries.pop(name)
-                for feature in entry.features:
-                    self._counts[feature] -= 1
+                del self.entries[name]
                 if self.folder is not None:
                     with contextlib.suppress(OSError):
                         (self.folder / f"{name}.json").unlink()
             self._weights = []
+            if dropped:
+                self._counts, self._rare, self._holders = {}, {}, {}
+                for entry in self.entries.values():
+                    self._count(entry)
             return len(dropped)
 
     @contextlib.contextmanager

@@ -6,6 +6,9 @@ import difflib
 import json
 import os
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -115,12 +118,28 @@ def test_medians__what_was_not_found_counts():
     assert bug(MISS)["found"] == 0
 
 
-def test_steady__neither_start_nor_end_counts():
-    # nothing for five seconds, then 100 calls a second for ten, then a slow end
-    seen = [(5.0 + i, 100 * i, 0.5 * i) for i in range(11)] + [(18.0, 1_001, 6.0)]
-    assert rates.steady(seen, 10) == (600, 6, 3)
-    with pytest.raises(UserError, match="too few reports"):
-        rates.steady(seen[:3], 10)
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_campaign__plays_in_its_turns_only():
+    with rates.settings(profile="small", coverage=False, calls=10**12) as wanted:
+        with rates._Campaign(wanted) as one:
+            with pytest.raises(UserError, match="no search reported"):
+                one.rate()
+            one.take(1)
+            pid, told = one._process.pid, one._told
+            until = time.monotonic() + 10
+            while state(pid) != "T":  # stopped, soon
+                assert time.monotonic() < until
+            one.count_from_here()
+            one.take(1)
+            found = one.rate()
+            assert 0 < found["calls"] == one._told[0] - told[0]
+            assert 0 < found["cpu_seconds"] <= found["seconds"] * 1.5
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_search__finds_and_shrinks():

@@ -171,6 +171,22 @@ def test_pick__rather_what_is_rare_and_near(tmp_path: Path) -> None:
     assert drawn.most_common(1)[0][0] == b"near"
 
 
+def test_rare__as_counted_anew() -> None:
+    corpus, rng = Corpus(None), random.Random(4)
+    for i in range(60):
+        features = {f"f{rng.randrange(1 + rng.randrange(80))}" for _ in range(9)} | {f"n{i // 2}"}
+        corpus.consider(rng.randbytes(16), features)
+        if i == 40:
+            assert corpus.minimise()
+    counts = Counter(feature for entry in corpus.entries.values() for feature in entry.features)
+    rare = {
+        name: sum(counts[feature] <= 2 for feature in entry.features)
+        for name, entry in corpus.entries.items()
+    }
+    assert corpus._rare == rare
+    assert len(set(rare.values())) > 2
+
+
 def test_pick__same_seed_same_choices(tmp_path: Path) -> None:
     def choices() -> list[bytes]:
         corpus = Corpus(None)
