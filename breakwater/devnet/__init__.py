@@ -24,7 +24,7 @@ from typing import Any
 
 from breakwater import addresses, anvil, ape_host, artifacts, deploy
 from breakwater.ape_host import ApeHost
-from breakwater.devnet.exchange import Exchange, build, wrap
+from breakwater.devnet.exchange import MAKER, Exchange, build, wrap
 from breakwater.errors import UserError
 from breakwater.host import Host, Reverted
 from breakwater.markets import MOST_ACCOUNTS, Market
@@ -270,6 +270,13 @@ def serve(
         yield made
 
 
+def _label(host: Host, market: Market) -> None:
+    """Ask for our own accounts in one order everywhere: hosts give them in the order of asking."""
+    deploy.accounts_of(host, market)
+    for label in (MAKER, KEEPER, BOT):
+        host.account(label)
+
+
 def load(host: Host, market: Market) -> Devnet:
     """What was deployed on the running devnet. DevnetError where nothing was."""
     path = addresses.path_for(market.name, addresses.identify(host))
@@ -277,6 +284,7 @@ def load(host: Host, market: Market) -> Devnet:
         raise DevnetError(
             f"nothing of {market.path.name} is deployed on this devnet: `breakwater devnet` does it"
         )
+    _label(host, market)
     book = addresses.AddressBook.open(path, host, market.name)
     protocol = deploy.load(host, on_node(market), book)
     return Devnet(protocol, book, Exchange.load(protocol, book))
@@ -285,6 +293,7 @@ def load(host: Host, market: Market) -> Devnet:
 def _deploy(
     host: Host, market: Market, book: addresses.AddressBook, progress: deploy.Progress
 ) -> Devnet:
+    _label(host, market)
     wrap(host, market, book, progress)
     protocol = deploy.deploy(host, market, book, progress=progress)
     deploy.fund_accounts(protocol, book, progress=progress)

@@ -45,9 +45,11 @@ def book_of(running: Devnet) -> Any:
 
 
 def moved(running: Devnet, *arguments: str) -> str:
-    found = running.call("breakwater", "prices", *arguments)
-    assert found.returncode == 0, found.stdout + found.stderr
-    return found.stdout
+    """What the price bot says, in this process; it must succeed."""
+    with own_signals():
+        found = CliRunner().invoke(main, ["prices", *arguments])
+    assert found.exit_code == 0, found.output
+    return found.output
 
 
 def agreed() -> dict[str, float]:
