@@ -61,8 +61,8 @@ _STATE_INTERVAL = 10
 
 _CONTRACTS = (
     "AggregatorMock", "BackstopPool", "BlendFeed", "CircuitBreaker", "Configurator", "CreditEngine",
-    "FlashLiquidator", "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "RateFeed",
-    "RiskEngine", "StakedTokenMock", "Timelock", "TokenMock",
+    "FlashLiquidator", "InsuranceFund", "LendingVault", "Lens", "LeverageRouter", "MedianFeed",
+    "RateFeed", "RiskEngine", "StakedTokenMock", "Timelock", "TokenMock",
 )  # fmt: skip
 """What most markets need, compiled together; the rest when it is deployed."""
 
