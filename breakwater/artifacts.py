@@ -124,6 +124,11 @@ def compile_all(progress: Progress | None = None, root: Path | None = None) -> d
     return _compile(root, names(root), progress)
 
 
+def compile_some(wanted: Iterable[str], progress: Progress | None = None) -> None:
+    """Compile what is stale of these, in two processes: faster than when each is first loaded."""
+    _compile(ROOT, list(wanted), progress)
+
+
 def sizes(root: Path | None = None) -> dict[str, int]:
     """Bytes of runtime code, immutables included, of every deployable."""
     return {name: artifact.size for name, artifact in load_all(root).items()}

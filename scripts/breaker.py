@@ -1,11 +1,11 @@
-"""Circuit breakers: status, trip, hold, reset."""
+"""Circuit breakers: status, poke, trip, hold, reset."""
 
 import click
 
 from breakwater import actions
 
 
-@click.group(short_help="Circuit breakers: status, trip, hold, reset")
+@click.group(short_help="Circuit breakers: status, poke, trip, hold, reset")
 def cli() -> None:
     """Show the level of every asset, or as the guardian raise one or lift what one raised."""
 
@@ -15,6 +15,16 @@ def cli() -> None:
 def status(network: str, account: str) -> None:
     """Show each asset's level, its price's status, and what is latched for how long."""
     actions.run(actions.breaker_status, network, account)
+
+
+@cli.command()
+@click.argument("symbol")
+@actions.options("TEST::2")
+def poke(symbol: str, network: str, account: str) -> None:
+    """Store what the oracle says of SYMBOL now: for anyone. Two pokes a minute apart confirm a
+    jump.
+    """
+    actions.run(lambda session: actions.breaker_poke(session, symbol), network, account)
 
 
 @cli.command()

@@ -10,16 +10,16 @@ from breakwater import actions
 @click.argument("debt")
 @click.argument("collateral")
 @click.option("--max", "most", default="", help='Repay at most, such as "1000 USDC".')
-@click.option("--look", is_flag=True, help="Show the terms and do nothing.")
 @actions.number_option
+@actions.yes_option
 @actions.options("TEST::4")
 def cli(
     owner: str,
     debt: str,
     collateral: str,
     most: str,
-    look: bool,
     number: int,
+    yes: bool,
     network: str,
     account: str,
 ) -> None:
@@ -29,7 +29,8 @@ def cli(
     the liquidator holds. The account is the devnet's liquidator by default.
     """
     actions.run(
-        lambda session: actions.liquidate(session, owner, number, debt, collateral, most, look),
+        lambda session: actions.liquidate(session, owner, number, debt, collateral, most),
         network,
         account,
+        yes,
     )

@@ -44,6 +44,24 @@ def number_option(function: F) -> F:
     )(function)
 
 
+def of_option(function: F) -> F:
+    """`--of`, for commands that somebody else may be allowed, or anyone."""
+    return click.option(
+        "--of",
+        default="",
+        help="Whose account, where it is not that of --account: a label or an address.",
+    )(function)
+
+
+def yes_option(function: F) -> F:
+    """`--yes`, for what moves money or lets somebody else move it."""
+    return click.option(
+        "--yes",
+        is_flag=True,
+        help="Send it. Without it everything is only tried, and nothing sent.",
+    )(function)
+
+
 def words(parts: Sequence[str]) -> str:
     """Arguments as one text, so that quotes around an amount may be left out."""
     return " ".join(parts)

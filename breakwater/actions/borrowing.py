@@ -5,149 +5,164 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from breakwater.actions.positions import debt_in, health_line, held_in, whose
-from breakwater.actions.refusals import LEVELS, level_line, refusal
-from breakwater.actions.session import Session
+from breakwater.actions import margin
+from breakwater.actions.figures import of_account
+from breakwater.actions.margin import BORROW, DEPOSIT, WITHDRAW
+from breakwater.actions.positions import account_of, debt_in, flags, held_in, whose, within
+from breakwater.actions.refusals import Attempt, Step
+from breakwater.actions.session import ALL, MOST, Amount, Session
 from breakwater.errors import UserError
-from breakwater.host import Reverted
-from breakwater.units import BPS, MAX_UINT256, WAD, account_id, mul_div_up
-
-# Actions of a leg, in the order of ICreditEngine.Action.
-DEPOSIT, WITHDRAW, BORROW, REPAY = 1, 2, 4, 8
+from breakwater.units import MAX_UINT256, WAD, mul_div_up
 
 _ZERO = "0x" + 40 * "0"
 
 
-def borrow(session: Session, text: str, collateral: Sequence[str], number: int) -> None:
+def borrow(
+    session: Session, text: str, collateral: Sequence[str], number: int, of: str = ""
+) -> None:
     """Post collateral and borrow, in one transaction."""
-    from breakwater.driver import Leg
-
     if not text and not collateral:
         raise UserError('say what to borrow ("1000 USDC"), or what to add (--collateral "1 WETH")')
-    engine, sender = session.protocol.credit_engine, session.sender
-    account = account_id(sender, number)
-    steps, said, added = [], [], set()
-    for one in collateral:
-        amount, symbol = session.amount(one)
-        if symbol in added:
-            raise UserError(f"{symbol} is added twice: give one amount of it")
-        added.add(symbol)
-        session.pay(symbol, amount, engine, "add as collateral")
-        steps.append(_leg(Leg, DEPOSIT, account, session.token(symbol), amount, sender))
-        said.append(f"added {session.show(amount, symbol)} as collateral")
-    borrowed = 0, ""
+    account = account_of(session, of, number)
+    steps = _added(session, collateral)
     if text:
-        amount, symbol = borrowed = session.amount(text)
-        vault = session.vault(symbol)
-        least = session.protocol.credit_engine.debt_of(session.token(symbol))[2]
-        owed = debt_in(session, account, symbol)
-        if owed + amount < least:
-            raise UserError(f"the least debt in {symbol} is {session.show(least, symbol)}")
-        cash = vault.cash()
-        if amount > cash:
-            raise UserError(f"the vault of {symbol} has {session.show(cash, symbol)} to lend")
-        steps.append(_leg(Leg, BORROW, account, session.token(symbol), amount, sender))
-        said.append(f"borrowed {session.show(amount, symbol)}")
-    try:
-        engine.batch(steps, b"", sender=sender)
-    except Reverted as error:
-        raise UserError(_why_not(session, account, steps, error, borrowed[1])) from None
-    for line in said:
-        session.say(line)
-    session.say(health_line(session, account))
+        steps.append(_borrowed(session, account, steps, session.amount(text, words=True)))
+    named = [step.symbol for step in steps]
+    before = of_account(session, account, named)
+    for step in steps:
+        if step.action == DEPOSIT:
+            session.pay(
+                step.symbol, step.amount, session.protocol.credit_engine, "add as collateral"
+            )
+    _batch(session, account, steps)
+    did = [
+        f"{'borrow' if step.action == BORROW else 'add'} {session.show(step.amount, step.symbol)}"
+        for step in reversed(steps)
+    ]
+    session.report(
+        f"{', '.join(did)}{within(session, account)}",
+        before,
+        of_account(session, account, named),
+        f"position {session.label(session.sender)}{flags(number)}",
+        f'repay "max {steps[-1].symbol}"{flags(number)} --account {session.label(session.sender)}',
+    )
 
 
-def repay(session: Session, text: str, take_back: Sequence[str], number: int) -> None:
+def repay(session: Session, text: str, take_back: Sequence[str], number: int, of: str = "") -> None:
     """Repay debt, and take collateral out."""
     if not text and not take_back:
         raise UserError(
-            'say what to repay ("500 USDC", "all USDC"), or what to take (--withdraw "1 WETH")'
+            'say what to repay ("500 USDC", "max USDC"), or what to take (--withdraw "1 WETH")'
         )
-    engine, sender = session.protocol.credit_engine, session.sender
-    account = account_id(sender, number)
-    if text:
-        amount, symbol = session.amount(text, all_of=True)
-        token, vault = session.token(symbol), session.vault(symbol)
-        owed = debt_in(session, account, symbol)
-        if owed == 0:
-            raise UserError(f"{whose(session, account)} has no debt in {symbol}")
-        if amount >= owed:
-            amount = MAX_UINT256
-            # a second's interest may come before it is mined
-            need = owed + mul_div_up(owed, vault.borrow_rate() * 60, WAD) + 1
-            held = token.balanceOf(sender)
-            session.pay(symbol, min(need, max(owed, held)), vault, "repay it all")
-        else:
-            least = engine.debt_of(token)[2]
-            if owed - amount < least:
-                most = session.show(max(0, owed - least), symbol)
-                raise UserError(
-                    f"that would leave {session.show(owed - amount, symbol)} of debt, below the "
-                    f'least debt of {session.show(least, symbol)}: repay at most {most}, or "all '
-                    f'{symbol}"'
-                )
-            session.pay(symbol, amount, vault, "repay")
-        paid, _ = engine.repay(account, token, amount, sender=sender).value
-        session.say(f"repaid {session.show(paid, symbol)}")
-    for one in take_back:
-        amount, symbol = session.amount(one, all_of=True)
-        try:
-            sent = engine.withdraw_collateral(
-                account, session.token(symbol), amount, sender, sender=sender
-            ).value
-        except Reverted as error:
-            if error.reason in ("not enough collateral", "account has no such collateral"):
-                held = held_in(session, account, symbol)
-                raise UserError(
-                    f"{whose(session, account)} holds {session.show(held, symbol)} as collateral"
-                ) from None
-            raise
-        session.say(f"took out {session.show(sent, symbol)}")
-    session.say(health_line(session, account))
+    account = account_of(session, of, number)
+    did, named = [], []
+    paid = session.amount(text, words=True) if text else None
+    taken = [session.amount(one, words=True) for one in take_back]
+    named = [one.symbol for one in (*([paid] if paid else []), *taken)]
+    before = of_account(session, account, named)
+    if paid:
+        did.append(_repay(session, account, paid))
+    did += [_take_out(session, account, one) for one in taken]
+    session.report(
+        f"{', '.join(did)}{within(session, account)}",
+        before,
+        of_account(session, account, named),
+        f"position {session.label(session.sender)}{flags(number)}",
+    )
 
 
-def _leg(kind: Any, action: int, account: bytes, token: Any, amount: int, sender: str) -> Any:
-    return kind(action, account, token.address, amount, sender, bytes(32), _ZERO, 0)
+def _added(session: Session, collateral: Sequence[str]) -> list[Step]:
+    """Collateral to bring, each asset once."""
+    steps: list[Step] = []
+    for one in collateral:
+        amount, symbol, word = session.amount(one, words=True)
+        if symbol in [step.symbol for step in steps]:
+            raise UserError(f"{symbol} is added twice: give one amount of it")
+        if word:
+            amount = session.token(symbol).balanceOf(session.sender)
+            if amount == 0:
+                raise UserError(f"{session.name(session.sender)} holds no {symbol} to add")
+        steps.append(Step(DEPOSIT, symbol, amount))
+    return steps
 
 
-def _why_not(
-    session: Session, account: bytes, steps: Sequence[Any], error: Reverted, symbol: str
-) -> str:
-    """Why a batch was refused, with the number that matters."""
-    sentence = refusal(session, error)
-    if error.reason not in ("initial margin is not met", "leverage is too high") or not symbol:
-        return sentence
-    lens, protocol = session.protocol.lens, session.protocol
-    held = {leg.asset for leg in lens.account(account).legs if not leg.is_debt}
-    held |= {step.asset for step in steps if step.action == DEPOSIT}
-    halted = [
-        one
-        for one, token in protocol.tokens.items()
-        if token.address in held and lens.quote(token).level >= LEVELS.index("HALT")
+def _borrowed(session: Session, account: bytes, added: Sequence[Step], wanted: Amount) -> Step:
+    """What to borrow after what is added."""
+    amount, symbol, word = wanted
+    vault = session.vault(symbol)
+    if word == ALL:
+        raise UserError(f'"max {symbol}" borrows the most that works now, and there is no all')
+    if word == MOST:
+        position = margin.after(session, account, added)
+        amount = margin.safely(margin.most(session, position, BORROW, symbol))
+        if amount == 0:
+            raise UserError(f"{whose(session, account)} can borrow no {symbol} now")
+    least = session.protocol.credit_engine.debt_of(session.token(symbol))[2]
+    if debt_in(session, account, symbol) + amount < least:
+        raise UserError(f"the least debt in {symbol} is {session.show(least, symbol)}")
+    if amount > vault.cash():
+        raise UserError(f"the vault of {symbol} has {session.show(vault.cash(), symbol)} to lend")
+    return Step(BORROW, symbol, amount)
+
+
+def _batch(session: Session, account: bytes, steps: Sequence[Step]) -> None:
+    from breakwater.driver import Leg
+
+    legs: list[Any] = [
+        Leg(
+            step.action,
+            account,
+            session.token(step.symbol).address,
+            step.amount,
+            session.sender,
+            bytes(32),
+            _ZERO,
+            0,
+        )
+        for step in steps
     ]
-    for one in halted:
-        sentence += f" {one} counts nothing as collateral. {level_line(session, one)}"
-    if len(steps) > 1:
-        deposits = sum(
-            _loan_value(session, session.protocol.symbol_of(step.asset), step.amount)
-            for step in steps[:-1]
-        )
-        margin = session.protocol.lens.account(account).margin
-        room = max(0, margin.collateral + deposits - margin.required)
-        quote = session.protocol.lens.quote(session.token(symbol))
-        price = max(quote.high, quote.average)
-        weight = session.market.assets[symbol].parameters["debt_weight"]
-        most = room * 10 ** session.market.decimals(symbol) * BPS // (price * weight)
-        return f"{sentence} With that collateral about {session.show(most, symbol, 4)} would do."
-    most = session.protocol.lens.max_borrow(account, session.token(symbol))
-    return f"{sentence} It could borrow {session.show(most, symbol, 4)} more."
+    with session.explained(Attempt(account, tuple(steps), symbol=steps[-1].symbol)):
+        session.protocol.credit_engine.batch(legs, b"", sender=session.sender)
 
 
-def _loan_value(session: Session, symbol: str, amount: int) -> int:
-    """What an amount of collateral adds to the initial margin, volatility aside [WAD]."""
-    quote = session.protocol.lens.quote(session.token(symbol))
-    if quote.level >= LEVELS.index("HALT"):
-        return 0
-    ltv = session.protocol.lens.config_of(session.token(symbol)).borrow_ltv
-    decimals = session.market.decimals(symbol)
-    return int(amount * min(quote.low, quote.average) * ltv // (10**decimals * BPS))
+def _repay(session: Session, account: bytes, wanted: Amount) -> str:
+    amount, symbol, word = wanted
+    token, vault, sender = session.token(symbol), session.vault(symbol), session.sender
+    owed = debt_in(session, account, symbol)
+    if owed == 0:
+        raise UserError(f"{whose(session, account)} has no debt in {symbol}")
+    held = token.balanceOf(sender)
+    # a minute's interest may come before it is mined
+    need = owed + mul_div_up(owed, vault.borrow_rate() * 60, WAD) + 1
+    if word == MOST and held < need:
+        amount = min(held, owed)
+    if amount >= owed:
+        amount = MAX_UINT256
+        session.pay(symbol, min(need, max(owed, held)), vault, "repay it all")
+    else:
+        least = session.protocol.credit_engine.debt_of(token)[2]
+        if owed - amount < least:
+            most = session.show(max(0, owed - least), symbol)
+            raise UserError(
+                f"that would leave {session.show(owed - amount, symbol)} of debt, below the least "
+                f'debt of {session.show(least, symbol)}: repay at most {most}, or "all {symbol}"'
+            )
+        session.pay(symbol, amount, vault, "repay")
+    with session.explained(Attempt(account, (Step(margin.REPAY, symbol, amount),), symbol)):
+        receipt = session.protocol.credit_engine.repay(account, token, amount, sender=sender)
+    return f"repay {session.show(receipt.value[0], symbol)}"
+
+
+def _take_out(session: Session, account: bytes, wanted: Amount) -> str:
+    amount, symbol, word = wanted
+    held = held_in(session, account, symbol)
+    if word == MOST and held:
+        position = margin.after(session, account, ())
+        most = margin.most(session, position, WITHDRAW, symbol)
+        amount = MAX_UINT256 if most == held else margin.safely(most)
+    step = Step(WITHDRAW, symbol, held if amount == MAX_UINT256 else amount)
+    with session.explained(Attempt(account, (step,))):
+        sent = session.protocol.credit_engine.withdraw_collateral(
+            account, session.token(symbol), amount, session.sender, sender=session.sender
+        ).value
+    return f"take out {session.show(sent, symbol)}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from breakwater import markets
 from breakwater.actions.arguments import seconds_of
-from breakwater.actions.positions import usd
-from breakwater.actions.refusals import LEVELS, STATUSES, latched
+from breakwater.actions.figures import span, usd
+from breakwater.actions.refusals import LEVELS, STATUSES, Attempt, hold_line, latched
 from breakwater.actions.session import Session
 from breakwater.errors import UserError
-from breakwater.units import HOUR
 
 
 def breaker_status(session: Session) -> None:
@@ -22,7 +20,8 @@ def breaker_status(session: Session) -> None:
         text = f"{symbol}: level {LEVELS[quote.level]}, price {STATUSES[quote.status]}"
         if quote.price:
             text += f" ({usd(quote.price)}, average {usd(quote.average)})"
-        session.say("; ".join([text, *latched(session, token), *_held(session, token)]))
+        hold = hold_line(session, symbol)
+        session.say("; ".join([text, *latched(session, token), *([hold] if hold else [])]))
 
 
 def breaker_trip(session: Session, symbol: str, level: str, duration: str) -> None:
@@ -33,8 +32,10 @@ def breaker_trip(session: Session, symbol: str, level: str, duration: str) -> No
     number = LEVELS.index(level.upper())
     breaker = session.protocol.breaker
     _only_guardian(session)
-    breaker.trip(_listed(session, symbol), number, seconds_of(duration), sender=session.sender)
+    with session.explained(Attempt(symbol=symbol)):
+        breaker.trip(_listed(session, symbol), number, seconds_of(duration), sender=session.sender)
     session.say(f"{symbol} is at level {LEVELS[number]} for {duration}")
+    session.next("breaker status", f"breaker reset {symbol}")
 
 
 def breaker_hold(session: Session, symbol: str, duration: str) -> None:
@@ -43,16 +44,26 @@ def breaker_hold(session: Session, symbol: str, duration: str) -> None:
     _only_guardian(session)
     seconds = seconds_of(duration) if duration else 0
     token = _listed(session, symbol)
-    receipt = session.protocol.breaker.hold(token, seconds, sender=session.sender)
+    with session.explained(Attempt(symbol=symbol)):
+        receipt = session.protocol.breaker.hold(token, seconds, sender=session.sender)
     left = max(0, receipt.event("Hold").until - session.host.now)
     if left:
-        session.say(
-            f"liquidations that rest on {symbol} are held for {markets.show_duration(left)}"
-        )
+        session.say(f"liquidations that rest on {symbol} are held for {span(left)}")
     else:
         session.say(
             f"liquidations that rest on {symbol} are held no more; an hour of grace follows"
         )
+
+
+def breaker_poke(session: Session, symbol: str) -> None:
+    """Store what the oracle says of an asset now. For anyone."""
+    symbol = session.symbol(symbol)
+    status = session.protocol.breaker.poke(_listed(session, symbol), sender=session.sender).value
+    quote = session.protocol.lens.quote(session.token(symbol))
+    session.say(
+        f"{symbol}: level {LEVELS[quote.level]}, price {STATUSES[status]}, at "
+        f"{usd(quote.price)}, average {usd(quote.average)}"
+    )
 
 
 def breaker_reset(session: Session, symbol: str) -> None:
@@ -68,17 +79,6 @@ def breaker_reset(session: Session, symbol: str) -> None:
         session.say("what has not expired stays; the guardian's own only the guardian lifts early")
 
 
-def _held(session: Session, token: Any) -> list[str]:
-    """A hold of liquidations that rest on an asset, or the grace after it."""
-    until = session.protocol.risk_engine.words_of(token)[1] >> 217 & 2**32 - 1
-    left = until - session.host.now
-    if left > 0:
-        return [f"liquidations are held for {markets.show_duration(left)} more"]
-    if until and left > -HOUR:
-        return [f"grace after a hold for {markets.show_duration(left + HOUR)} more"]
-    return []
-
-
 def _listed(session: Session, symbol: str) -> Any:
     """Token of an asset. UserError unless the chain lists it: the breaker would reset it."""
     token = session.token(symbol)
@@ -92,5 +92,5 @@ def _only_guardian(session: Session) -> None:
     if session.sender != guardian:
         raise UserError(
             f"only the guardian, {session.name(guardian)}, may do this, and this is "
-            f"{session.name(session.sender)}"
+            f"{session.name(session.sender)}: add --account {session.label(guardian)}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from breakwater import markets
 from breakwater.actions.arguments import seconds_of
-from breakwater.actions.positions import usd
+from breakwater.actions.figures import usd
 from breakwater.actions.refusals import LEVELS, STATUSES
 from breakwater.actions.session import Session
 from breakwater.errors import UserError
@@ -50,3 +50,4 @@ def set_price(session: Session, symbol: str, price: str, advance: str) -> None:
                 f"{one}: level {LEVELS[quote.level]}, price {STATUSES[quote.status]}, "
                 f"average {usd(quote.average)}"
             )
+    session.next("markets", "position borrower")

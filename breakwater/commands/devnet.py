@@ -18,15 +18,24 @@ from breakwater.units import format_units
 _TICK = 5.0
 _GIVE_UP_AFTER = 3
 
+_NOT_SHOWN = ("aggregators.", "blueprints.", "feeds.")
+"""What begins so is in the file only."""
+
 _NEXT = """\
 Try, from other shells (amounts have units, `ape run NAME --help` explains each):
-  ape run supply 1000 USDC                          lend, as the lender
-  ape run borrow 2000 USDC --collateral "1 WETH"    post collateral and borrow, as the borrower
+  ape run supply 1000 USDC --yes                    lend, as the lender
+  ape run borrow 2000 USDC --collateral "1 WETH" --yes
+                                                    post collateral and borrow, as the borrower
   ape run position                                  health, liquidation prices, leverage
-  ape run set_price WETH 2400                       move the market
-  ape run liquidate borrower USDC WETH              as the liquidator
-  ape run breaker status
-`ape` is in .venv/bin. Ctrl-C ends the devnet; its state is kept for next time."""
+  ape run leverage open WETH USDC 3 --own "1 WETH"  three times long ether, as the trader
+  ape run set_price WETH 2400                       move the feeds; the pools follow
+  breakwater prices --speed 300                     the price of ether walks, 5 min a second
+  ape run liquidate borrower USDC WETH --yes        as the liquidator
+  breakwater keeper                                 poke and liquidate, again and again
+  ape run markets                                   prices, levels, rates, caps
+  ape console                                       the contracts under short names: help()
+Without --yes a command shows what it would do. `ape` and `breakwater` are in .venv/bin.
+Ctrl-C ends the devnet; its state is kept for next time."""
 
 
 @click.command()
@@ -49,9 +58,10 @@ Try, from other shells (amounts have units, `ape run NAME --help` explains each)
 def command(port: int, fresh: bool, path: Path) -> None:
     """Run a local chain with the market deployed and its accounts funded, until Ctrl-C.
 
-    The chain is anvil, with its state in `.devnet/`: a restart continues where it ended. A keeper
-    repeats the aggregators' answers and pokes the oracle while it runs, so that prices do not go
-    stale; while it is down, time goes on and they do.
+    The chain is anvil, with its state in `.devnet/`: a restart continues where it ended. WETH and
+    Uniswap v3 are the real ones. A keeper repeats the aggregators' answers and pokes the oracle
+    while it runs, so that prices do not go stale, and trades so that pools and feeds agree; while
+    it is down, time goes on and they do.
     """
     console = Console(highlight=False, soft_wrap=True)
     market = markets.load(path)
@@ -88,15 +98,15 @@ def _run(console: Console, market: markets.Market, port: int, fresh: bool) -> No
             shown.update(step)
 
         context = devnet.serve(market, port=port, fresh=fresh, progress=progress)
-        protocol = context.__enter__()
+        made = context.__enter__()
     try:
         took = time.monotonic() - began
         if done:
             console.print(f"{done} steps done and read back from the chain in {took:.1f} s")
         else:
             console.print(f"everything was deployed already, read back in {took:.1f} s")
-        _show(console, protocol, port)
-        keeper = devnet.Keeper(protocol, console.print)
+        _show(console, made, port)
+        keeper = devnet.Keeper(made.protocol, made.exchange, devnet.KEEPER, console.print)
         failures = 0
         while True:
             try:
@@ -112,8 +122,15 @@ def _run(console: Console, market: markets.Market, port: int, fresh: bool) -> No
         context.__exit__(None, None, None)
 
 
-def _show(console: Console, protocol: Any, port: int) -> None:
-    rows = [(key, contract.address) for key, contract in protocol.contracts().items()]
+def _show(console: Console, made: Any, port: int) -> None:
+    from breakwater import devnet
+
+    protocol = made.protocol
+    rows = [
+        (key, entry.address)
+        for key, entry in made.book.entries.items()
+        if not key.startswith(_NOT_SHOWN)
+    ]
     _columns(console, [("contract", "address"), *rows])
     people = [("account", "", "address", "tokens")]
     for index, (label, address) in enumerate(protocol.accounts.items()):
@@ -125,8 +142,17 @@ def _show(console: Console, protocol: Any, port: int) -> None:
                 held.append(f"{format_units(balance, decimals, 2)} {symbol}")
         people.append((label, f"TEST::{index}", address, ", ".join(held)))
     _columns(console, people)
+    if made.exchange is not None:
+        for name in made.exchange.pools:
+            first, second = name.split("/")
+            price = made.exchange.price(name)
+            console.print(f"the pool {name} is at {price:,.6g} {second} for one {first}")
+        console.print()
     console.print(_NEXT, markup=False)
-    console.print(f"\nlistening on http://127.0.0.1:{port}, chain {protocol.host.chain_id}")
+    console.print(f"\nall addresses: {devnet.folder() / devnet.ADDRESSES}")
+    delay = protocol.timelock.get_minimum_delay()
+    console.print(f"the timelock's delay is {markets.show_duration(delay)}")
+    console.print(f"listening on http://127.0.0.1:{port}, chain {protocol.host.chain_id}")
 
 
 def _columns(console: Console, rows: Sequence[Sequence[str]]) -> None:

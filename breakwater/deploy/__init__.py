@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from breakwater.addresses import DEVELOPMENT_CHAINS, AddressBook, identify
 from breakwater.deploy.proof import stored_cap, verify
-from breakwater.deploy.protocol import FEEDS, C, DeployError, Feed, Protocol, Token
+from breakwater.deploy.protocol import FEEDS, C, DeployError, Feed, Protocol, Token, token_class
 from breakwater.deploy.steps import Deployment, Progress
 from breakwater.driver import (
     BackstopPool,
@@ -25,7 +25,7 @@ from breakwater.driver import (
 )
 from breakwater.host import Host
 from breakwater.markets import Market
-from breakwater.mocks import AggregatorMock, StakedTokenMock, TokenMock
+from breakwater.mocks import AggregatorMock
 
 __all__ = [
     "DeployError",
@@ -88,10 +88,7 @@ def load(host: Host, market: Market, book: AddressBook) -> Protocol:
     checks: dict[str, tuple[AggregatorMock, ...]] = {}
     feeds: dict[str, Feed] = {}
     for symbol, asset in market.assets.items():
-        if asset.feed.kind == "rate":
-            tokens[symbol] = at(StakedTokenMock, f"tokens.{symbol}")
-        else:
-            tokens[symbol] = at(TokenMock, f"tokens.{symbol}")
+        tokens[symbol] = at(token_class(market, book, symbol), f"tokens.{symbol}")
         aggregators[symbol] = tuple(
             at(AggregatorMock, f"aggregators.{symbol}.{index}")
             for index in range(len(asset.feed.sources))
@@ -135,14 +132,13 @@ def fund_accounts(
     if devnet is None:
         raise DeployError("accounts are funded on a devnet only")
     report = progress or _quiet
-    deployer = protocol.accounts["deployer"]
     for label, balances in devnet.balances.items():
         step = f"fund {label}"
         done = step in book.steps
         if not done:
             for symbol, amount in balances.items():
                 receiver = protocol.accounts[label]
-                protocol.tokens[symbol].mint(receiver, amount, sender=deployer)
+                protocol.tokens[symbol].mint(receiver, amount, sender=receiver)
             book.mark(step)
         report(step, not done)
 

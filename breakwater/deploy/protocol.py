@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from breakwater.addresses import AddressBook
 from breakwater.contract import Contract
 from breakwater.driver import (
     BackstopPool,
@@ -23,6 +24,7 @@ from breakwater.driver import (
     Timelock,
 )
 from breakwater.errors import UserError
+from breakwater.foreign import WETH9
 from breakwater.host import Host
 from breakwater.markets import ANYONE, Market
 from breakwater.mocks import AggregatorMock, StakedTokenMock, TokenMock
@@ -100,12 +102,15 @@ class Protocol:
         for aggregator in aggregators:
             aggregator.set(price // 10 ** (18 - AGGREGATOR_DECIMALS), sender=sender)
 
-    def refresh(self, *, sender: str) -> None:
-        """Let every aggregator repeat its answer as of now. On a devnet only."""
+    def refresh(self, *, sender: str, older: int = 0) -> None:
+        """Let every aggregator repeat its answer as of now, whose last one is at least `older`
+        seconds old. On a devnet only.
+        """
         self._on_devnet()
         for aggregators in (*self.aggregators.values(), *self.checks.values()):
             for aggregator in aggregators:
-                aggregator.set(aggregator.answer(), sender=sender)
+                if self.host.now - aggregator.updated_at() >= older:
+                    aggregator.set(aggregator.answer(), sender=sender)
 
     def poke(self, *, sender: str) -> dict[str, int]:
         """Poke every asset; the status of each price."""
@@ -146,6 +151,17 @@ class Protocol:
     def _on_devnet(self) -> None:
         if self.market.devnet is None:
             raise DeployError("prices can be set on a devnet only")
+
+
+def token_class(market: Market, book: AddressBook, symbol: str) -> type[Token]:
+    """What handles the token of an asset. On a devnet tokens are mocks of ours, but for the wrapped
+    coin where a node has it: in the book it is a contract of others.
+    """
+    if market.assets[symbol].feed.kind == "rate":
+        return StakedTokenMock
+    entry = book.entries.get(f"tokens.{symbol}")
+    is_foreign = entry is not None and not entry.contract
+    return WETH9 if market.devnet is not None and is_foreign else TokenMock
 
 
 def address_of(accounts: Mapping[str, str], who: str) -> str:

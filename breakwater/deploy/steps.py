@@ -16,6 +16,7 @@ from breakwater.deploy.protocol import (
     Feed,
     Token,
     address_of,
+    token_class,
 )
 from breakwater.driver import (
     BackstopPool,
@@ -117,14 +118,16 @@ class Deployment:
         self.tokens: dict[str, Token] = {}
         assets = self.market.assets
         for symbol, asset in sorted(assets.items(), key=lambda item: item[1].feed.kind == "rate"):
+            cls: type[Token]
             key = f"tokens.{symbol}"
             rated = asset.feed.kind == "rate"
             if asset.address is not None:
-                cls: type[Token] = StakedTokenMock if rated else TokenMock
+                cls = StakedTokenMock if rated else TokenMock
                 self.tokens[symbol] = self._foreign(key, cls, asset.address)
                 continue
             if not rated:
-                self.tokens[symbol] = self._contract(key, TokenMock, symbol, symbol, asset.decimals)
+                cls = token_class(self.market, self.book, symbol)
+                self.tokens[symbol] = self._contract(key, cls, symbol, symbol, asset.decimals)
                 continue
             assert self.market.devnet is not None
             base = assets[asset.feed.base]

@@ -22,6 +22,7 @@ from breakwater.markets.market import (
     Feed,
     Governance,
     Market,
+    Pool,
     Source,
     VaultMarket,
 )
@@ -33,13 +34,14 @@ from breakwater.markets.reading import (
     read_usd,
     show_duration,
 )
-from breakwater.markets.rule import read_devnet, read_governance
+from breakwater.markets.rule import MOST_ACCOUNTS, read_devnet, read_governance
 from breakwater.markets.vaults import check_min_debt, read_vault
 from breakwater.units import WAD
 
 __all__ = [
     "ANYONE",
     "DEFAULT",
+    "MOST_ACCOUNTS",
     "Asset",
     "Check",
     "Devnet",
@@ -47,6 +49,7 @@ __all__ = [
     "Governance",
     "Market",
     "MarketError",
+    "Pool",
     "Source",
     "VaultMarket",
     "load",

@@ -124,6 +124,22 @@ class Governance:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """A pool of Uniswap v3, on a devnet that is a node."""
+
+    assets: tuple[str, str]
+    fee: int
+    """Millionths."""
+    depth: int
+    """WAD USD; about what a swap of it moves the price by 1 %."""
+
+    @property
+    def name(self) -> str:
+        """As the market file has it, such as "WETH/USDC"."""
+        return "/".join(self.assets)
+
+
+@dataclass(frozen=True)
 class Devnet:
     """What exists on a development chain only."""
 
@@ -135,6 +151,11 @@ class Devnet:
     """Seconds between two answers of the aggregators, while the devnet runs."""
     balances: Mapping[str, Mapping[str, int]]
     """Token units by label and symbol."""
+    delay: int | None = None
+    """Seconds; the timelock's on a node, so that a person can play owner. None: as everywhere."""
+    wrapped: str = ""
+    """Symbol of the asset that is the real WETH9 on a node; empty: none is."""
+    pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from breakwater.markets.market import ANYONE, Asset, Devnet, Governance
+from breakwater.markets.market import ANYONE, Asset, Devnet, Governance, Pool
 from breakwater.markets.reading import (
     Item,
     Section,
@@ -12,10 +12,17 @@ from breakwater.markets.reading import (
     read_duration,
     read_quantity,
     read_ratio,
+    read_text,
     read_usd,
     read_who,
 )
 from breakwater.units import BPS, DAY, HOUR, WAD
+
+MOST_ACCOUNTS = 20
+"""Labels of a devnet."""
+
+FEES = (500, 3_000, 10_000)
+"""Of Uniswap's pools [millionths]."""
 
 
 def read_governance(section: Section, devnet: Devnet | None) -> Governance:
@@ -62,7 +69,7 @@ def read_governance(section: Section, devnet: Devnet | None) -> Governance:
 
 
 def read_devnet(item: Item, assets: Mapping[str, Asset]) -> Devnet:
-    """The devnet's accounts, rates, heartbeat and balances."""
+    """See `Devnet`."""
     section = item.section()
     accounts = [read_who(one) for one in section.at("accounts").items()]
     for one, label in zip(section.at("accounts").items(), accounts, strict=True):
@@ -70,8 +77,10 @@ def read_devnet(item: Item, assets: Mapping[str, Asset]) -> Devnet:
             raise one.refused("a label, such as lender")
         if accounts.count(label) > 1:
             raise one.error(f" is {label}, which is there twice")
-    if not 1 <= len(accounts) <= 10:
-        raise section.at("accounts").error(f" names {len(accounts)}: must be 1 to 10 labels")
+    if not 1 <= len(accounts) <= MOST_ACCOUNTS:
+        raise section.at("accounts").error(
+            f" names {len(accounts)}: must be 1 to {MOST_ACCOUNTS} labels"
+        )
     if "deployer" not in accounts:
         raise section.at("accounts").error(" has no deployer")
 
@@ -102,5 +111,40 @@ def read_devnet(item: Item, assets: Mapping[str, Asset]) -> Devnet:
                 raise amount.error(f" names {symbol} a second time")
             decimals = assets[symbol].decimals
             held[symbol] = read_amount(amount, symbol, decimals, 0)
+    delay_item = section.optional("delay")
+    delay = read_duration(delay_item, 1, 30 * DAY) if delay_item is not None else None
+    wrapped_item = section.optional("wrapped")
+    wrapped = _wrapped(wrapped_item, assets) if wrapped_item is not None else ""
+    pools_item = section.optional("pools")
+    pools = _pools(pools_item, assets) if pools_item is not None else ()
+    if pools and not wrapped:
+        raise section.at("pools").error(" need `wrapped` beside them, such as WETH")
     section.done()
-    return Devnet(tuple(accounts), rates, heartbeat, balances)
+    return Devnet(tuple(accounts), rates, heartbeat, balances, delay, wrapped, pools)
+
+
+def _wrapped(item: Item, assets: Mapping[str, Asset]) -> str:
+    symbol = read_text(item, 32)
+    asset = assets.get(symbol)
+    if asset is None or asset.decimals != 18 or asset.feed.kind == "rate":
+        raise item.refused("an asset with 18 decimals and a price of its own")
+    return symbol
+
+
+def _pools(item: Item, assets: Mapping[str, Asset]) -> tuple[Pool, ...]:
+    found: list[Pool] = []
+    for name, one in item.section().all():
+        symbols = name.split("/")
+        if len(symbols) != 2 or symbols[0] == symbols[1] or not set(symbols) <= set(assets):
+            raise one.error(f" is no pair of two of {', '.join(assets)}, such as WETH/USDC")
+        if any(set(symbols) == set(pool.assets) for pool in found):
+            raise one.error(" names a pair a second time")
+        section = one.section()
+        fee_item = section.at("fee")
+        fee = read_ratio(fee_item, "%", 0, BPS) * 100
+        if fee not in FEES:
+            raise fee_item.refused("0.05 %, 0.3 % or 1 %")
+        depth = read_usd(section.at("depth"), WAD, 10**9 * WAD)
+        section.done()
+        found.append(Pool((symbols[0], symbols[1]), fee, depth))
+    return tuple(found)

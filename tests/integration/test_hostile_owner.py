@@ -466,8 +466,9 @@ AT_ONCE = lacking(
             "    elif cap > before and rulebook._step(asset, steps.CAP):\n",
             "    if cap > before and rulebook.sealed_at == 0:\n")),
         without("nobody adds above the cap of a new asset", ratchet, MARGIN, (
-            "(valuation.unpriced >> leg | self.terms[tag] >> asset_config.IS_NEW_AT) & 1 == 1\n",
-            "(valuation.unpriced >> leg) & 1 == 1\n")),
+            "        or (valuation.unpriced >> leg | "
+            "self.terms[tag] >> asset_config.IS_NEW_AT) & 1 == 1\n",
+            "        or (valuation.unpriced >> leg) & 1 == 1\n")),
         without("a new source says what the old one says", feed, BLEND, (
             "        if not self._agree(old.price, new.price, BAND):\n", "        if False:\n")),
         without("a new source blends in for a day", feed, BLEND, (

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from breakwater import actions, deploy, markets
-from breakwater.actions import Session
+from breakwater.actions import Session, figures, margin
 from breakwater.addresses import AddressBook
 from breakwater.errors import UserError
 from breakwater.evm import EvmHost
 from breakwater.host import Reverted
+from breakwater.units import account_id
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,8 @@ def test_borrow__says_what_is_impossible_and_until_when(session, level, says):
     said = str(error.value)
     assert says in said
     name = level.upper()
-    assert said.endswith(f"USDC is at level {name}: {name} by guardian for 2 h more.")
+    assert f"USDC is at level {name}: {name} by guardian for 2 h more." in said
+    assert said.endswith("The guardian lifts what it raised early: `ape run breaker reset`.")
     assert "for now" not in said
 
 
@@ -67,9 +69,9 @@ def test_withdraw__says_what_binds(session):
     lender = session("lender")
     actions.supply(lender, "4000000 USDC")
     lender.host.advance(12 * 3_600)
-    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+    with pytest.raises(UserError, match=r"now: no more may leave.* 4 hours, the next begins in"):
         actions.withdraw(lender, "all USDC")
-    with pytest.raises(UserError, match=r"may be withdrawn now: no more may leave.* 4 hours"):
+    with pytest.raises(UserError, match=r"now: no more may leave.* 4 hours, the next begins in"):
         actions.withdraw(lender, "3900000 USDC")
     actions.breaker_trip(session("guardian"), "USDC", "halt", "2 h")
     with pytest.raises(UserError, match=r"withdrawn from it.* HALT by guardian for 2 h more"):
@@ -81,7 +83,7 @@ def test_refusal__a_level_that_a_price_makes(session):
     borrower.host.advance(5 * 3_600)  # every price is stale by then, and nothing is latched yet
     said = actions.refusal(borrower, Reverted("asset is halted"))
     assert "WETH is at level HALT: its price is stale." in said
-    assert actions.refusal(borrower, Reverted("not enough cash")).endswith("less cash than that.")
+    assert actions.refusal(borrower, Reverted("not enough cash")).endswith("the rest is on loan.")
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,45 @@ def test_level_line__of_a_settled_asset(session, monkeypatch):
     monkeypatch.setattr(type(lens), "quote", lambda _, token: quote)
     said = actions.refusal(borrower, Reverted("asset is halted"))
     assert "WETH is at level WIND-DOWN: it has its settlement price for good." in said
+
+
+def test_table__what_is_new_stands_where_it_comes():
+    before = {"holds WETH": "1 WETH", "health factor": "no debt"}
+    after = {"holds WETH": "2 WETH", "owes USDC": "5 USDC", "health factor": "1.2"}
+    assert figures.table(before, after) == [
+        "                before   after",
+        "holds WETH      1 WETH  2 WETH",
+        "owes USDC            -  5 USDC",
+        "health factor  no debt     1.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (59, "59 s"), (3_600, "1 h"), (7_384, "2 h 3 min"), (90_061, "1 day 1 h")],
+)
+def test_span__two_units(seconds, text):
+    assert figures.span(seconds) == text
+
+
+def test_margin__packs_what_the_engine_gives(session):
+    borrower = session("borrower")
+    actions.supply(session("lender"), "10000 USDC")
+    actions.borrow(borrower, "1000 USDC", ["1 WETH", "0.1 WBTC"], 0)
+    words = borrower.protocol.credit_engine.position_of(account_id(borrower.sender))
+    position = margin.unpack(words)
+    assert sorted(position.values()) == sorted([10**18, 10**7, 1_000 * 10**6])
+    found = borrower.protocol.risk_engine.health_of(margin.pack(position))
+    assert found == borrower.protocol.risk_engine.health_of(words)
+
+
+def test_liquidation_prices__of_a_debt(session):
+    """Short ether: at the price that is told health is 1."""
+    borrower = session("borrower")
+    actions.supply(session("lender"), "100 WETH")
+    actions.borrow(borrower, "1 WETH", ["6000 USDC"], 0)
+    state = borrower.protocol.lens.account(account_id(borrower.sender))
+    # 6000 · 0.8
+    assert figures.liquidation_prices(borrower, state) == {
+        "liquidation price of WETH": "4,800.00 USD"
+    }

@@ -54,6 +54,14 @@ def test_load__devnet() -> None:
     assert market.governance.delay == 2 * DAY
     assert market.devnet is not None
     assert market.devnet.balances["borrower"]["wstETH"] == 100 * WAD
+    assert len(market.devnet.accounts) == 20
+    assert market.devnet.delay == 60
+    assert market.devnet.wrapped == "WETH"
+    assert [(pool.name, pool.fee, pool.depth) for pool in market.devnet.pools] == [
+        ("WETH/USDC", 500, 2_000_000 * WAD),
+        ("WBTC/USDC", 3_000, 1_000_000 * WAD),
+        ("wstETH/WETH", 500, 1_000_000 * WAD),
+    ]
 
 
 def test_load__supply_limit(tmp_path: Path) -> None:
@@ -222,11 +230,22 @@ def test_load__supply_limit(tmp_path: Path) -> None:
         ("wstETH: 1.2 x", "WBTC: 1.2 x", "is not an asset with a feed of kind rate"),
         (
             "liquidator: [2_000_000 USDC",
-            "keeper: [2_000_000 USDC",
-            "devnet.balances.keeper is no account",
+            "watcher: [2_000_000 USDC",
+            "devnet.balances.watcher is no account",
         ),
         ("deployer: [10_000 USDC", "deployer: [10_000 USDT", "must be in one of USDC, WETH"),
         ("accounts: [deployer", "accounts: [deployers", "has no deployer"),
+        ("stranger]", "stranger, one_more]", "names 21: must be 1 to 20 labels"),
+        ("delay: 1 min", "delay: 0 s", "devnet.delay is 0 s: must be 1 s to 30 days"),
+        ("wrapped: WETH", "wrapped: WBTC", "must be an asset with 18 decimals and a price of its"),
+        ("wrapped: WETH", "wrapped: wstETH", "must be an asset with 18 decimals and a price of"),
+        ("  wrapped: WETH\n", "", "devnet.pools need `wrapped` beside them"),
+        ("WETH/USDC: {", "WETH/DAI: {", "devnet.pools.WETH/DAI is no pair of two of USDC, WETH"),
+        ("WETH/USDC: {", "WETH: {", "devnet.pools.WETH is no pair of two of USDC, WETH"),
+        ("WBTC/USDC: {", "USDC/WETH: {", "devnet.pools.USDC/WETH names a pair a second time"),
+        ("fee: 0.05 %", "fee: 0.1 %", "WETH/USDC.fee is 0.1 %: must be 0.05 %, 0.3 % or 1 %"),
+        ("depth: 2_000_000 USD", "depth: 2_000_000", "depth is 2000000 without a unit"),
+        ("depth: 2_000_000 USD", "width: 2_000_000 USD", "WETH/USDC"),
     ],
 )
 def test_load__wrong_parameter(tmp_path: Path, old: str, new: str, says: str) -> None:
