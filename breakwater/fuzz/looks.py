@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 OWN: Final = (
     "BackstopPool", "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
-    "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
-    "SequencerFeed", "UniswapTwapFeed",
+    "FlashLiquidator", "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed",
+    "RiskEngine", "SequencerFeed", "UniswapTwapFeed",
 )  # fmt: skip
 """Contracts that are looked at."""
 

@@ -101,16 +101,16 @@ def test_pack__is_what_the_codec_makes(fast, monkeypatch):
     assert {"permit", "set_operator_by_signature"} <= {function for _, function in seen}
 
 
-def test_lane__backstop_pools():
+def test_lane__periphery():
     """Every action of theirs succeeds, and everybody's promises hold."""
-    searched = lane.Lane(world.World(EvmHost(), "backstop"), 3)
+    searched = lane.Lane(world.World(EvmHost(), "periphery"), 3)
     done = set()
     for _ in range(6):
         assert not searched.run(sequences=40), searched.found
         done = {name for name, reason in searched.counts if reason is None}
-        if {name for name, _, _ in actions.POOLED[len(actions.ACTIONS) :]} <= done:
+        if {name for name, _, _ in actions.PERIPHERY[len(actions.ACTIONS) :]} <= done:
             break
-    assert {name for name, _, _ in actions.POOLED[len(actions.ACTIONS) :]} <= done
+    assert {name for name, _, _ in actions.PERIPHERY[len(actions.ACTIONS) :]} <= done
 
 
 def test_lane__is_repeatable():
