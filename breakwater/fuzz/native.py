@@ -35,8 +35,8 @@ MODULES = (
             "genes", "grants", "lane", "liquidations", "looks", "packing", "player", "pools",
             "positions", "prices", "quotes", "rulings", "state", "trials", "watch",
             "actions", "actions.attackers", "actions.backstops", "actions.borrowers",
-            "actions.deployments", "actions.feeds", "actions.flashes", "actions.governance",
-            "actions.lenders", "actions.liquidators", "actions.tokens",
+            "actions.deployments", "actions.ends", "actions.feeds", "actions.flashes",
+            "actions.governance", "actions.lenders", "actions.liquidators", "actions.tokens",
         )
     ),
     "breakwater.model.vault_limits",

@@ -10,6 +10,7 @@ from breakwater.fuzz.actions import (
     backstops,
     borrowers,
     deployments,
+    ends,
     feeds,
     flashes,
     governance,
@@ -69,7 +70,8 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
 """Name, what it does, and how often it is drawn (in 256)."""
 
 PERIPHERY: tuple[tuple[str, Act, int], ...] = (
-    *((name, act, max(weight * 3 // 5, 1)) for name, act, weight in ACTIONS),
+    *((name, act, max(weight // 2, 1)) for name, act, weight in ACTIONS if name != "look"),
+    ("look", looks.look, 16),
     ("stand_by", backstops.stand_by, 8),
     ("stand_down", backstops.stand_down, 8),
     ("claim", backstops.claim, 6),
@@ -78,8 +80,13 @@ PERIPHERY: tuple[tuple[str, Act, int], ...] = (
     ("ambush", backstops.ambush, 8),
     ("flash_liquidate", flashes.flash_liquidate, 12),
     ("swap", flashes.swap, 6),
+    ("settlement", ends.settlement, 3),
+    ("wind_down", ends.wind_down, 2),
+    ("replacement", ends.replacement, 4),
+    ("youth", ends.youth, 3),
+    ("crowd", ends.crowd, 3),
 )
-"""Where there are contracts of the periphery."""
+"""Where there are contracts of the periphery; and what takes many right calls."""
 
 REFUSED: Final = frozenset({"intrude", "misuse"})
 """Actions that must never succeed."""
