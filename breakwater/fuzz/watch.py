@@ -397,9 +397,12 @@ class Watch(Rulings):
             alone = is_engine or len(ids) == 1
             level = 0
             if alone:
+                kept = {tag for tag, _ in after}
                 for id in ids:
-                    if id:
-                        level = max(level, self.price(id).level)
+                    at = self.price(id).level if id else 0
+                    # all of what is wound down may leave
+                    if at != WIND_DOWN or id in kept or all(tag != id for tag, _ in before):
+                        level = max(level, at)
             if self.outage() is not None:
                 level = max(level, 1)
             margin = self.margin_of(i)
