@@ -71,7 +71,7 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
 
 PERIPHERY: tuple[tuple[str, Act, int], ...] = (
     *((name, act, max(weight // 2, 1)) for name, act, weight in ACTIONS if name != "look"),
-    ("look", looks.look, 16),
+    ("look", looks.look, 20),
     ("stand_by", backstops.stand_by, 8),
     ("stand_down", backstops.stand_down, 8),
     ("claim", backstops.claim, 6),
@@ -85,6 +85,10 @@ PERIPHERY: tuple[tuple[str, Act, int], ...] = (
     ("replacement", ends.replacement, 4),
     ("youth", ends.youth, 3),
     ("crowd", ends.crowd, 3),
+    ("explain", ends.explain, 7),
+    ("tickets", ends.tickets, 4),
+    ("stretch", ends.stretch, 2),
+    ("outage", feeds.outage, 2),
 )
 """Where there are contracts of the periphery; and what takes many right calls."""
 

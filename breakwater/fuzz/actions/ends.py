@@ -3,10 +3,20 @@ wound down, a dead feed replaced, a new asset grows, an account fills up."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz.actions.governance import settlement_price
-from breakwater.fuzz.genes import LENDERS, NO_ACCOUNT, NOBODY, Call, Gene, rung
+from breakwater.fuzz.genes import (
+    LENDERS,
+    MOST,
+    NO_ACCOUNT,
+    NOBODY,
+    STAKERS,
+    Call,
+    Gene,
+    rung,
+)
 from breakwater.fuzz.profiles import DELAY
 from breakwater.fuzz.steps import Step
 from breakwater.units import DAY, HOUR, MAX_UINT256
@@ -54,6 +64,8 @@ def settlement(p: Player, g: Gene) -> list[Call]:
         (who, "engine", "repay", (name, token, MAX_UINT256), 0, 0),
         ("keeper", "breaker", "poke", (token,), 61, 5),
         ("keeper", "lens", "account", (name,), 0, 0),
+        ("keeper", "lens", "collateral", (token,), 0, 0),
+        ("keeper", "lens", "why_blocked", (name, 1, token, 10**6), 0, 0),
     )
     return calls + [one for n, one in enumerate(after) if g[3] >> n & 1]
 
@@ -159,7 +171,7 @@ def youth(p: Player, g: Gene) -> list[Call] | None:
         _ruled(g, "set_cap", token, small // 2),
         _ruled(g, "set_cap", token, cap),
         [("steward", "configurator", "steer", (token, small, ltv), 3 * DAY, 21_600)],
-        [("keeper", source, "set", (first,), 30 * DAY, 216_000)],
+        [("keeper", source, "set", (first * (1 + g[7] % 3),), (28 + g[7] % 3) * DAY, 216_000)],
         [("keeper", "configurator", "grow", (token,), 0, 0)],
     )
     return calls + [call for n, part in enumerate(after) if g[5] >> n & 1 for call in part]
@@ -188,11 +200,71 @@ def crowd(p: Player, g: Gene) -> list[Call]:
         if p.vault_asset(v) | 128 not in held:
             loan = name, f"@token.{p.debts[v]}", p.least(v), f"@{who}"
             calls.append((who, "engine", "borrow", loan, 0, 0))
-    symbol = p.symbols[g[3] % p.asset_count]
-    views: tuple[tuple[str, tuple[Any, ...]], ...] = (
-        ("why_blocked", (name, 1, f"@token.{symbol}", 10**9)),
-        ("why_blocked", (name, 4, f"@token.{p.debts[g[2] % p.vault_count]}", 10**9)),
-        ("account", (name,)),
+    wanted = f"@token.{p.symbols[g[3] % p.asset_count]}", f"@token.{p.debts[g[2] % p.vault_count]}"
+    for action, token in zip((1, 4), wanted, strict=True):
+        calls.append(("keeper", "lens", "why_blocked", (name, action, token, 10**9), 0, 0))
+    return calls
+
+
+def explain(p: Player, g: Gene) -> list[Call]:
+    """`Lens` is asked why something would be refused, at amounts near to what lets it pass."""
+    i = p.holder(g[1]) if g[4] & 3 else g[1] % p.account_count
+    legs, kind = p.legs(i), g[4] >> 2 & 3
+    if kind == 0:
+        id = g[2] % len(p.symbols) + 1
+        token = p.token(id)
+        limit = p.cap_left(id) if g[5] & 1 else p.needed(i, id) if legs else 10**6
+        action, amount = 1, rung(g[3], limit) if g[5] & 14 else 2**104 << (g[5] >> 7)
+    elif kind == 1:
+        id = p.held(g[2], legs)
+        token = p.token(id)
+        action, amount = 2, rung(g[3], p.amount(i, id) if g[5] & 1 else p.free(i, id))
+    else:
+        v = g[2] % p.vault_count
+        token = f"@token.{p.debts[v]}"
+        limits = p.credit(i, v), p.cash(v), p.debt_left(v), p.cash(v) // 2
+        action, amount = 4, rung(g[3], limits[g[5] & 3])
+    asked = p.names[i], action, token, amount
+    return [p.call(g, "keeper", "lens", "why_blocked", *asked)]
+
+
+def tickets(p: Player, g: Gene) -> list[Call]:
+    """A staker asks to leave, is shown what he may, and leaves or does not; and he who may take his
+    shares for good."""
+    v = g[2] % p.vault_count
+    fund = f"fund.{p.debts[v]}"
+    who = p.one_with(STAKERS, g[1], partial(p.stake, v))
+    shares = rung(g[3], p.stake(v, who))
+    calls: list[Call] = [(who, fund, "request_exit", (shares,), 0, 0)]
+    wait = (20 * DAY, 20 * DAY, 13 * DAY, 40 * DAY)[g[4] & 3]
+    calls.append(("keeper", fund, "maxRedeem", (f"@{who}",), wait, wait // 12))
+    calls.append(("keeper", fund, "maxWithdraw", (f"@{who}",), 0, 0))
+    if g[4] & 4:
+        calls.append((who, fund, "request_exit", (0,), 0, 0))
+    if g[4] & 8:
+        part = shares // 2 if shares < MOST else 1
+        calls.append((who, fund, "approve", ("@lender_2", MAX_UINT256), 0, 0))
+        calls.append(("lender_2", fund, "redeem", (part, "@lender_2", f"@{who}"), 0, 0))
+        calls.append(("lender_2", fund, "transferFrom", (f"@{who}", "@lender_2", 1), 0, 0))
+    people = f"@{who}", NOBODY
+    for n, function in enumerate(("deposit", "mint", "maxDeposit", "maxMint", "previewDeposit")):
+        if g[5] >> n & 1:
+            shown: tuple[Any, ...] = (people[g[7] & 1],)
+            if n < 2:
+                shown = (10**9, people[g[7] & 1])
+            elif n == 4:
+                shown = (10**9,)
+            calls.append((who, fund, function, shown, 0, 0))
+    return calls
+
+
+def stretch(p: Player, g: Gene) -> list[Call]:
+    """A vault's limits at several times what they are, or what they are."""
+    symbol = p.debts[g[2] % p.vault_count]
+    _, _, debt_cap, _ = p.watch.configs[g[2] % p.vault_count]
+    _, _, _, cap = p.totals(g[2] % p.vault_count)
+    parts = (1, 2, 3, 10)
+    config = p.world.vault_config(symbol)._replace(
+        deposit_cap=cap * parts[g[3] & 3], debt_cap=debt_cap * parts[g[3] >> 2 & 3]
     )
-    function, asked = views[g[4] % 3]
-    return [*calls, ("keeper", "lens", function, asked, 0, 0)]
+    return _ruled(g, "set_vault", f"@vault.{symbol}", list(config))

@@ -39,8 +39,14 @@ def flash_liquidate(p: Player, g: Gene) -> list[Call]:
         calls.append(set_odds(p, g, name))
     most = MAX_UINT256 if g[4] & 3 else rung(g[3], p.owed(i, v))
     least = rung(g[3], p.least(v) // 100) if g[4] & 12 == 12 else 0
-    args = p.names[i], f"@token.{debt}", p.token(id), most, routes, least
+    pair = p.names[i], f"@token.{debt}", p.token(id), most
+    if g[6] & 4:
+        calls.append(("keeper", "lens", "preview_liquidate", pair, wait, blocks))
+        wait = blocks = 0
+    args = *pair, routes, least
     calls.append((LIQUIDATORS[g[5] & 3], FLASH, "liquidate", args, wait, blocks))
+    if g[6] & 8:
+        calls.append(("keeper", "lens", "collateral", (p.token(id),), 0, 0))
     return calls
 
 
