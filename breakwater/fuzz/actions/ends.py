@@ -162,6 +162,9 @@ def youth(p: Player, g: Gene) -> list[Call] | None:
         if g[4] & 1:
             # a share of a vault, beyond the limit of all new assets
             calls += _ruled(g, "list_asset", *_late(p, "@vault.USDC", 2**127))
+    elif g[4] & 2:
+        # with a vault, which ended with genesis, and which is another asset's
+        calls += _ruled(g, "list_asset", *_late(p, "@coin.share", 1, "@vault.USDC"))
     small = cap >> 10
     ltv = p.world.configs["LATE"].borrow_ltv
     after: tuple[list[Call], ...] = (
@@ -177,10 +180,10 @@ def youth(p: Player, g: Gene) -> list[Call] | None:
     return calls + [call for n, part in enumerate(after) if g[5] >> n & 1 for call in part]
 
 
-def _late(p: Player, token: str, cap: int) -> tuple[Any, ...]:
+def _late(p: Player, token: str, cap: int, vault: str = NOBODY) -> tuple[Any, ...]:
     rules: list[Any] = list(p.world.configs["LATE"])
     rules[0] = "@source.LATE.0"
-    return token, rules, cap, False, NOBODY, 0
+    return token, rules, cap, False, vault, 0
 
 
 def crowd(p: Player, g: Gene) -> list[Call]:
