@@ -56,22 +56,22 @@ def search(bug: planted.Bug, seed: int) -> Report:
 
 
 class _Search(Search):
-    """One that tells what time its shrinking took, and how long what it found was."""
+    """One that tells what time its shrinking took, and how long what it found was: of the market
+    beside it as well.
+    """
 
     shrinking = 0.0
+    last = 0.0
     raw_steps = 0
 
-    @property
-    def calls(self) -> int:
-        """So far, without those of shrinking."""
-        return self._lane.calls
-
     def _broken(self, failure: Failure) -> None:
+        first = self._above or self
+        assert isinstance(first, _Search)
         began = time.process_time()
-        self.raw_steps = len(failure.steps)
+        first.raw_steps = len(failure.steps)
         super()._broken(failure)
-        self.last = time.process_time() - began
-        self.shrinking += self.last
+        first.last = time.process_time() - began
+        first.shrinking += first.last
 
 
 def _judged_found(one: _Search, finding: Finding, began: float) -> Report:
@@ -79,22 +79,22 @@ def _judged_found(one: _Search, finding: Finding, began: float) -> Report:
     seconds = round(_since(began) - one.shrinking, 3)
     found: Report = {"seed": one.settings.seed, "calls": one.calls, "cpu_seconds": seconds}
     steps = finding.found.steps
-    alarm = _alarm(steps)
+    alarm = _alarm(steps, finding.found.market)
     if alarm:
         return {**found, "promise": None, "false_alarm": alarm}
     shrunk = _shrunk(one.raw_steps, steps, one.last)
     return {**found, "promise": finding.found.promise, **shrunk}
 
 
-def _alarm(steps: Sequence[Step]) -> str | None:
+def _alarm(steps: Sequence[Step], market: str = "default") -> str | None:
     """What steps break on the sound contracts, the reference model included."""
-    violations = _sound().play(steps).violations
+    violations = _sound(market).play(steps).violations
     return str(violations[0]) if violations else None
 
 
 @cache
-def _sound() -> Replayer:
-    return Replayer(new_world("default"))
+def _sound(market: str) -> Replayer:
+    return Replayer(new_world(market))
 
 
 def _search_model(compile: planted.Compile, seed: int) -> Report:

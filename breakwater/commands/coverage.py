@@ -62,8 +62,13 @@ def command(
         click.echo(json.dumps(report.to_json(), indent=1))
     else:
         console.print(table(report, console.width))
-        if report.left_out:
-            console.print(f"left out, of older sources: {', '.join(report.left_out)}")
+    if report.changed or report.left_out:
+        names = ", ".join([*report.changed, *report.left_out])
+        click.echo(
+            f"warning: changed since what is shown ran: {names}. What ran of the older sources does"
+            " not count, so their lines show as missing: run it again.",
+            err=True,
+        )
     if folder is not None:
         try:
             index = write_html(report, folder)

@@ -105,6 +105,8 @@ class Report:
     files: list[File]
     left_out: list[str]
     """Contracts of which the saved coverage is of sources that are gone."""
+    changed: list[str] = field(default_factory=list)
+    """Sources that were otherwise when what was saved ran, and of which nothing counts."""
 
     def _sum(self, counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
         pairs = list(counts)
@@ -142,6 +144,7 @@ class Report:
                 for file in self.files
             },
             "left_out": self.left_out,
+            "changed": self.changed,
         }
 
 
@@ -155,6 +158,8 @@ def measure(
     files = tabulate(present.values())
     left_out: set[str] = set()
     digests: dict[str, str] = {}
+    counted: set[str] = set()
+    changed: set[str] = set()
     for key, numbers in coverage.hits.items():
         found = present.get(key) or find(key, root)
         if found is None:
@@ -164,8 +169,14 @@ def measure(
         current = {name for name in wanted if _same(root, found, name, digests)}
         if wanted and not current:
             left_out.add(coverage.names[key])
+        counted |= current
+        changed |= wanted - current
         fill(files, found, numbers, current)
-    return Report([files[name] for name in sorted(files, key=_order)], sorted(left_out))
+    return Report(
+        [files[name] for name in sorted(files, key=_order)],
+        sorted(left_out),
+        sorted(changed - counted),
+    )
 
 
 def tabulate(builds: Iterable[Instrumented]) -> dict[str, File]:

@@ -395,24 +395,26 @@ def _on_anvil(totals: Totals, show: Show) -> None:
     settings = totals.settings
     compile = compiler(settings.planted)
     names = sorted(totals.broken)[:_ON_ANVIL]
-    totals.checking = "starting anvil"
-    show(totals)
-    try:
-        with anvil() as host:
-            there = Replayer(new_world(settings.profile, compile, host))
-            here = Replayer(new_twin(settings.profile, compile))
-            for name in names:
-                totals.checking = f"playing {name} on anvil"
-                show(totals)
-                found = totals.broken[name]
-                try:
-                    broke = on_both(here, there, found.steps, found.promise).broke(found.promise)
-                    said = "held" if broke is None else "broken"
-                except Difference as error:
-                    said = f"differs: {error}"
-                _note(totals, [name], said)
-    except AnvilError as error:
-        _note(totals, names, f"not played: {error}")
+    for market in sorted({totals.broken[name].market for name in names}):
+        chosen = [name for name in names if totals.broken[name].market == market]
+        totals.checking = "starting anvil"
+        show(totals)
+        try:
+            with anvil() as host:
+                there = Replayer(new_world(market, compile, host))
+                here = Replayer(new_twin(market, compile))
+                for name in chosen:
+                    totals.checking = f"playing {name} on anvil"
+                    show(totals)
+                    found = totals.broken[name]
+                    try:
+                        playback = on_both(here, there, found.steps, found.promise)
+                        said = "held" if playback.broke(found.promise) is None else "broken"
+                    except Difference as error:
+                        said = f"differs: {error}"
+                    _note(totals, [name], said)
+        except AnvilError as error:
+            _note(totals, chosen, f"not played: {error}")
     totals.checking = ""
 
 

@@ -135,14 +135,16 @@ def _reach(address: str) -> None:
 class _Worker:
     """One search, on a machine that need not share a disk with the driver."""
 
-    def __init__(self, settings: Settings, index: int, inherited: list[bytes]) -> None:
+    def __init__(self, settings: Settings, index: int, inherited: dict[str, list[bytes]]) -> None:
         self._calls = campaign.share(settings, index)
         self._search = Search(replace(settings, corpus=None), index)
-        self._search.begin_with(inherited)
+        for profile, genes in inherited.items():
+            self._search.of(profile).begin_with(genes)
 
-    def run(self, seconds: float, others: list[Entry]) -> tuple[Report, bool]:
+    def run(self, seconds: float, others: list[tuple[str, Entry]]) -> tuple[Report, bool]:
         """Take in what others found, search on, and say whether this one's calls are used up."""
-        self._search.take(others)
+        for profile, entry in others:
+            self._search.of(profile).take([entry])
         calls = self._calls
         batch = campaign.BATCH_CALLS if calls is None else min(campaign.BATCH_CALLS, calls)
         report = self._search.run(batch, time.monotonic() + seconds)
@@ -152,8 +154,10 @@ class _Worker:
 
 
 def _drive(ray: Any, settings: Settings, take: Take) -> None:
-    world = World(EvmHost(), settings.profile, search.compiler(settings.planted))
-    corpus = Corpus(settings.corpus, settings.profile, search.code(settings, world))
+    corpora: dict[str, Corpus] = {}
+    for one in search.played(settings):
+        world = World(EvmHost(), one.profile, search.compiler(one.planted))
+        corpora[one.profile] = Corpus(one.corpus, one.profile, search.code(one, world))
     deadline = None if settings.seconds is None else time.monotonic() + settings.seconds
     # the driver's sources, so that workers search with the same laboratory
     variables = {"BREAKWATER_ROOT": str(artifacts.ROOT)}
@@ -161,12 +165,14 @@ def _drive(ray: Any, settings: Settings, take: Take) -> None:
         variables[native.VARIABLE] = os.environ[native.VARIABLE]
     environment = {"env_vars": variables}
     kind = ray.remote(num_cpus=1, runtime_env=environment)(_Worker)
-    old = corpus.inherited()
+    old = {profile: found for profile, one in corpora.items() if (found := one.inherited())}
     workers = [
-        kind.remote(settings, index, old[index :: settings.jobs]) for index in range(settings.jobs)
+        kind.remote(settings, index, {name: old[name][index :: settings.jobs] for name in old})
+        for index in range(settings.jobs)
     ]
     waiting: dict[Any, int] = {}
-    unsent: list[list[Entry]] = [list(corpus.entries.values()) for _ in workers]
+    known = [(name, entry) for name, one in corpora.items() for entry in one.entries.values()]
+    unsent: list[list[tuple[str, Entry]]] = [list(known) for _ in workers]
 
     def send(index: int) -> None:
         left = _BATCH_SECONDS
@@ -184,12 +190,13 @@ def _drive(ray: Any, settings: Settings, take: Take) -> None:
             raise cause if isinstance(cause, UserError) else RuntimeError(str(error)) from None
         except ray.exceptions.RayActorError as error:
             raise UserError(f"a worker of the cluster was lost: {error}") from None
-        for entry in report.entries:
-            if corpus.consider(entry.genes, entry.features, entry.slack) is not None:
-                for other in range(len(workers)):
-                    if other != index:
-                        unsent[other].append(entry)
-        report.corpus = len(corpus)
+        for name, found in report.entries.items():
+            for entry in found:
+                if corpora[name].consider(entry.genes, entry.features, entry.slack) is not None:
+                    for other in range(len(workers)):
+                        if other != index:
+                            unsent[other].append((name, entry))
+        report.corpus = sum(map(len, corpora.values()))
         take(report)
         return bool(done)
 

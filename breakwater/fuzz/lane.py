@@ -61,8 +61,10 @@ def unreasoned(call: Call, reason: str, now: int) -> Sequence[Violation]:
     if reason not in ("", "halt") and reason[:5] != "panic":
         return ()
     _, target, function, args, _, _ = call
-    if function not in NEEDS_REASON or (function == "liquidate" and args[7] != "0x"):
+    if function not in NEEDS_REASON:
         return ()
+    if function == "liquidate" and (target != "engine" or args[7] != "0x"):
+        return ()  # others are called in between
     what = f"{target}.{function}: a revert without a reason ({reason or 'empty'})"
     return [Violation("LIVE-4", SENTENCES["LIVE-4"], what, now, -1)]
 
@@ -269,7 +271,7 @@ class Lane:
         player = self.player
         watch, host = self.watch, self.host
         addresses = player._addresses
-        drawn = actions.POOLED_DRAWN if player.world.pools else actions.DRAWN
+        drawn = actions.PERIPHERY_DRAWN if player.world.has_periphery else actions.DRAWN
         done: list[Key] = []
         broken: Sequence[Violation] = ()
         at = 0

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 OWN: Final = (
     "BackstopPool", "CheckedFeed", "CircuitBreaker", "Configurator", "CreditEngine", "CurveEmaFeed",
-    "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed", "RiskEngine",
-    "SequencerFeed", "UniswapTwapFeed",
+    "FlashLiquidator", "InsuranceFund", "LendingVault", "Lens", "MedianFeed", "NavFeed", "RateFeed",
+    "RiskEngine", "SequencerFeed", "UniswapTwapFeed",
 )  # fmt: skip
 """Contracts that are looked at."""
 
@@ -99,9 +99,9 @@ def _number(p: Player, view: View, name: str, byte: int, first: int) -> int:
     if name in ("id", "index", "reason", "nonce"):
         return byte % 10
     if name == "action" and byte & 7:
-        return 2 << (byte >> 3 & 1)  # WITHDRAW or BORROW: the others are not explained
+        return 1 << (byte >> 3) % 3  # DEPOSIT, WITHDRAW, BORROW: the others are not explained
     if name == "action":
-        return 1 << byte % 6
+        return 8 << (byte >> 3) % 3
     if name in ("touched", "tag", "debt_tag", "collateral_tag"):
         # a leg of the account that is asked about, or any tag
         legs = p.legs(first % p.account_count)

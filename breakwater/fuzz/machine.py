@@ -104,7 +104,7 @@ class Laboratory:
 
     def act(self, number: int, gene: bytes) -> None:
         """Do action `number` with what seven bytes say of it."""
-        name, act, _ = actions.POOLED[number]
+        name, act, _ = actions.PERIPHERY[number]
         for call in act(self.player, bytes([number]) + gene) or ():
             self.call(name, call)
 
@@ -282,7 +282,7 @@ _GENE = st.binary(min_size=genes.GENE, max_size=genes.GENE)
 
 def _machine(name: str, laboratory: Laboratory, *, trials: bool) -> type[RuleBasedStateMachine]:
     # One rule and few steps: choosing a rule costs Hypothesis as much time as a call costs us.
-    slices = len(actions.POOLED if laboratory.world.pools else actions.ACTIONS)
+    slices = len(actions.PERIPHERY if laboratory.world.has_periphery else actions.ACTIONS)
     # in the place of an action's number: `Laboratory.split`
 
     class Machine(RuleBasedStateMachine):

@@ -31,12 +31,12 @@ MODULES = (
     *(
         f"breakwater.fuzz.{name}"
         for name in (
-            "aggregators", "averages", "backstops", "books", "events", "exposures", "genes",
-            "grants", "lane", "liquidations", "looks", "packing", "player", "pools", "positions",
-            "prices", "quotes", "rulings", "state", "trials", "watch",
+            "aggregators", "averages", "backstops", "books", "events", "exposures", "flashes",
+            "genes", "grants", "lane", "liquidations", "looks", "packing", "player", "pools",
+            "positions", "prices", "quotes", "rulings", "state", "trials", "watch",
             "actions", "actions.attackers", "actions.backstops", "actions.borrowers",
-            "actions.deployments", "actions.feeds", "actions.governance", "actions.lenders",
-            "actions.liquidators", "actions.tokens",
+            "actions.deployments", "actions.ends", "actions.feeds", "actions.flashes",
+            "actions.governance", "actions.lenders", "actions.liquidators", "actions.tokens",
         )
     ),
     "breakwater.model.vault_limits",

@@ -68,7 +68,7 @@ def _lend_and_borrow(world: World) -> None:
             world._do(f"vault.{symbol}", "deposit", amount, world.roles[lender], sender=lender)
         stake = listing.amount(listing.cash // 50) * 10**6
         world._do(f"fund.{symbol}", "deposit", stake, world.roles["staker"], sender="staker")
-    if world.profile not in ("default", "backstop"):
+    if world.profile not in ("default", "periphery"):
         pairs = product(world.collaterals, world.debts)
         for account, (held, owed) in zip(_FIRST, pairs, strict=False):
             _hold(world, account, **{held: 20_000})

@@ -441,10 +441,10 @@ class Player:
         if selector is None:
             selector = self._selectors[key] = self._selector(*key)
         words = self._words
+        if selector == b"":
+            return self.world._call_data(Step("keeper", target, function, args))
         out = [selector]
         if function not in _SHAPED:
-            if selector == b"":
-                return self.world._call_data(Step("keeper", target, function, args))
             for arg in args:
                 kind = type(arg)
                 if kind is str:
@@ -585,7 +585,8 @@ class Player:
         elif function == "set_operator_by_signature" and count == 8:
             count = 9
         codec = interface_of(self.world.contracts[target].NAME).function(function, count)
-        if codec.inputs._static is None and function not in _SHAPED:
+        shaped = function in _SHAPED and target[:6] != "flash."
+        if codec.inputs._static is None and not shaped:
             return b""
         return codec.selector
 

@@ -186,6 +186,7 @@ class Prices:
         self._reference = slot("RateFeed", "packed_reference")
         dollar = world.contracts.get("nav.dollar")
         self._dollar = "" if dollar is None else dollar.address
+        self._risk = world.contracts["risk"].address
 
     def _quote(self, asset: Asset, rule: int) -> Quote:
         """Of a source, or of the settlement."""
@@ -200,19 +201,25 @@ class Prices:
         if now <= until:
             return known
         if rule & _SOURCE != asset.home:
-            found = self.quotes[asset.id] = self._replaced(rule), now
+            found = self.quotes[asset.id] = self._replaced(asset, rule), now
             return found[0]
         return self._home_quote(asset, rule)
 
-    def _replaced(self, rule: int) -> Quote:
+    def _replaced(self, asset: Asset, rule: int) -> Quote:
         """What a source answers that is not the one an asset was listed with: a `BlendFeed`, or an
-        aggregator."""
+        aggregator. The former may look at the stored prices: as they were before a poke, which is
+        judged after it."""
         address = checksum_bytes((rule & _SOURCE).to_bytes(20, "big"))
         if rule >> 172 & 31 != _IS_FEED:
             words = [self.storage(address, AGGREGATOR_ROUND + i) for i in range(4)]
             price = aggregator_price(rule, self.now, words[0], words[1], words[2], words[3])
             return Quote(price, price, price, 1) if price else _NO_QUOTE
+        stored, before = self.storage(self._risk, asset.checkpoint), self.rules[asset.id][2]
+        if stored != before:
+            self.evm.insert_account_storage(self._risk, asset.checkpoint, before)
         low, price, high, updated_at, status = self.host.call(address, "BlendFeed", "quote")
+        if stored != before:
+            self.evm.insert_account_storage(self._risk, asset.checkpoint, stored)
         upper = rule >> 243 & 127
         if (
             self.now - updated_at > (rule >> 160 & 4_095) * 60

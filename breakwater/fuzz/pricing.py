@@ -28,7 +28,7 @@ FEEDS = (
 
 
 def deploy_factory(world: World, kind: str) -> None:
-    """A contract that deploys feeds of a kind, from a blueprint."""
+    """A contract that deploys contracts of a kind, from a blueprint."""
     blueprint = world._blueprint(kind)
     name = f"factory.{kind}"
     factory = world._deploy(name, mocks.FactoryMock, blueprint)

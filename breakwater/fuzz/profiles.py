@@ -8,7 +8,9 @@
     ODD     12           published, an EMA decides; takes a fee  collateral
     LATE     9           not listed yet
 
-The profile "backstop" is the same with backstop pools for USDC and HOOK, and lenders in them.
+The profile "periphery" is the same with contracts of the periphery: backstop pools for USDC and
+HOOK, with lenders in them, and a flash liquidator with Uniswap v3 pools. A campaign in the default
+profile plays it too, see `BESIDE`.
 The profile "small" has WETH as collateral and USDC as debt, one aggregator each; those of the
 token matrix are in `breakwater.fuzz.tokens`.
 """
@@ -137,6 +139,8 @@ class Listing:
     """[dollars] that liquidations may seize in an hour; 0: no limit."""
     backstop: bool = False
     """Whether a backstop pool buys for its debts."""
+    swap: tuple[str, int] | None = None
+    """Asset that a Uniswap v3 pool gives for it, and the pool's fee [millionths]."""
     rules: Mapping[str, Any] = field(default_factory=dict)
     vault: Mapping[str, Any] = field(default_factory=dict)
 
@@ -202,6 +206,15 @@ PROFILES: dict[str, tuple[Listing, ...]] = {
     ),
 }  # fmt: skip
 
-PROFILES["backstop"] = tuple(
-    replace(one, backstop=one.symbol in ("USDC", "HOOK")) for one in PROFILES["default"]
+_SWAPS = {
+    "WETH": ("USDC", 500), "WBTC": ("USDC", 3_000), "HOOK": ("USDC", 10_000),
+    "wstETH": ("WETH", 100),
+}  # fmt: skip
+
+PROFILES["periphery"] = tuple(
+    replace(one, backstop=one.symbol in ("USDC", "HOOK"), swap=_SWAPS.get(one.symbol))
+    for one in PROFILES["default"]
 )
+
+BESIDE = {"default": "periphery"}
+"""The profile that a campaign plays besides the one that it was asked for."""

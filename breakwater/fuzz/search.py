@@ -27,6 +27,7 @@ from breakwater.fuzz.corpus import Corpus, Entry
 from breakwater.fuzz.counterexample import Compile, Counterexample
 from breakwater.fuzz.genes import GENE
 from breakwater.fuzz.lane import LENGTH, Failure, Key, Lane, Outcome, mutated
+from breakwater.fuzz.profiles import BESIDE
 from breakwater.fuzz.replay import Replayer, new_world, shrink
 from breakwater.fuzz.shrink import shrink as shrink_genes
 from breakwater.fuzz.world import World
@@ -40,6 +41,7 @@ _SECONDS = 10.0  # of the shrinker of genes: it needs 2
 _TRIES = 300  # of the one of steps
 _FIRST_BUILD, _BUILD_AGAIN = 64, 4  # sequences after which the code is built anew, then fourfold
 _STEP = 1_000_003  # between the seeds of the searches of a campaign
+_BESIDE_EVERY = 4  # sequences of which one is played beside
 
 _FUZZ = "breakwater.fuzz"
 
@@ -65,6 +67,8 @@ class Settings:
     """Search on the instrumented build."""
     anvil: bool = True
     """Replay findings on anvil."""
+    beside: bool = True
+    """Play what `profiles.BESIDE` has for the profile too."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,46 @@ class Report:
     edges_total: int = 0
     corpus: int = 0
     findings: list[Finding] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    """What joined a corpus that is in memory only."""
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    """By profile, what joined a corpus that is in memory only."""
+
+    def add(self, other: Report) -> None:
+        """Count what was done beside; CPU seconds are those of the process."""
+        self.calls += other.calls
+        self.sequences += other.sequences
+        self.succeeded += other.succeeded
+        for action, outcomes in other.actions.items():
+            known = self.actions.setdefault(action, {})
+            for outcome, count in outcomes.items():
+                known[outcome] = known.get(outcome, 0) + count
+        for promise, slack in other.slack.items():
+            self.slack[promise] = min(slack, self.slack.get(promise, slack))
+        self.edges |= other.edges
+        self.edges_total = max(self.edges_total, other.edges_total)
+        self.corpus += other.corpus
+        self.findings += other.findings
+        self.entries.update(other.entries)
 
 
 class Search:
-    """One process's part of a campaign."""
+    """One process's part of a campaign: the market of its profile, and the one beside it, whose
+    search is one like this with a corpus of its own. Which of them a sequence is played in does
+    not depend on time.
+    """
 
-    def __init__(self, settings: Settings, index: int = 0) -> None:
+    def __init__(self, settings: Settings, index: int = 0, above: Search | None = None) -> None:
+        """`above`: that of the campaign, for the one beside it."""
         self.settings = settings
+        self._index = index
+        self._above = above
+        self._beside: Search | None = None
+        self._turns = 0
         self._compile = compiler(settings.planted)
         self._seed = settings.seed + _STEP * index
         self._seen: Any = None
-        if settings.coverage:
+        if above is not None:
+            self._seen = above._seen
+        elif settings.coverage:
             from breakwater.coverage.host import Coverage
 
             self._seen = Coverage()
@@ -146,18 +177,35 @@ class Search:
 
     # ------------------------------------------------------------ running
 
+    @property
+    def calls(self) -> int:
+        """Made so far."""
+        return self._lane.calls + (0 if self._beside is None else self._beside.calls)
+
+    def _turn(self) -> Search:
+        """Whose the next sequence is. The market beside is set up when it is first wanted."""
+        self._turns += 1
+        if self._turns % _BESIDE_EVERY:
+            return self
+        if self._beside is None:
+            others = played(self.settings)[1:]
+            if not others:
+                return self
+            self._beside = type(self)(others[0], self._index, self)
+        return self._beside
+
     def run(self, calls: int, deadline: float | None = None) -> Report:
         """Run sequences for at least so many calls, or until the deadline (of `time.monotonic`)."""
-        until = self._lane.calls + calls
+        until = self.calls + calls
         # little here is cyclic: the collector would mostly take time
         collects = gc.isenabled()
         gc.disable()
         try:
-            while self._lane.calls < until:
+            while self.calls < until:
                 if deadline is not None and time.monotonic() >= deadline:
                     break
-                self._one()
-                if self._lane.sequences % _COLLECT_EVERY == 0:
+                self._turn()._one()
+                if self._turns % _COLLECT_EVERY == 0:
                     gc.collect()
         finally:
             if collects:
@@ -226,6 +274,14 @@ class Search:
         self._edges |= self._bits
         return len(self._bits)
 
+    def of(self, profile: str) -> Search:
+        """This one, or the one beside it."""
+        if profile == self.settings.profile:
+            return self
+        while self._beside is None:
+            self._turn()
+        return self._beside
+
     def begin_with(self, genes: Iterable[bytes]) -> None:
         """Run these first, to see what they reach."""
         self._waiting.extend(genes)
@@ -283,6 +339,12 @@ class Search:
 
     def report(self) -> Report:
         """What was done since the last report."""
+        report = self._own_report()
+        if self._beside is not None:
+            report.add(self._beside._own_report())
+        return report
+
+    def _own_report(self) -> Report:
         lane = self._lane
         calls, sequences, succeeded, cpu = self._last
         self._last = (lane.calls, lane.sequences, lane.succeeded, time.process_time())
@@ -304,7 +366,7 @@ class Search:
             edges_total=sum(self._sites.values()),
             corpus=len(self.corpus),
             findings=self._findings,
-            entries=self._entries,
+            entries={self.settings.profile: self._entries} if self._entries else {},
         )
         self._edges, self._findings, self._entries = set(), [], []
         return report
@@ -315,6 +377,12 @@ def _outcome(reason: str | None) -> str:
 
 
 # ------------------------------------------------------------ builds
+
+
+def played(settings: Settings) -> list[Settings]:
+    """Of the market of the profile, and of the one beside it."""
+    beside = BESIDE.get(settings.profile) if settings.beside else None
+    return [settings] if beside is None else [settings, replace(settings, profile=beside)]
 
 
 def compiler(planted: str | None) -> Compile | None:
@@ -333,14 +401,16 @@ def prepare(settings: Settings) -> None:
         from breakwater.coverage.instrument import instrument_all
 
         instrument_all()
-    World(_host(None), settings.profile, compiler(settings.planted))
+    for one in played(settings):
+        World(_host(None), one.profile, compiler(settings.planted))
 
 
 def code(settings: Settings, world: World) -> str:
     """Stands for the code that a corpus is of, and for what its genes mean there."""
     hashes = counterexample.code_hashes(world, compiler(settings.planted))
     sources = [_text(path) for path in meaning()]
-    text = repr((sorted(hashes.items()), actions.TABLE, sources, GENE, LENGTH, settings.coverage))
+    tables = actions.TABLE, actions.PERIPHERY_TABLE
+    text = repr((sorted(hashes.items()), tables, sources, GENE, LENGTH, settings.coverage))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -121,7 +121,6 @@ class State(Positions):
         """Where contracts and their words are."""
         self._topics = kinds()
         self._engine = world.contracts["engine"].address
-        self._risk = world.contracts["risk"].address
         self._breaker = world.contracts["breaker"].address
         self._configurator = world.contracts["configurator"].address
         self._vaults = [Vault(world, s, i) for i, s in enumerate(world.debts)]

@@ -22,6 +22,8 @@ from typing import Any, Final
 
 from breakwater.fuzz.backstops import Backstops
 from breakwater.fuzz.events import APPROVAL, BOOKS, NOBODY, TRANSFER, Change, Event, Told
+from breakwater.fuzz.flashes import Flashes
+from breakwater.fuzz.periphery import FLASH
 from breakwater.fuzz.positions import Legs, parse
 from breakwater.fuzz.prices import UNREAD, WIND_DOWN
 from breakwater.fuzz.rulings import Rulings
@@ -62,6 +64,7 @@ class Watch(Rulings):
         self._trials = Trials(self)
         self._told = Told()
         self._backstops = Backstops(self) if world.pools else None
+        self._flashes = Flashes(self) if FLASH in world.contracts else None
 
     def reset(self) -> None:
         """The base checkpoint was restored."""
@@ -91,7 +94,7 @@ class Watch(Rulings):
         own = (debts.index(symbol),) if symbol in debts else ()
         if function in ("set_calls", "schedule", "cancel", "set_operators", "cancel_nonce"):
             return QUIET, ()
-        if group == "factory" or target in ("uptime", "sequencer"):
+        if group in ("factory", "swap") or target in ("uptime", "sequencer"):
             return QUIET, ()
         if group in _PRICES or function == "set_rate":
             return FEED, ()
@@ -166,6 +169,10 @@ class Watch(Rulings):
         told = self._listen(touched, moved)
         if self._backstops is not None:
             self._backstops.listen(told)
+        is_flash = target == FLASH and function == "liquidate"
+        if is_flash:
+            assert self._flashes is not None
+            self._flashes.listen(moved)
         is_engine = target == "engine"
         if is_engine:
             told.credited = self._credited(args)
@@ -214,6 +221,9 @@ class Watch(Rulings):
         self._no_free_lunch(gain, fuzz, changed, told, moved, bool(losses), agreed)
         if self._backstops is not None:
             self._backstops.judge(told, moved, target)
+        if is_flash:
+            assert self._flashes is not None
+            self._flashes.judge(told, args)
 
     def _listen(self, touched: tuple[int, ...], actor: bytes) -> Told:
         """The events of the call, sorted."""
@@ -387,9 +397,12 @@ class Watch(Rulings):
             alone = is_engine or len(ids) == 1
             level = 0
             if alone:
+                kept = {tag for tag, _ in after}
                 for id in ids:
-                    if id:
-                        level = max(level, self.price(id).level)
+                    at = self.price(id).level if id else 0
+                    # all of what is wound down may leave
+                    if at != WIND_DOWN or id in kept or all(tag != id for tag, _ in before):
+                        level = max(level, at)
             if self.outage() is not None:
                 level = max(level, 1)
             margin = self.margin_of(i)

@@ -18,7 +18,6 @@ from breakwater.artifacts import Artifact
 from breakwater.contract import Contract
 from breakwater.driver import (
     AssetConfig,
-    BackstopPool,
     CircuitBreaker,
     Configurator,
     CreditEngine,
@@ -32,7 +31,7 @@ from breakwater.driver import (
     VaultConfig,
 )
 from breakwater.errors import UserError
-from breakwater.fuzz import opening, pools, pricing
+from breakwater.fuzz import opening, periphery, pools, pricing
 from breakwater.fuzz.observing import MockObserver
 from breakwater.fuzz.profiles import (
     ACCOUNTS,
@@ -132,9 +131,7 @@ class World:
             self._names[address] = role
         self._deploy_protocol()
         self._list_all()
-        for symbol in self.pools:
-            engine, token = self.contracts["engine"], self.contracts[f"token.{symbol}"]
-            self._deploy(f"backstop.{symbol}", BackstopPool, engine, token)
+        periphery.deploy(self)
         self._hand_over()
         opening.begin(self)
 
@@ -150,6 +147,16 @@ class World:
     def pools(self) -> list[str]:
         """Symbols of the debt assets that have a backstop pool."""
         return [listing.symbol for listing in self.listings.values() if listing.backstop]
+
+    @property
+    def swaps(self) -> dict[str, tuple[str, int]]:
+        """By symbol, what a swap pool gives for it and its fee [millionths]."""
+        return {one.symbol: one.swap for one in self.listings.values() if one.swap is not None}
+
+    @property
+    def has_periphery(self) -> bool:
+        """Whether there are contracts beside the protocol."""
+        return bool(self.pools or self.swaps)
 
     @property
     def symbols(self) -> list[str]:

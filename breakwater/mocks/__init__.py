@@ -21,6 +21,8 @@ from breakwater.mocks.odd_token_mock import OddTokenMock
 from breakwater.mocks.permit_token_mock import PermitTokenMock
 from breakwater.mocks.staked_token_mock import StakedTokenMock
 from breakwater.mocks.structs import Call, Call2
+from breakwater.mocks.swap_factory_mock import SwapFactoryMock
+from breakwater.mocks.swap_pool_mock import SwapPoolMock
 from breakwater.mocks.token_mock import TokenMock
 from breakwater.mocks.twin_token_mock import TwinTokenMock
 from breakwater.mocks.uniswap_pool_mock import UniswapPoolMock
@@ -44,6 +46,8 @@ __all__ = [
     "OddTokenMock",
     "PermitTokenMock",
     "StakedTokenMock",
+    "SwapFactoryMock",
+    "SwapPoolMock",
     "TokenMock",
     "TwinTokenMock",
     "UniswapPoolMock",

@@ -22,6 +22,7 @@ MODULES = (
     "configurator",
     "engine",
     "feeds",
+    "flash",
     "fund",
     "lens",
     "market_feeds",

@@ -442,7 +442,7 @@ def _lane(profile: str, seed: int, count: int) -> Iterator[list[Step]]:
     from breakwater.fuzz.lane import Lane
     from breakwater.fuzz.search import Search, Settings
 
-    search = Search(Settings(profile=profile, seed=seed, corpus=None, anvil=False))
+    search = Search(Settings(profile, seed, corpus=None, anvil=False, beside=False))
     search.run(_LANE_CALLS)
     left = sorted(search.corpus.entries.values(), key=lambda entry: entry.name)
     lane = Lane(World(EvmHost(), profile), seed)

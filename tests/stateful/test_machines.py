@@ -73,17 +73,17 @@ def test_solvency__small_market() -> None:
 
 
 @pytest.mark.slow
-def test_solvency__backstop_pools() -> None:
-    laboratory = Laboratory("backstop")
+def test_solvency__periphery() -> None:
+    laboratory = Laboratory("periphery")
     play(machine.solvency(laboratory), 60)
     assert laboratory.calls >= 5_000
     assert "last_resort" in {action for action, reason in laboratory.counts if not reason}
     played = {action for action, _ in laboratory.counts}
-    assert {name for name, _, _ in actions.POOLED} - actions.REFUSED <= played
+    assert {name for name, _, _ in actions.PERIPHERY} - actions.REFUSED <= played
 
 
-def test_liveness__backstop_pools() -> None:
-    laboratory = Laboratory("backstop")
+def test_liveness__periphery() -> None:
+    laboratory = Laboratory("periphery")
     play(machine.liveness(laboratory), 6)
     assert laboratory.calls >= 300
 

@@ -10,7 +10,9 @@ from breakwater.fuzz.actions import (
     backstops,
     borrowers,
     deployments,
+    ends,
     feeds,
+    flashes,
     governance,
     lenders,
     liquidators,
@@ -67,16 +69,28 @@ ACTIONS: tuple[tuple[str, Act, int], ...] = (
 )
 """Name, what it does, and how often it is drawn (in 256)."""
 
-POOLED: tuple[tuple[str, Act, int], ...] = (
-    *((name, act, max(weight * 4 // 5, 1)) for name, act, weight in ACTIONS),
+PERIPHERY: tuple[tuple[str, Act, int], ...] = (
+    *((name, act, max(weight // 2, 1)) for name, act, weight in ACTIONS if name != "look"),
+    ("look", looks.look, 20),
     ("stand_by", backstops.stand_by, 8),
     ("stand_down", backstops.stand_down, 8),
     ("claim", backstops.claim, 6),
     ("mark", backstops.mark, 4),
     ("last_resort", backstops.last_resort, 20),
     ("ambush", backstops.ambush, 8),
+    ("flash_liquidate", flashes.flash_liquidate, 12),
+    ("swap", flashes.swap, 6),
+    ("settlement", ends.settlement, 3),
+    ("wind_down", ends.wind_down, 2),
+    ("replacement", ends.replacement, 4),
+    ("youth", ends.youth, 3),
+    ("crowd", ends.crowd, 3),
+    ("explain", ends.explain, 7),
+    ("tickets", ends.tickets, 4),
+    ("stretch", ends.stretch, 2),
+    ("outage", feeds.outage, 2),
 )
-"""Where there are backstop pools."""
+"""Where there are contracts of the periphery; and what takes many right calls."""
 
 REFUSED: Final = frozenset({"intrude", "misuse"})
 """Actions that must never succeed."""
@@ -93,9 +107,11 @@ def _table(actions: tuple[tuple[str, Act, int], ...]) -> tuple[int, ...]:
 TABLE: Final = _table(ACTIONS)
 """The action of a gene's first byte."""
 
-POOLED_TABLE: Final = _table(POOLED)
-"""The same, where there are backstop pools."""
+PERIPHERY_TABLE: Final = _table(PERIPHERY)
+"""The same, where there are contracts of the periphery."""
 
 DRAWN: Final[list[tuple[str, Act]]] = [ACTIONS[number][:2] for number in TABLE]
-POOLED_DRAWN: Final[list[tuple[str, Act]]] = [POOLED[number][:2] for number in POOLED_TABLE]
+PERIPHERY_DRAWN: Final[list[tuple[str, Act]]] = [
+    PERIPHERY[number][:2] for number in PERIPHERY_TABLE
+]
 """Their names, and what they do."""

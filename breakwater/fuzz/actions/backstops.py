@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from breakwater.fuzz.actions.attackers import MAGIC
 from breakwater.fuzz.actions.liquidators import cornered
-from breakwater.fuzz.genes import LENDERS, LIQUIDATORS, MOST, Call, Gene, rung, waits
+from breakwater.fuzz.genes import LENDERS, LIQUIDATORS, MOST, NOBODY, Call, Gene, rung, waits
 from breakwater.fuzz.steps import Step
 from breakwater.model.backstop import MARK_LASTS, WAIT, WINDOW
 from breakwater.units import MAX_UINT256, WAD
@@ -56,7 +56,7 @@ def stand_down(p: Player, g: Gene) -> list[Call]:
         return [p.call(g, who, pool, "withdraw", rung(g[3], worth), p.at(who, g[5]))]
     who = p.one_with(LENDERS, g[1], partial(pools.waiting, symbol))
     amount = rung(g[3], pools.waiting(symbol, who))
-    return [p.call(g, who, pool, "cancel_deposit", amount, p.at(who, g[5]))]
+    return [p.call(g, who, pool, "cancel_deposit", amount, _to(p, g, who, pool))]
 
 
 def claim(p: Player, g: Gene) -> list[Call]:
@@ -66,7 +66,13 @@ def claim(p: Player, g: Gene) -> list[Call]:
     who, id = found[g[1] % len(found)] if found else (LENDERS[g[1] % 5], p.held(g[3], []))
     if g[4] & 7 == 7:
         who = LENDERS[g[3] % 5]
-    return [p.call(g, who, f"backstop.{symbol}", "claim", p.token(id), p.at(who, g[5]))]
+    pool = f"backstop.{symbol}"
+    return [p.call(g, who, pool, "claim", p.token(id), _to(p, g, who, pool))]
+
+
+def _to(p: Player, g: Gene, who: str, pool: str) -> str:
+    """A receiver; rarely one that cannot be."""
+    return (f"@{pool}", NOBODY)[g[5] & 1] if g[7] & 15 == 15 else p.at(who, g[5])
 
 
 def mark(p: Player, g: Gene) -> list[Call]:

@@ -198,13 +198,13 @@ def poke(p: Player, g: Gene) -> list[Call]:
     """A poke, or now and then a look at whether all is there."""
     id = g[2] % p.asset_count + 1
     if g[3] & 15 == 6:
-        return _outage(p, g)
+        return outage(p, g)
     if g[3] & 7 == 7:
         return [p.call(g, "keeper", "breaker", "check_solvency", p.token(id))]
     return [p.call(g, "keeper", "breaker", "poke", p.token(id))]
 
 
-def _outage(p: Player, g: Gene) -> list[Call]:
+def outage(p: Player, g: Gene) -> list[Call]:
     """The sequencer goes down or comes back, perhaps as nobody believes, and perhaps is poked."""
     odd = ((5, 2, 0, 5), (5, 1, 60, 5), (5, 1, 0, 4), (5, 0, -3_599, 5))
     if g[4] & 3 == 3:

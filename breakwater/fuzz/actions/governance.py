@@ -70,11 +70,16 @@ def _settlement(p: Player, g: Gene, id: int) -> Step:
     if g[5] & 8 and any(p.watch.announced.get(id, ((0,), 0))[0]):
         ends = "cancel_settlement" if g[5] & 0x70 == 0x70 else "settle"
         return Step("timelock", "configurator", ends, (token,))
+    price = settlement_price(p, id, g[5] >> 4)
+    return Step("timelock", "configurator", "announce_settlement", (token, price))
+
+
+def settlement_price(p: Player, id: int, byte: int) -> int:
+    """A price that pokes have seen of an asset, or one above all of them."""
     words = [p.storage(p.watch._breaker, slot) for slot in p.watch._listed[id - 1].ranges]
     word = max(words, key=lambda word: word >> 192)
     low, high = word & (2**96 - 1), word >> 96 & (2**96 - 1)
-    price = ((low + high) // 2, low, high, high + 1)[g[5] >> 4 & 3]
-    return Step("timelock", "configurator", "announce_settlement", (token, price))
+    return ((low + high) // 2, low, high, high + 1)[byte & 3]
 
 
 def _rule(p: Player, g: Gene) -> Step:

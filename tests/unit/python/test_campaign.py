@@ -178,7 +178,7 @@ def test_fuzz__finds_keeps_and_repeats(tmp_path: Path) -> None:
         assert (kept.planted, kept.seed) == (BUG, 5)
         assert kept.checked["plain build"] == "broken"
         assert len(kept.steps) <= 8
-        world = new_world("default", compiler(BUG))
+        world = new_world(kept.market, compiler(BUG))
         assert counterexample.changed_code(kept, world, compiler(BUG)) == []
         assert Replayer(world).play(kept.steps).broke(kept.promise) is not None
         assert Replayer(new_world("default")).play(kept.steps).broke(kept.promise) is None

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from breakwater import artifacts
 from breakwater.cli import main
 from breakwater.commands import coverage as command
 from breakwater.coverage import host as coverage_host
+from breakwater.coverage import report as report_module
 from breakwater.coverage.host import Coverage, CoverageHost, NotCoverage
 from breakwater.coverage.instrument import (
     BIG,
@@ -532,6 +534,30 @@ def test_report__table_json_and_pages(tmp_path):
     assert "src=" not in page + engine_page
     assert "http" not in re.sub(r"<code>.*?</code>", "", engine_page)
     assert "{{" not in page
+
+
+def test_report__warns_of_what_ran_of_older_sources(tmp_path, monkeypatch):
+    build = instrument("Timelock")
+    # as it would be if the source had changed while it ran
+    files = dict.fromkeys(build.files, "0" * 64)
+    old = SimpleNamespace(key="e" * 64, files=files, sites=build.sites)
+    monkeypatch.setattr(report_module, "find", lambda key, root: old if key == old.key else None)
+    ran, gone = Coverage(), Coverage()
+    ran.names[old.key], ran.hits[old.key] = "Timelock", set(build.numbers)
+    report = measure(ran)
+    assert report.lines[0] == 0
+    assert report.changed == ["contracts/Timelock.vy"]
+    ran.save(tmp_path / "c.json")
+    for options in ([], ["--json"]):
+        result = CliRunner().invoke(main, ["coverage", *options, str(tmp_path / "c.json")])
+        assert "warning: changed since what is shown ran: contracts/Timelock.vy" in result.output
+    # what ran of the present source counts, whatever else was saved
+    ran.merge(seen(*build.numbers))
+    assert measure(ran).changed == []
+    gone.names["f" * 64], gone.hits["f" * 64] = "Lens", {1}
+    gone.save(tmp_path / "c.json")
+    result = CliRunner().invoke(main, ["coverage", str(tmp_path / "c.json")])
+    assert "warning: changed since what is shown ran: Lens" in result.output
 
 
 def test_cli__unknown_option():

@@ -84,7 +84,9 @@ def test_world__begins_with_every_promise_kept(profile):
 # ------------------------------------------------------------ calls
 
 
-def test_pack__is_what_the_codec_makes(fast, monkeypatch):
+@pytest.mark.parametrize("profile", ["default", "periphery"])
+def test_pack__is_what_the_codec_makes(profile, monkeypatch):
+    fast = lane.Lane(world.World(EvmHost(), profile), 1)
     pack, seen = player.Player.pack, {}
 
     def checked(player, target, function, args):
@@ -99,18 +101,20 @@ def test_pack__is_what_the_codec_makes(fast, monkeypatch):
     fast.run(sequences=25)
     assert len(seen) > 80
     assert {"permit", "set_operator_by_signature"} <= {function for _, function in seen}
+    assert (("flash.liquidator", "liquidate") in seen) == (profile == "periphery")
 
 
-def test_lane__backstop_pools():
-    """Every action of theirs succeeds, and everybody's promises hold."""
-    searched = lane.Lane(world.World(EvmHost(), "backstop"), 3)
+def test_lane__periphery():
+    """Every action of its own succeeds, and everybody's promises hold."""
+    searched = lane.Lane(world.World(EvmHost(), "periphery"), 3)
+    own = {name for name, _, _ in actions.PERIPHERY} - set(actions.NAMES)
     done = set()
     for _ in range(6):
         assert not searched.run(sequences=40), searched.found
         done = {name for name, reason in searched.counts if reason is None}
-        if {name for name, _, _ in actions.POOLED[len(actions.ACTIONS) :]} <= done:
+        if own <= done:
             break
-    assert {name for name, _, _ in actions.POOLED[len(actions.ACTIONS) :]} <= done
+    assert own <= done
 
 
 def test_lane__is_repeatable():

@@ -145,12 +145,12 @@ MUTANTS = {
 
 @pytest.fixture(scope="module")
 def sound():
-    return World(EvmHost(), "backstop")
+    return World(EvmHost(), "periphery")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_watch__sees_a_mutant(name):
-    check_seen(MUTANTS[name], "backstop")
+    check_seen(MUTANTS[name], "periphery")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -171,7 +171,7 @@ def test_trials__a_lender_can_leave(what):
     load = None
     if what is not None:
         load = changed(Mutant("BackstopPool", HOME, *STUCK[what], [], ""))
-    market = World(EvmHost(), "backstop", compile=load)
+    market = World(EvmHost(), "periphery", compile=load)
     for step in BOUGHT:
         assert market.run(step).succeeded
     watch, made = Watch(market), []
