@@ -34,7 +34,13 @@ class Devnet:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "BREAKWATER_DEVNET": str(self.folder), "PATH": path}
+        return {
+            **os.environ,
+            "BREAKWATER_DEVNET": str(self.folder),
+            # what ape remembers of other nodes it looks through each time
+            "APE_DATA_FOLDER": str(self.folder / "ape"),
+            "PATH": path,
+        }
 
     def start(self, *arguments: str) -> str:
         log = self.folder / "devnet.log"

@@ -105,9 +105,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
     found = Devnet(tmp_path_factory.mktemp("devnet"))
     found.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BREAKWATER_DEVNET", str(found.folder))
-        # what ape remembers of other nodes it looks through each time
-        patch.setenv("APE_DATA_FOLDER", str(tmp_path_factory.mktemp("ape")))
+        for name in ("BREAKWATER_DEVNET", "APE_DATA_FOLDER"):
+            patch.setenv(name, found.environment[name])
         try:
             yield found
         finally:

@@ -101,6 +101,7 @@ MISTAKES = {
     "fuzz": ("--planted nothing --no-coverage --calls 1", "there is no planted bug nothing"),
     "keeper": ("--market none.yaml", "there is no such market file"),
     "mutate": ("--only Nothing", "there is no contract Nothing"),
+    "prices": ("none.csv", "there is no such file"),
     "replay": ("none.json", "there is no such file"),
     "sizes": ("--sideways", "No such option"),
     "watch": ("--market none.yaml", "there is no such market file"),
