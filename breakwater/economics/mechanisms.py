@@ -51,7 +51,7 @@ def _liquidation_terms(
     if valuation.health.collateral_value < DUST_VALUE:
         return self._terms_under_water(position, valuation, max_repay, min_debt)
     owed: uint256 = legs._amount(position, valuation.debt_leg)
-    unit: uint256 = 10**asset_config._decimals(
+    unit: uint256 = asset_config._unit(
         price_oracle.rules[legs._tag(position, valuation.debt_leg) & 127]
     )
     terms: IRiskEngine.Terms = empty(IRiskEngine.Terms)
@@ -77,7 +77,7 @@ _SLICE = """    if valuation.collateral_leg == legs.MAX_LEGS:
     seized: uint256 = legs._amount(position, leg)
     if not takes_all:
         taken: uint256 = terms.repay * valuation.debt_price // unit * factor // WAD
-        places: uint256 = 10**asset_config._decimals(price_oracle.rules[collateral_tag])
+        places: uint256 = asset_config._unit(price_oracle.rules[collateral_tag])
         seized = min(seized, taken * places // valuation.collateral_price)
     elif valuation.health.collateral_value - valuation.collateral_value < DUST_VALUE:
         terms.write_off = owed - terms.repay
