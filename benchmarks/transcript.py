@@ -34,6 +34,7 @@ TRANSCRIPT = Path("docs") / "transcript.md"
 DEVNET = "make devnet"
 """The command that goes on while the others run."""
 
+CLONE = "git clone ..."
 SETUP = "make setup node"
 """What that one does first where it was never done; what it says depends on the machine's pip."""
 
@@ -193,15 +194,23 @@ class Done:
     said: list[str]
 
 
-def fresh(folder: Path, tell: Callable[[str], None]) -> list[Done]:
-    """Clone what is committed into `folder` and do there what the tutorial says."""
+def fresh(folder: Path, tell: Callable[[str], None], is_here: bool = False) -> list[Done]:
+    """Clone what is committed into `folder`, set it up, and do what the tutorial says.
+
+    With `is_here` this checkout, which is set up, stands for the clone.
+    """
     done: list[Done] = []
     start = time.monotonic()
-    clone = folder / "breakwater"
+    clone = ROOT if is_here else folder / "breakwater"
+    programs = Path(sys.executable).parent if is_here else clone / ".venv" / "bin"
+    env = environment(programs)
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "BREAKWATER_ROOT", "BREAKWATER_DEVNET"):
+        if not is_here:
+            env.pop(name, None)
 
     def note(page: str, command: str, began: float, said: list[str]) -> None:
         took = time.monotonic() - began
-        lines = [line.replace(str(clone), "...") for line in said]
+        lines = [line.replace(str(clone), "...").replace(str(folder), "...") for line in said]
         done.append(Done(page, command, began - start, took, lines))
         tell(f"{took:7.1f} s  {command}")
 
@@ -211,18 +220,19 @@ def fresh(folder: Path, tell: Callable[[str], None]) -> list[Done]:
             note(step.page, step.command, began, [] if step.command == SETUP else said)
             began = time.monotonic()
 
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    dropped = ("VIRTUAL_ENV", "PYTHONPATH", "BREAKWATER_ROOT", "BREAKWATER_DEVNET")
-    env = environment(clone / ".venv" / "bin")
-    env = {name: value for name, value in env.items() if name not in dropped}
+    port = str(free_port())
+    if is_here:
+        env["BREAKWATER_DEVNET"] = str(folder / "devnet")
+        command = [str(programs / "breakwater"), "devnet", "--port", port]
+    else:
+        command = [*DEVNET.split(), f"ARGS=--port {port}"]
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        note("README.md", CLONE, start, [])
+        do([Step("README.md", 0, SETUP)], _START_TIMEOUT)
     todo = [step for page in pages(clone) for step in steps(page)]
-    first = todo[0].page
-    note(first, "git clone ...", start, [])
-    do([Step(first, 0, SETUP)], _START_TIMEOUT)
-    command = [*DEVNET.split(), f"ARGS=--port {free_port()}"]
     began = time.monotonic()
     with devnet(command, folder / "devnet.log", clone, env) as said:
-        note(first, DEVNET, began, said)
+        note(todo[0].page, DEVNET, began, said)
         do(todo[1:], _COMMAND_TIMEOUT)
     return done
 
@@ -230,14 +240,15 @@ def fresh(folder: Path, tell: Callable[[str], None]) -> list[Done]:
 def render(done: list[Done]) -> str:
     """The transcript as a page."""
     whole = done[-1].began + done[-1].took
+    is_fresh = done[0].command == CLONE
+    origin = "From a fresh clone" if is_fresh else "From a checkout that is set up"
     cores, load = os.cpu_count(), os.getloadavg()[2]
     lines = [
         "# A timed transcript",
         "",
-        "From a fresh clone to everything that the [tutorial](tutorial/README.md) does.",
+        f"{origin} to everything that the [tutorial](tutorial/README.md) does.",
         "`python -m benchmarks.transcript` ran it and wrote this page. Above each command stands",
-        "when it began, in minutes and seconds, and how long it took. `make devnet` would do the",
-        "setup by itself, and compiles everything first.",
+        "when it began, in minutes and seconds, and how long it took.",
         "",
         f"All of it took {_clock(whole)} minutes on a machine of {cores} cores, of which programs",
         f"asked for {load:.1f} in the last quarter of an hour.",
@@ -271,10 +282,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.transcript", description=main.__doc__
     )
     parser.add_argument("--out", type=Path, default=ROOT / TRANSCRIPT, help="where it is written")
+    parser.add_argument(
+        "--here", action="store_true", help="in this checkout, which is set up, and not in a clone"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="breakwater-transcript-") as name:
         try:
-            done = fresh(Path(name), print)
+            done = fresh(Path(name), print, options.here)
         except (TutorialError, subprocess.SubprocessError) as error:
             print(error, file=sys.stderr)
             return 1
