@@ -23,7 +23,7 @@ NATRIX_RULES := MemoryExpansion.max_frame_size=40000
 export PATH := $(ROOT)/node_modules/.bin:$(ROOT)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(ROOT)/$(VENV)
 
-.PHONY: help setup node demo test fuzz coverage mutate lint format sizes bench bench-fuzz devnet clean
+.PHONY: help setup node demo test fuzz coverage mutate lint format sizes bench bench-fuzz devnet docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -96,5 +96,9 @@ bench-fuzz: $(PY_STAMP) $(NODE_STAMP) ## Speed of the fuzzer, and how soon it fi
 devnet: $(PY_STAMP) $(NODE_STAMP) ## A local node with everything deployed
 	$(BIN)/breakwater devnet $(ARGS)
 
+docs: $(PY_STAMP) ## The documentation as a site, the reference made anew
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d .build/doctrees . .build/site
+	@echo "open $(ROOT)/.build/site/index.html"
+
 clean: ## Remove what was built, keep what was installed
-	rm -rf .build benchmarks/forge/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .build docs/reference benchmarks/forge/build .pytest_cache .mypy_cache .ruff_cache .hypothesis

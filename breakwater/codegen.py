@@ -43,7 +43,8 @@ class Sources:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.structs: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        self._docs: dict[str, dict[str, str]] = {}
+        self.docs: dict[str, dict[str, str]] = {}
+        """By interface and function: docstrings."""
         folder = root / "contracts"
         paths = sorted([*folder.rglob("*.vyi"), *folder.rglob("*.vy")], key=_interfaces_first)
         for path in paths:
@@ -55,7 +56,7 @@ class Sources:
                 if match[1] not in self.structs[names]:
                     self.structs[names].append(match[1])
             if path.suffix == ".vyi":
-                self._docs[path.stem] = _function_docs(text)
+                self.docs[path.stem] = _function_docs(text)
 
     def doc(self, artifact: Artifact, entry: Entry) -> str:
         """Natspec of a function: its own, or that of an interface the contract implements."""
@@ -71,10 +72,10 @@ class Sources:
             reference = _SEE.match(own)
             if reference is None:
                 return own
-            there = self._docs.get(reference[1], {}).get(reference[2])
+            there = self.docs.get(reference[1], {}).get(reference[2])
             return own if there is None else _natspec(there)
-        for interface in self._interfaces(artifact):
-            text = self._docs.get(interface, {}).get(entry["name"])
+        for interface in self.interfaces(artifact):
+            text = self.docs.get(interface, {}).get(entry["name"])
             if text is not None:
                 return _natspec(text)
         return ""
@@ -91,7 +92,8 @@ class Sources:
         other = artifact.userdoc.get("notice") or artifact.devdoc.get("title")
         return str(other or f"The contract `{artifact.source_id}`.")
 
-    def _interfaces(self, artifact: Artifact) -> list[str]:
+    def interfaces(self, artifact: Artifact) -> list[str]:
+        """Names of the interfaces that a contract implements, its own first."""
         path = self._root / artifact.source_id
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         listed = [f"I{artifact.name}"]
