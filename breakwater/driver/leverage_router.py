@@ -94,7 +94,8 @@ class LeverageRouter(Contract):
         self, order: Order, signature: bytes, amount: int, path: Path, *, sender: Address
     ) -> Receipt:
         """Executes an order of an account's owner, whose condition holds, and pays the caller
-        its fee. For anyone, once.
+        its fee. For anyone, once. All that it waits for is looked at last (`check_order` tells
+        it before), at the prices that bound its slippage.
 
         signature: The owner's over `order_hash`.
         amount: How much to trade, for HEALTH_AT_MOST alone: at most the order's amount.

@@ -11,7 +11,7 @@
           spot and average differ, the borrower-favourable of them, for collateral the higher, for
           debt the lower. So one wrong print neither triggers an order nor moves its slippage
           bound. While a price is stale, its sources disagree, or its asset is held or settled,
-          nothing is executed.
+          nothing is executed; nor while the sequencer of a layer 2 is down, and in the grace after.
         REPLAY
           The digest has the chain's present id and this contract; a nonce is used once, in
           whatever order; an epoch that has passed voids all that was signed for it.
@@ -92,7 +92,7 @@ def check_order(order: ILeverageRouter.Order) -> bool:
     self._check_current(owner, order)
     if self._is_used(owner, order.nonce):
         legs._fail("nonce is used")
-    self._check_condition(order)
+    self._check_condition(order, self._position(order.account))
     return True
 
 
@@ -149,10 +149,14 @@ def _use(order: ILeverageRouter.Order, signature: Bytes[65]):
 
 @view
 @internal
-def _check_condition(order: ILeverageRouter.Order):
+def _check_condition(order: ILeverageRouter.Order, position: uint256[4]):
+    """
+    @dev For the account as it is, or was before a trade.
+    """
+    # of no position: only the sequencer is looked at
+    assert staticcall RISK_ENGINE.check_initial(empty(uint256[4]), 0)
     holds: bool = False
     if order.condition == ILeverageRouter.Condition.HEALTH_AT_MOST:
-        position: uint256[4] = self._position(order.account)
         # it rests on all of them
         for i: uint256 in range(8):
             tag: uint256 = legs._tag(position, i)

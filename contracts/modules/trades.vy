@@ -64,16 +64,16 @@ def preview(trade: ILeverageRouter.Trade, other: uint256) -> ILeverageRouter.Pre
         leg: uint256 = legs._find(position, buy_tag)
         position = legs._sub(position, leg, min(used, job.owed))
     drawn: uint256 = sold - min(trade.own_sell, sold)
+    held: uint256 = self._held(position, sell_tag)
+    gone: uint256 = 0 if job.borrows else drawn
+    if gone > held:
+        legs._fail("not enough collateral")
+    gone += min(trade.withdraw, held - gone)
+    if gone != 0:
+        position = legs._sub(position, legs._find(position, sell_tag), gone)
     if job.borrows:
         sell_tag |= legs.DEBT
         position = legs._add(position, legs._find(position, sell_tag), sell_tag, drawn)
-    else:
-        held: uint256 = self._held(position, sell_tag)
-        if drawn > held:
-            legs._fail("not enough collateral")
-        drawn += min(trade.withdraw, held - drawn)
-        if drawn != 0:
-            position = legs._sub(position, legs._find(position, sell_tag), drawn)
     health: IRiskEngine.Health = staticcall orders.RISK_ENGINE.health_of(position)
     leverage: uint256 = WAD
     if health.debt_value != 0:
@@ -141,6 +141,8 @@ def _job(trade: ILeverageRouter.Trade, fee: uint256, position: uint256[4]) -> Jo
             legs._fail("account has no such debt")
     if trade.sell == trade.buy and job.borrows == (job.vault != empty(address)):
         legs._fail("tokens are the same")
+    if max(fee, max(trade.own_sell, trade.own_buy)) > legs.MAX_AMOUNT:
+        legs._fail("amount is too large")
     job.own_sell = trade.own_sell
     job.own_buy = trade.own_buy
     job.withdraw = trade.withdraw
@@ -163,7 +165,7 @@ def _amount(trade: ILeverageRouter.Trade, job: Job, position: uint256[4]) -> uin
             amount = self._held(position, id) + trade.own_sell
     if amount == 0:
         legs._fail("amount is zero")
-    if amount > legs.MAX_AMOUNT or job.fee > legs.MAX_AMOUNT:
+    if amount > legs.MAX_AMOUNT:
         legs._fail("amount is too large")
     return amount + job.fee if trade.exact_output else amount
 

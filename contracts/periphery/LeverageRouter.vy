@@ -31,7 +31,9 @@
 
         TOKEN ASSUMPTIONS
         None of a token that takes a fee: the pool, the vault or the last check refuses it. A token
-        in the middle of a path may be anyone's; it sees nothing that a trade has not fixed.
+        in the middle of a path, or one that comes from the wallet alone, may be anyone's and call
+        whom it likes: an account that it moved meanwhile is not traded for, and an order is judged
+        after it.
 
         ROLES
         None: nothing can be set.
@@ -95,6 +97,8 @@ pool: transient (address)
 sold: transient (uint256)
 bought: transient (uint256)
 used: transient (uint256)  # of `buy`, by the account
+# Hash of the position that it was computed for.
+seen: transient (bytes32)
 
 
 @deploy
@@ -167,7 +171,7 @@ def trade(
             ),
             revert_on_failure=False,
         )
-    return self._trade(trade, 0)
+    return self._trade(trade, 0, orders._position(trade.account))
 
 
 @external
@@ -179,14 +183,15 @@ def execute(
 ) -> (uint256, uint256):
     """
     @notice Executes an order of an account's owner, whose condition holds, and pays the caller its
-            fee. For anyone, once.
+            fee. For anyone, once. All that it waits for is looked at last (`check_order` tells it
+            before), at the prices that bound its slippage.
     @param signature The owner's over `order_hash`.
     @param amount How much to trade, for HEALTH_AT_MOST alone: at most the order's amount.
     @param path Pools of the caller's choice; what they give is bounded by the order's slippage.
     @return Units of `sell` that were sold, units of `buy` that were bought, the fee included.
     """
     orders._use(order, signature)
-    orders._check_condition(order)
+    position: uint256[4] = orders._position(order.account)
     chosen: uint256 = order.amount
     if order.condition == ILeverageRouter.Condition.HEALTH_AT_MOST:
         if amount > order.amount:
@@ -210,7 +215,10 @@ def execute(
             deadline=order.deadline,
         ),
         order.fee,
+        position,
     )
+    # only now: a token on the way may have brought other prices
+    orders._check_condition(order, position)
     orders._check_outcome(order, sold, bought)
     log ILeverageRouter.ExecuteOrder(
         account=order.account, keeper=msg.sender, nonce=order.nonce, fee=order.fee
@@ -278,14 +286,17 @@ def factory() -> address:
 
 
 @internal
-def _trade(trade: ILeverageRouter.Trade, fee: uint256) -> (uint256, uint256):
+def _trade(
+    trade: ILeverageRouter.Trade, fee: uint256, position: uint256[4]
+) -> (uint256, uint256):
     """
-    @dev For an account whose owner wants it; `fee` of what is bought goes to the caller.
+    @dev For an account whose owner wants it, and whose position is given; `fee` of what is bought
+         goes to the caller.
     """
     owner: address = orders._owner(trade.account)
     tokens: address[3] = [trade.sell, trade.buy, trade.path.middle]
     before: uint256[3] = self._balances(tokens)
-    position: uint256[4] = orders._position(trade.account)
+    self.seen = keccak256(abi_encode(position))
     job: trades.Job = trades._job(trade, fee, position)
     amount: uint256 = trades._amount(trade, job, position)
     if trade.own_sell != 0:
@@ -349,8 +360,16 @@ def _swap_along(job: trades.Job, path: ILeverageRouter.Path, amount: uint256):
 def _settle(job: trades.Job, sold: uint256, bought: uint256, payee: address):
     """
     @dev What is bought is here; `sold` is owed to `payee`, which is this contract where the batch
-         itself exchanges the two.
+         itself exchanges the two. Of a debt that was paid meanwhile less would be taken than is
+         approved, and the rest stay here; a liquidation would come beside an order's sale. Nobody
+         else had a turn where no token but the account's own moved.
     """
+    if (
+        job.vault != empty(address)
+        and (job.middle != empty(address) or job.own_sell | job.own_buy != 0)
+        and keccak256(abi_encode(orders._position(job.account))) != self.seen
+    ):
+        legs._fail("account has changed")
     total: uint256 = bought + job.own_buy
     if total < job.fee:
         legs._fail("fee is more than is bought")

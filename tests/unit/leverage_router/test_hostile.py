@@ -129,10 +129,12 @@ def test_token__that_is_collateral_cannot_call_back_in(long, kind, target):
     pool = long.pool(sell, "HOOK", fee=500, liquidity=10**26)
     data = encoded(long, "trade")[0]
     if target == "engine":
-        # as the operator of another's account it would be let in, were the engine not locked
-        call = (long.account, market.assets["WETH"].address, WAD, hook.address)
+        # as the operator of another account it would be let in, were the engine not locked
+        other = account_id(long.owner, 1)
+        market.deposit("WETH", 2, other)
+        call = (other, market.assets["WETH"].address, WAD, hook.address)
         data = interface_of("CreditEngine").function("withdraw_collateral", 4).encode(call)
-        market.engine.set_operator(long.account, hook, ZERO, 7, ALL, FAR, sender=long.owner)
+        market.engine.set_operator(other, hook, ZERO, 7, ALL, FAR, sender=long.owner)
     hook.set_hook(getattr(long, target, None) or market.engine, data, True, sender=market.owner)
     amount = WAD if sell == "WETH" else 1_000 * USD
     bought = paid_out(pool, market.assets[sell].token, amount)
@@ -141,8 +143,7 @@ def test_token__that_is_collateral_cannot_call_back_in(long, kind, target):
     assert long.held("HOOK") == bought
     assert hook.calls() == 2
     assert not hook.succeeded()  # the last of them, within the engine
-    if target == "router":
-        assert long.held("WETH") == start - (amount if sell == "WETH" else 0)
+    assert long.held("WETH") == start - (amount if sell == "WETH" else 0)
     assert long.is_empty()
 
 
@@ -164,6 +165,67 @@ def test_execute__token_of_the_keeper_executes_again(market):
     assert not hook.succeeded()
     assert long.held("WETH") == 9 * WAD
     assert long.tokens("USDC", long.keeper) == USD
+
+
+# ------------------------------------------------------------ who moves the account
+
+
+def token_of(world, sender):
+    """A token of nobody's, which calls out in each of its transfers."""
+    hook = HookTokenMock.deploy(world.host, "Mine", "MINE", 18, sender=sender)
+    world.market.add_asset("MINE", **ASSETS["DAI"], token=hook, listed=False)
+    return hook
+
+
+def over(world, sell="WETH", buy="USDC"):
+    """A path from one to the other over it."""
+    world.pool(sell, "MINE", fee=500, liquidity=10**26)
+    world.pool("MINE", buy, fee=500, liquidity=10**22)
+    return world.path(500, "MINE", 500)
+
+
+def calls(hook, target, name, arguments, sender):
+    """It calls that from now on."""
+    data = interface_of(name[0]).function(name[1], len(arguments)).encode(arguments)
+    hook.set_hook(target, data, True, sender=sender)
+
+
+def pays(world, hook, name, amount, sender):
+    """It pays so much of the account's debt, whenever it moves."""
+    asset = world.market.assets[name]
+    asset.token.mint(hook, 100 * amount, sender=world.market.owner)
+    calls(hook, asset.token, ("TokenMock", "approve"), (asset.vault.address, ALL), sender)
+    hook.mint(sender, 1, sender=sender)
+    hook.transfer(world.market.owner, 1, sender=sender)
+    assert hook.succeeded()
+    engine = world.market.engine
+    calls(hook, engine, ("CreditEngine", "repay"), (world.account, asset.address, amount), sender)
+
+
+@pytest.mark.parametrize("exact_output", [False, True])
+def test_trade__debt_that_is_paid_meanwhile(long, exact_output):
+    """What the vault did not take any more would stay here, and its approval too."""
+    hook = token_of(long, long.owner)
+    pays(long, hook, "USDC", USD, long.owner)
+    amount = ALL if exact_output else 9 * WAD
+    with refuses("account has changed"):
+        long.trade(DECREASE, "WETH", "USDC", amount, exact_output=exact_output, path=over(long))
+    assert long.is_empty()
+
+
+def test_trade__own_tokens_that_move_the_account(long):
+    """Nor by a token that is sold out of the wallet alone: it need not be listed."""
+    hook = token_of(long, long.owner)
+    long.pool("MINE", "USDC", fee=500, liquidity=10**22)
+    hook.mint(long.owner, 12_000 * WAD, sender=long.owner)
+    hook.approve(long.router, ALL, sender=long.owner)
+    path, start = long.path(500), long.host.snapshot()
+    long.trade(DECREASE, "MINE", "USDC", 11_000 * WAD, own_sell=11_000 * WAD, path=path)
+    assert long.owed("USDC") == 0
+    long.host.restore(start)
+    pays(long, hook, "USDC", USD, long.owner)
+    with refuses("account has changed"):
+        long.trade(DECREASE, "MINE", "USDC", 11_000 * WAD, own_sell=11_000 * WAD, path=path)
 
 
 # ------------------------------------------------------------ what lies here
@@ -284,6 +346,9 @@ def test_trade__of_the_largest_amount(long, kind, pair, exact_output, reason):
         long.trade(kind, *pair, 2**104 - 1, exact_output=exact_output)
     with refuses("amount is too large"):
         long.trade(kind, *pair, 2**104, exact_output=exact_output)
+    for own in ("own_sell", "own_buy"):
+        with refuses("amount is too large"):
+            long.trade(kind, *pair, ALL, exact_output=exact_output, **{own: 2**256 - 1})
 
 
 # ------------------------------------------------------------ a caller who says anything

@@ -346,7 +346,7 @@ def test_execute__price_is_stale(long, name):
     long.market.break_feed(name)
     for order in (long.order(PRICE_AT_MOST, 1_500 * WAD), long.order(HEALTH_AT_MOST, 2 * WAD)):
         with refuses("price is stale"):
-            execute(long, order, path=path)
+            execute(long, order, amount=ALL, path=path)
         with refuses("price is stale"):
             long.router.check_order(order)
 
@@ -421,6 +421,35 @@ def test_execute__asset_that_is_held_or_settled(long):
     market.wind_down("WETH", 1_500 * WAD)
     with refuses("asset is settled"):
         execute(long, order, path=path)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_execute__sequencer_is_down(host, is_back):
+    """Prices from before an outage liquidate nobody for an hour, and sell for nobody."""
+    long = with_key(World(Market(host, has_sequencer=True), KEY.address))
+    market = long.market
+    path = fall(long, 1_500)
+    order = long.order(PRICE_AT_LEAST, WAD)
+    assert long.router.check_order(order)
+    market.uptime.set(1, sender=market.owner)
+    host.advance(7_200)
+    if is_back:
+        market.uptime.set(0, sender=market.owner)
+        market.sequencer.poke(sender=market.other)
+    reason = "grace after an outage" if is_back else "sequencer is down"
+    start = host.snapshot()
+    for one in (order, long.order(HEALTH_AT_MOST, 2 * WAD, most_after=ALL)):
+        with refuses(reason):
+            execute(long, one, amount=ALL, path=path)
+        with refuses(reason):
+            long.router.check_order(one)
+    # the owner himself is not held up
+    host.restore(start)
+    long.trade(DECREASE, "WETH", "USDC", ALL, path=path)
+    if is_back:
+        host.advance(3_600)
+        market.refresh()
+        assert long.router.check_order(order)
 
 
 def test_execute__refusals_of_what_was_signed(long):

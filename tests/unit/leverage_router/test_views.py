@@ -42,6 +42,8 @@ TRADES = {
     "cash out": (DECREASE, "WETH", "USDC", ALL, {}),
     "other collateral": (SWAP_COLLATERAL, "WETH", "DAI", 3 * WAD, {}),
     "all collateral": (SWAP_COLLATERAL, "WETH", "DAI", ALL, {}),
+    "raise and withdraw": (INCREASE, "DAI", "WETH", 1_000 * WAD, {"withdraw": 300 * WAD}),
+    "other debt and withdraw": (SWAP_DEBT, "DAI", "USDC", 1_000 * WAD, {"withdraw": ALL}),
     "other debt": (SWAP_DEBT, "DAI", "USDC", ALL, {"exact_output": True}),
 }  # fmt: skip
 
@@ -54,6 +56,8 @@ def test_preview__is_what_comes(long, name):
     long.pool("DAI", "USDC")
     long.wallet("USDC", 4_000 * USD)
     long.wallet("WETH", WAD)
+    if sell == "DAI" and "withdraw" in options:
+        long.market.deposit("DAI", 500)
     job = long.job(kind, sell, buy, amount, **options)
     sold, bought = long.router._try("trade", job, [], [], sender=long.owner)
     found = long.router.preview(job, sold if job.exact_output else bought)
