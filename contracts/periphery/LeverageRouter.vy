@@ -286,9 +286,7 @@ def factory() -> address:
 
 
 @internal
-def _trade(
-    trade: ILeverageRouter.Trade, fee: uint256, position: uint256[4]
-) -> (uint256, uint256):
+def _trade(trade: ILeverageRouter.Trade, fee: uint256, position: uint256[4]) -> (uint256, uint256):
     """
     @dev For an account whose owner wants it, and whose position is given; `fee` of what is bought
          goes to the caller.
