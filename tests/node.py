@@ -34,7 +34,8 @@ class Node:
         anvil.keep_first_block(self.state)
         command = [
             anvil.find(), "--host", "127.0.0.1", "--port", self.port, "--hardfork",
-            devnet.HARDFORK, "--state", self.state, "--state-interval", 1,
+            devnet.HARDFORK, "--accounts", markets.MOST_ACCOUNTS, "--state", self.state,
+            "--state-interval", 1,
         ]  # fmt: skip
         with (self.folder / "anvil.log").open("wb") as out:
             self.process = subprocess.Popen([str(one) for one in command], stdout=out, stderr=out)

@@ -147,7 +147,9 @@ def test_table__has_every_market() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", TABLE)
 def test_market(profile: str) -> None:
-    assert play(profile) == TABLE[profile]
+    # of two promises that such a token breaks, either may be the first to be seen broken
+    outcome, _, other = TABLE[profile].partition(" or ")
+    assert play(profile) in (outcome, f"breaks {other}")
 
 
 MUTANTS = {

@@ -153,7 +153,7 @@ def test_search__what_the_sound_contracts_show_as_well(monkeypatch):
     steps = SEQUENCES["burnt_shares_in_supply"]
     assert finding._alarm(steps) is None
     bad = planted.compiler(planted.load("burnt_shares_in_supply"))
-    monkeypatch.setattr(finding, "_sound", lambda: Replayer(new_world("default", bad)))
+    monkeypatch.setattr(finding, "_sound", lambda market: Replayer(new_world(market, bad)))
     assert "engine.liquidate" in finding._alarm(steps)
     found = finding.search(planted.load("burnt_shares_in_supply"), 1)
     assert found["promise"] is None

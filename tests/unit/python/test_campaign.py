@@ -338,7 +338,7 @@ def test_fuzz__local_ray_of_two_workers(tmp_path: Path) -> None:
     assert found["calls"] >= 2 * CALLS
     # both workers worked, on one corpus, and what both found is one file
     assert files(tmp_path) == [Path(path).name for path in found["broken"]] != []
-    kept = list((tmp_path / "corpus" / "default").glob("*/*.json"))
+    kept = list((tmp_path / "corpus").glob("*/*/*.json"))
     assert len(kept) == found["corpus"] > 0
 
 
