@@ -176,7 +176,8 @@ class AddressBook:
             return self.entries[key].address
         except KeyError:
             raise AddressBookError(
-                f"{key} is not deployed yet: `ape run deploy` continues what was begun"
+                f"{key} is not deployed yet: wait until a devnet that starts says that it listens; "
+                "elsewhere `ape run deploy` continues what was begun"
             ) from None
 
     def add(self, key: str, contract: str, address: str, host: Host) -> None:

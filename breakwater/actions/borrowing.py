@@ -11,10 +11,9 @@ from breakwater.actions.margin import BORROW, DEPOSIT, WITHDRAW
 from breakwater.actions.positions import account_of, debt_in, flags, held_in, whose, within
 from breakwater.actions.refusals import Attempt, Step
 from breakwater.actions.session import ALL, MOST, Amount, Session
+from breakwater.deploy.protocol import ZERO
 from breakwater.errors import UserError
-from breakwater.units import MAX_UINT256, WAD, mul_div_up
-
-_ZERO = "0x" + 40 * "0"
+from breakwater.units import MAX_UINT256, WAD, account_owner, mul_div_up
 
 
 def borrow(
@@ -35,6 +34,7 @@ def borrow(
                 step.symbol, step.amount, session.protocol.credit_engine, "add as collateral"
             )
     _batch(session, account, steps)
+    back = "" if text else "--withdraw "
     did = [
         f"{'borrow' if step.action == BORROW else 'add'} {session.show(step.amount, step.symbol)}"
         for step in reversed(steps)
@@ -43,8 +43,8 @@ def borrow(
         f"{', '.join(did)}{within(session, account)}",
         before,
         of_account(session, account, named),
-        f"position {session.label(session.sender)}{flags(number)}",
-        f'repay "max {steps[-1].symbol}"{flags(number)} --account {session.label(session.sender)}',
+        f"position {session.label(account_owner(account))}{flags(number)}",
+        f'repay {back}"max {steps[-1].symbol}"{_by(session, account, number)}',
     )
 
 
@@ -67,8 +67,15 @@ def repay(session: Session, text: str, take_back: Sequence[str], number: int, of
         f"{', '.join(did)}{within(session, account)}",
         before,
         of_account(session, account, named),
-        f"position {session.label(session.sender)}{flags(number)}",
+        f"position {session.label(account_owner(account))}{flags(number)}",
     )
+
+
+def _by(session: Session, account: bytes, number: int) -> str:
+    """What names the account and who acts for it in a command."""
+    owner, sender = session.label(account_owner(account)), session.label(session.sender)
+    of = "" if owner == sender else f" --of {owner}"
+    return f"{flags(number)}{of} --account {sender}"
 
 
 def _added(session: Session, collateral: Sequence[str]) -> list[Step]:
@@ -116,7 +123,7 @@ def _batch(session: Session, account: bytes, steps: Sequence[Step]) -> None:
             step.amount,
             session.sender,
             bytes(32),
-            _ZERO,
+            ZERO,
             0,
         )
         for step in steps

@@ -16,6 +16,7 @@ from breakwater.actions.margin import BORROW, DEPOSIT, WITHDRAW
 from breakwater.actions.positions import debt_in, flags, held_in, whose, within
 from breakwater.actions.refusals import Attempt, Step, explain, refusal
 from breakwater.actions.session import Session
+from breakwater.deploy.protocol import ZERO
 from breakwater.driver import Grant, Path, Trade
 from breakwater.errors import UserError
 from breakwater.host import Reverted
@@ -26,7 +27,6 @@ INCREASE, DECREASE, SWAP_COLLATERAL, SWAP_DEBT = 1, 2, 4, 8
 
 _PATIENCE = 600
 """Seconds in which a trade may be done."""
-_ZERO = "0x" + 40 * "0"
 _OF_MARGIN = ("initial margin is not met", "leverage is too high")
 
 
@@ -38,7 +38,9 @@ class Wish:
     buy: str
     kind: int
     amount: int
-    """Of what is bought where `exact_output`, else of what is sold."""
+    """Of what is bought where `exact_output`, else of what is sold [token units], as all below;
+    MAX_UINT256: all there is.
+    """
     exact_output: bool
     own_sell: int = 0
     own_buy: int = 0
@@ -64,7 +66,7 @@ def leverage_increase(
     if borrow == 0:
         raise UserError(
             f"{whose(session, account)} has more leverage than {times} x: "
-            f"`ape run leverage decrease {hold} {owe} {times}`"
+            f"`ape run leverage decrease {hold} {owe} {times}{flags(number)}`"
         )
     assert repay == 0
     wish = Wish(owe, hold, INCREASE, borrow + own_sell, False, own_sell, own_buy)
@@ -87,7 +89,7 @@ def leverage_decrease(
     if repay == 0:
         raise UserError(
             f"{whose(session, account)} has less leverage than {times} x: "
-            f"`ape run leverage increase {hold} {owe} {times}`"
+            f"`ape run leverage increase {hold} {owe} {times}{flags(number)}`"
         )
     owed = debt_in(session, account, owe)
     wish = Wish(hold, owe, DECREASE, MAX_UINT256 if repay >= owed else repay, True)
@@ -133,11 +135,11 @@ def leverage_swap_debt(session: Session, text: str, to: str, slippage: str, numb
 def path(session: Session, sell: str, buy: str) -> Path:
     """Pools from one asset to another: one, or two over a third. UserError where there are none."""
     if sell == buy:
-        return Path(0, _ZERO, 0)
+        return Path(0, ZERO, 0)
     devnet = session.market.devnet
     pools = {frozenset(one.assets): one.fee for one in (devnet.pools if devnet else ())}
     if frozenset((sell, buy)) in pools:
-        return Path(pools[frozenset((sell, buy))], _ZERO, 0)
+        return Path(pools[frozenset((sell, buy))], ZERO, 0)
     for middle in session.market.assets:
         first, second = frozenset((sell, middle)), frozenset((middle, buy))
         if len(first) == len(second) == 2 and first in pools and second in pools:
@@ -148,7 +150,7 @@ def path(session: Session, sell: str, buy: str) -> Path:
 
 def worth(session: Session, amount: int, symbol: str, other: str) -> int:
     """An amount of one asset in units of another, at the oracle's prices."""
-    price, unit = _price(session, symbol), _price(session, other)
+    price, unit = price_of(session, symbol), price_of(session, other)
     decimals, places = session.market.decimals(symbol), session.market.decimals(other)
     return amount * price * 10**places // (unit * 10**decimals)
 
@@ -164,7 +166,8 @@ def bps_of(slippage: str) -> int:
     return found
 
 
-def _price(session: Session, symbol: str) -> int:
+def price_of(session: Session, symbol: str) -> int:
+    """Of a whole token in USD [WAD]. UserError without a valid one."""
     price = session.protocol.lens.quote(session.token(symbol)).price
     if price == 0:
         raise UserError(refusal(session, Reverted("price is stale"), Attempt(symbol=symbol)))
@@ -190,7 +193,7 @@ def _own(session: Session, text: str, hold: str, owe: str) -> tuple[int, int, in
     amount, symbol, _ = session.amount(text)
     if symbol not in (hold, owe):
         raise UserError(f"bring {hold} or {owe}, not {symbol}")
-    value = amount * _price(session, symbol) // 10 ** session.market.decimals(symbol)
+    value = amount * price_of(session, symbol) // 10 ** session.market.decimals(symbol)
     return (0, amount, value) if symbol == hold else (amount, 0, value)
 
 
@@ -211,7 +214,7 @@ def _most_leverage(session: Session, account: bytes, hold: str, owe: str, value:
     start = margin.after(session, account, ())
     tags = margin.tag_of(session, DEPOSIT, hold), margin.tag_of(session, BORROW, owe)
     token = session.token(owe)
-    bought = value * 10 ** session.market.decimals(hold) // _price(session, hold)
+    bought = value * 10 ** session.market.decimals(hold) // price_of(session, hold)
 
     def fits(times: int) -> bool:
         borrow, _ = session.router.debt_for_leverage(account, token, value, times)

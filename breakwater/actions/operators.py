@@ -10,6 +10,7 @@ from breakwater.actions.margin import BORROW, DEPOSIT, MOVE, WITHDRAW
 from breakwater.actions.positions import flags, whose
 from breakwater.actions.refusals import Attempt
 from breakwater.actions.session import Session, resolve
+from breakwater.deploy.protocol import ZERO
 from breakwater.errors import UserError
 from breakwater.units import MAX_UINT256, account_id
 
@@ -17,7 +18,6 @@ ACTIONS = {"deposit": DEPOSIT, "withdraw": WITHDRAW, "borrow": BORROW, "move": M
 """What may be granted, by its name here."""
 
 _UNLIMITED = 2**128 - 1
-_ZERO = "0x" + 40 * "0"
 
 
 def operator_show(session: Session, operator: str, number: int) -> None:
@@ -42,7 +42,7 @@ def operator_grant(
     who, account = _who(session, operator), account_id(session.sender, number)
     if not actions:
         raise UserError(f"say for what: --may {', --may '.join(ACTIONS)}; may be repeated")
-    token, amount = _ZERO, MAX_UINT256
+    token, amount = ZERO, MAX_UINT256
     if what.lower() != "any":
         if " " in what.strip():
             amount, symbol, _ = session.amount(what, words=True)
@@ -61,7 +61,7 @@ def operator_revoke(session: Session, operator: str, what: str, number: int) -> 
     if not found:
         raise UserError(f"{session.name(who)} may do nothing for {whose(session, account)}")
     for one in found:
-        token = _ZERO if one.lower() == "any" else session.token(one).address
+        token = ZERO if one.lower() == "any" else session.token(one).address
         _set(session, account, who, token, 0, 0, 0,
              f"let {session.name(who)} do nothing more with {one}", number)  # fmt: skip
 
@@ -103,7 +103,7 @@ def _who(session: Session, operator: str) -> str:
 def _grants(session: Session, account: bytes, who: str) -> Figures:
     """What an operator may do, by asset."""
     found: Figures = {}
-    assets = {"any": _ZERO, **{one: t.address for one, t in session.protocol.tokens.items()}}
+    assets = {"any": ZERO, **{one: t.address for one, t in session.protocol.tokens.items()}}
     for name, token in assets.items():
         actions, left, expiry = session.protocol.credit_engine.operator_of(account, who, token)
         if not actions:

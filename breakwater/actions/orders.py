@@ -16,11 +16,12 @@ from breakwater import devnet
 from breakwater.actions import signing
 from breakwater.actions.arguments import seconds_of
 from breakwater.actions.figures import Figures, of_account, percent, span, usd
-from breakwater.actions.leverage import bps_of, grant_terms, path
+from breakwater.actions.leverage import bps_of, grant_terms, path, price_of
 from breakwater.actions.margin import WITHDRAW
 from breakwater.actions.positions import debt_in, flags, whose
 from breakwater.actions.refusals import Attempt, explain
 from breakwater.actions.session import Session
+from breakwater.deploy.protocol import ZERO
 from breakwater.driver import Order
 from breakwater.errors import UserError
 from breakwater.host import Reverted
@@ -38,7 +39,6 @@ from breakwater.units import (
 PRICE_AT_MOST, PRICE_AT_LEAST, HEALTH_AT_MOST = 1, 2, 4
 """Conditions, in the order of ILeverageRouter.Condition."""
 
-_ZERO = "0x" + 40 * "0"
 _WHEN = re.compile(r"\s*(\S+)\s*(<=|>=)\s*([0-9_.,]+)\s*(?:USD)?\s*")
 
 
@@ -82,7 +82,7 @@ def order_sign(
         exact_output=is_short,
         amount=MAX_UINT256,
         condition=condition,
-        watched=session.token(watched).address if watched else _ZERO,
+        watched=session.token(watched).address if watched else ZERO,
         trigger=trigger,
         least_after=least,
         most_after=most,
@@ -129,7 +129,7 @@ def order_list(session: Session) -> None:
             session.next(f"order execute {index}")
     if not found:
         session.say("no orders are signed")
-        session.next('order sign WETH USDC --when "WETH <= 2500"')
+        session.next('order sign WETH USDC --when "WETH <= 2500" --fee "5 USDC"')
 
 
 def order_cancel(session: Session, which: str) -> None:
@@ -218,14 +218,16 @@ def _amount(session: Session, order: Order, sell: str, buy: str) -> int:
     if order.condition != HEALTH_AT_MOST:
         return 0
     found = session.protocol.lens.account(order.account).health
-    ltv = session.protocol.lens.config_of(session.token(sell)).liquidation_ltv * WAD // BPS
+    config = session.protocol.lens.config_of(session.token(sell))
+    liquidation_ltv = config.liquidation_ltv * WAD // BPS
     weight = session.market.assets[buy].parameters["debt_weight"] * WAD // BPS
     target = (order.least_after + order.most_after) // 2
     fee = _value(session, order.fee, buy)
-    need = target * found.weighted_debt // WAD - found.weighted_collateral + fee * ltv // WAD
-    if need <= 0 or target * weight // WAD <= ltv:
+    need = target * found.weighted_debt // WAD - found.weighted_collateral
+    need += fee * liquidation_ltv // WAD
+    if need <= 0 or target * weight // WAD <= liquidation_ltv:
         raise Reverted("condition does not hold")
-    value = need * WAD // (target * weight // WAD - ltv) + fee
+    value = need * WAD // (target * weight // WAD - liquidation_ltv) + fee
     unit = 10 ** session.market.decimals(buy)
     return int(min(
         value * unit // _value(session, unit, buy),
@@ -234,8 +236,8 @@ def _amount(session: Session, order: Order, sell: str, buy: str) -> int:
 
 
 def _value(session: Session, amount: int, symbol: str) -> int:
-    price = session.protocol.lens.quote(session.token(symbol)).price
-    return int(amount * price // 10 ** session.market.decimals(symbol))
+    """Of an amount, at the price now [WAD]. UserError without a valid one."""
+    return amount * price_of(session, symbol) // 10 ** session.market.decimals(symbol)
 
 
 def _told(session: Session, order: Order) -> str:
@@ -254,7 +256,7 @@ def _told(session: Session, order: Order) -> str:
     left = span(order.deadline - session.host.now)
     return (
         f"when {when}, {what}, losing at most {percent(order.slippage * WAD // BPS)}, for "
-        f"{session.show(order.fee, buy)}, in {left}"
+        f"{session.show(order.fee, buy)}, within {left}"
     )
 
 

@@ -18,7 +18,8 @@ def position(session: Session, of: str, number: int) -> None:
     session.say(f"{whose(session, account)}, id 0x{account.hex()}")
     if not state.legs:
         session.say("holds nothing and owes nothing")
-        session.next(f'borrow "1000 USDC" --collateral "1 WETH" --account {session.label(owner)}')
+        who = f"{flags(number)} --account {session.label(owner)}"
+        session.next(f'borrow "1000 USDC" --collateral "1 WETH"{who}')
         return
     prices = liquidation_prices(session, state)
     for leg in sorted(state.legs, key=lambda one: bool(one.is_debt)):

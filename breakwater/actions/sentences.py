@@ -164,6 +164,8 @@ _FUNDS = {
 _TRADES = {
     "there is no such pool": "There is no pool of those tokens with that fee.",
     "pool has too little": "The pool has less than that.",
+    "account has changed": "A token on the way changed the account in the middle of the trade.",
+    "tokens are the same": "What is sold and what is bought are one asset: name two.",
     "too much would be sold": "The pools ask for more than the limit: a higher --slippage "
     "allows it.",
     "too little would be bought": "The pools give less than the limit: a higher --slippage "

@@ -61,7 +61,7 @@ def command(port: int, fresh: bool, path: Path) -> None:
     The chain is anvil, with its state in `.devnet/`: a restart continues where it ended. WETH and
     Uniswap v3 are the real ones. A keeper repeats the aggregators' answers and pokes the oracle
     while it runs, so that prices do not go stale, and trades so that pools and feeds agree; while
-    it is down, time goes on and they do.
+    it is down, time goes on and prices go stale.
     """
     console = Console(highlight=False, soft_wrap=True)
     market = markets.load(path)

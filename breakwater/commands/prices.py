@@ -146,18 +146,19 @@ def _run(
             "Ctrl-C ends it"
         )
         began = told = time.monotonic()
-        passed = 0
+        passed, shown = 0, -1
 
         def tell(seconds: int) -> None:
-            nonlocal told, passed
+            nonlocal told, passed, shown
             passed = seconds
             if time.monotonic() - told >= _TELL_EVERY:
-                told = time.monotonic()
+                told, shown = time.monotonic(), seconds
                 console.print(_line(made, symbol, seconds, mover.price), markup=False)
 
         mover.play(points, speed, stopped, tell)
         took = time.monotonic() - began
-        console.print(_line(made, symbol, passed, mover.price), markup=False)
+        if shown != passed:
+            console.print(_line(made, symbol, passed, mover.price), markup=False)
         console.print(
             f"the end: {mover.steps:,} prices set, {_clock(passed)} of the path in {took:.1f} s"
         )

@@ -28,7 +28,7 @@ _SLICE = 0.1
 """Seconds that a sleep lasts at most, so that it ends soon after it is asked to."""
 
 Point = tuple[int, float]
-"""Seconds since the start, and the price then."""
+"""Seconds since the start, and the price then [USD]."""
 
 
 def walk(start: float, volatility: float, seed: int, step: int) -> Iterator[Point]:

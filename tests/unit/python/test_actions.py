@@ -174,3 +174,13 @@ def test_liquidation_prices__of_a_debt(session):
     assert figures.liquidation_prices(borrower, state) == {
         "liquidation price of WETH": "4,800.00 USD"
     }
+
+
+def test_next__names_the_account_that_was_acted_for(session, capsys):
+    actions.borrow(session("borrower"), "", ["2 WETH"], 1)
+    assert 'repay --withdraw "max WETH" --number 1 --account borrower\n' in capsys.readouterr().out
+    actions.supply(session("lender"), "10000 USDC")
+    actions.borrow(session("borrower"), "1000 USDC", [], 1)
+    capsys.readouterr()
+    actions.repay(session("lender"), "100 USDC", [], 1, "borrower")
+    assert capsys.readouterr().out.endswith("ape run position borrower --number 1\n")

@@ -301,7 +301,7 @@ def named_paths() -> set[str]:
 
 
 # what a run writes is not there before it
-WRITTEN = ("out/", "deployments/", ".build/")
+WRITTEN = (".build/", "out/", "deployments/")
 
 
 def test_paths__exist() -> None:

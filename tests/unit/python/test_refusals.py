@@ -59,7 +59,7 @@ NOT_MET = {
         "caller is not configurator", "caller is not the engine", "caller is not the pool",
         "more than is owed", "one reason at a time", "reverted without a reason",
         "unknown action", "unknown kind", "unknown condition", "action is not explained",
-        "permit of another token", "tokens are the same", "pool asks for too much",
+        "permit of another token", "pool asks for too much",
     },
     NOT_CALLED: {
         "collateral takes a fee", "flash callback failed", "permit has expired",
