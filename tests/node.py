@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,12 @@ from typing import Any
 
 from breakwater import addresses, anvil, deploy, devnet, markets
 from breakwater.keeper import service
+
+
+def hear_interrupts() -> None:
+    """For a process that is to be interrupted: one that was begun in the background of a shell
+    ignores it, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Node:

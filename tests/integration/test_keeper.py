@@ -23,7 +23,7 @@ from breakwater.host import interface_of
 from breakwater.keeper.chain import NodeChain
 from breakwater.keeper.store import Store
 from breakwater.units import WAD
-from tests.node import Node, protocol, until
+from tests.node import Node, hear_interrupts, protocol, until
 
 pytestmark = [pytest.mark.ape, pytest.mark.slow, pytest.mark.needs("anvil")]
 ACCOUNTS = 160
@@ -42,8 +42,9 @@ class KeeperProcess:
                    "--min-profit", "0.1", *arguments]  # fmt: skip
         with (self.folder / "keeper.log").open("a") as err:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT
-            )
+                command, stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT,
+                preexec_fn=hear_interrupts,
+            )  # fmt: skip
 
     def kill(self) -> None:
         assert self.process is not None

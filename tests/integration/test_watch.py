@@ -19,7 +19,7 @@ from benchmarks.keeper import populate
 from breakwater import artifacts
 from breakwater.artifacts import ROOT
 from breakwater.units import WAD
-from tests.node import Node, protocol, until
+from tests.node import Node, hear_interrupts, protocol, until
 
 pytestmark = [pytest.mark.ape, pytest.mark.slow, pytest.mark.needs("anvil")]
 ACCOUNTS = 6
@@ -32,7 +32,9 @@ class Program:
         self._out, self._err = folder / "watch.out", folder / "watch.err"
         command = [sys.executable, "-m", "breakwater.cli", "watch", *arguments]
         with self._out.open("w") as out, self._err.open("w") as err:
-            self.process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=err, cwd=ROOT, preexec_fn=hear_interrupts
+            )
 
     def reports(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._out.read_text().splitlines(keepends=True)
